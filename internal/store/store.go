@@ -1,0 +1,242 @@
+// Package store says what a store of audit events must do. Implementations
+// live in packages below it and pass the suite of package storetest.
+//
+// Three rules hold for every implementation. Append returns after the commit
+// is durable. Every read takes a query.Scope and adds it to every statement.
+// Every answer comes from one read transaction.
+package store
+
+import (
+	"context"
+	"errors"
+	"io"
+	"time"
+
+	"github.com/porter-dev/audit-operator/internal/audit"
+	"github.com/porter-dev/audit-operator/internal/query"
+)
+
+// Errors that callers tell apart with errors.Is.
+var (
+	// ErrNotFound means that the thing does not exist in the caller's scope;
+	// what exists outside of it looks the same.
+	ErrNotFound = errors.New("not found")
+	// ErrOverloaded means that the store took nothing because it has too much
+	// to do; the same call may be made again a few seconds later.
+	ErrOverloaded = errors.New("store is overloaded")
+	// ErrClosed means that the store took nothing because it is shutting down.
+	ErrClosed = errors.New("store is closed")
+	// ErrUnavailable means that the store can't write now (its volume is full,
+	// its server is gone); nothing was taken.
+	ErrUnavailable = errors.New("store is unavailable")
+	// ErrExists means that a snapshot of this ID was saved before; it is the
+	// one to use.
+	ErrExists = errors.New("already exists")
+)
+
+// Batch is what one POST or one read of a log file delivered: the unit of commit.
+type Batch struct {
+	Source     string
+	ReceivedAt time.Time
+	// Events carry Raw and RawSHA256; IngestedAt is set by Append.
+	Events      []audit.Event
+	Quarantined []audit.Quarantined
+}
+
+// Appended says what became of a batch. Stored + Duplicate + Quarantined is
+// the number of its items.
+type Appended struct {
+	Stored      int
+	Duplicate   int // events that were stored before, in any retained day
+	Quarantined int // the batch's own, and events outside of what is retained
+}
+
+// Writer takes events in.
+type Writer interface {
+	// Append stores a batch and returns after the commit is durable. Appending
+	// an event again changes nothing. An event older than the retention, or
+	// more than an hour ahead of the clock, is quarantined. On an error nothing
+	// was acknowledged; the batch may be stored or not, and sending it again is
+	// safe. Errors wrap ErrOverloaded, ErrUnavailable or ErrClosed where one
+	// of them is the cause.
+	Append(ctx context.Context, batch Batch) (Appended, error)
+}
+
+// Reader answers questions. Every method's answer is limited to the scope.
+// Cancelling ctx ends the statement.
+type Reader interface {
+	// View answers the parts of a page from one read transaction.
+	View(ctx context.Context, scope query.Scope, req ViewRequest) (View, error)
+	// Facet counts the matching events by the values of one dimension,
+	// ignoring the filter's own terms on that dimension.
+	Facet(ctx context.Context, scope query.Scope, req FacetRequest) (Facet, error)
+	// Event returns one event with its Raw, or ErrNotFound.
+	Event(ctx context.Context, scope query.Scope, id audit.ID) (audit.Event, error)
+	// Capture reads a window's counts and its newest rows from one read
+	// transaction, for a snapshot. It calls row once for each of the newest
+	// Limit events, in ascending order of (OccurredAt, ID).
+	Capture(ctx context.Context, scope query.Scope, req CaptureRequest, row func(*audit.Event) error) (Capture, error)
+	// Sources returns what is known of each source that ever delivered, sorted
+	// by name. It is for operators of the system: no event's content is in it.
+	Sources(ctx context.Context) ([]SourceStats, error)
+	// Quarantine returns a source's quarantined items, newest first.
+	Quarantine(ctx context.Context, source string, limit int) ([]audit.Quarantined, error)
+}
+
+// ViewRequest says which parts of a page are wanted. Rows of a limit of 0 and
+// a histogram of no width are not computed.
+type ViewRequest struct {
+	Filter query.Filter
+	Window query.Window
+	Limit  int             // rows, at most MaxPage
+	After  *query.Position // rows strictly older than this one; nil for the first page
+	Count  bool            // the exact number of matches in the window
+	// HistogramWidth is one of HistogramWidths; 0 for no histogram.
+	HistogramWidth time.Duration
+}
+
+// MaxPage is the most rows that one View returns.
+const MaxPage = 1000
+
+// View is the answer to a ViewRequest.
+type View struct {
+	AsOf   time.Time     // when the read transaction began
+	Events []audit.Event // descending by (OccurredAt, ID), without Raw
+	// Next is where the next page starts; nil when there is none.
+	Next      *query.Position
+	Matched   int64    // with Count
+	Histogram []Bucket // with HistogramWidth: ascending, without empty buckets
+}
+
+// Bucket counts the events of [Start, Start+width).
+type Bucket struct {
+	Start time.Time
+	Count int64
+}
+
+// HistogramWidths are the widths that a histogram may have, ascending. Buckets
+// start at multiples of the width since the Unix epoch.
+var HistogramWidths = []time.Duration{
+	time.Second, 5 * time.Second, 15 * time.Second, 30 * time.Second,
+	time.Minute, 5 * time.Minute, 15 * time.Minute, 30 * time.Minute,
+	time.Hour, 3 * time.Hour, 6 * time.Hour, 12 * time.Hour, 24 * time.Hour,
+}
+
+// FacetRequest asks for the most frequent values of one dimension.
+type FacetRequest struct {
+	Filter    query.Filter
+	Window    query.Window
+	Dimension query.Dimension
+	Limit     int // values, at most MaxPage
+}
+
+// Facet holds values by descending count, then ascending value. Events that
+// lack the field are not counted.
+type Facet struct {
+	AsOf   time.Time
+	Values []FacetValue
+}
+
+// FacetValue is one value of a dimension with the number of matching events.
+type FacetValue struct {
+	Value string
+	Count int64
+}
+
+// CaptureRequest says what a snapshot captures.
+type CaptureRequest struct {
+	Filter query.Filter
+	Window query.Window
+	Limit  int // newest rows to keep; the counts are exact whatever it is
+}
+
+// Capture is what a snapshot says about its rows.
+type Capture struct {
+	AsOf                time.Time
+	Matched             int64
+	CountsByType        map[string]int64 // by resource type
+	CountsByStatusClass map[string]int64 // by "2xx" and the like; events without a status are not counted
+}
+
+// SourceStats is what a store has taken from a source since it first did.
+type SourceStats struct {
+	Source      string
+	Received    int64 // items: Stored + Duplicate + Quarantined
+	Stored      int64
+	Duplicate   int64
+	Quarantined int64
+	// Own counts the stored events that the operator itself caused.
+	Own            int64
+	LastReceivedAt time.Time // of the last committed batch
+	LastEventAt    time.Time // the newest StageAt that was stored; zero if none
+}
+
+// Manifest describes a snapshot. Its digest covers the stored bytes, so it
+// can be verified with sha256sum.
+type Manifest struct {
+	ID    string `json:"id"` // 32 lower-case hexadecimal digits
+	Owner Owner  `json:"owner"`
+	// Namespace limits who may read the snapshot; empty means cluster-wide.
+	Namespace string `json:"namespace,omitempty"`
+	// Cluster is the cluster of a namespaced snapshot's scope.
+	Cluster string `json:"cluster,omitempty"`
+	Filter  string `json:"filter"` // the share URL's query string
+
+	TakenAt time.Time `json:"takenAt"`
+	AsOf    time.Time `json:"asOf"`
+	From    time.Time `json:"from"`
+	To      time.Time `json:"to"`
+
+	Matched             int64            `json:"matched"`
+	Stored              int64            `json:"stored"`
+	Truncated           bool             `json:"truncated"`
+	CountsByType        map[string]int64 `json:"countsByResourceType,omitempty"`
+	CountsByStatusClass map[string]int64 `json:"countsByStatusClass,omitempty"`
+
+	// Complete is "True", "False" or "Unknown", with its reason.
+	Complete       string `json:"complete"`
+	CompleteReason string `json:"completeReason"`
+
+	Digest         string `json:"digest"`         // sha256:<hex> of the NDJSON bytes
+	ManifestDigest string `json:"manifestDigest"` // sha256:<hex>, see package snapshot
+}
+
+// Owner names the query that a snapshot belongs to.
+type Owner struct {
+	Kind      string `json:"kind"`
+	Namespace string `json:"namespace,omitempty"`
+	Name      string `json:"name"`
+	UID       string `json:"uid"`
+}
+
+// Snapshots keeps snapshots. They are immutable: there is no update.
+type Snapshots interface {
+	// SaveSnapshot stores the body that write produces together with the
+	// manifest that it returns, durably and both or neither. The ID is the
+	// manifest's; ErrExists means that one of this ID is there already.
+	SaveSnapshot(ctx context.Context, id string, write func(body io.Writer) (Manifest, error)) error
+	// Snapshot returns a manifest, or ErrNotFound also for one that the scope
+	// does not cover.
+	Snapshot(ctx context.Context, scope query.Scope, id string) (Manifest, error)
+	// OpenSnapshot returns the body, byte for byte what the digest covers.
+	OpenSnapshot(ctx context.Context, scope query.Scope, id string) (io.ReadCloser, error)
+	// SnapshotsOf lists the manifests of one owner by its UID, newest first.
+	SnapshotsOf(ctx context.Context, uid string) ([]Manifest, error)
+	// DeleteSnapshot removes a snapshot; one that isn't there is no error.
+	DeleteSnapshot(ctx context.Context, id string) error
+}
+
+// Store is all of it.
+type Store interface {
+	Writer
+	Reader
+	Snapshots
+	// Retain drops whole days that ended before the cut, never today, and
+	// returns the days that it dropped.
+	Retain(ctx context.Context, before time.Time) ([]time.Time, error)
+	// Ready returns nil when a write would be durable now.
+	Ready(ctx context.Context) error
+	// Close lets running calls finish, commits what was accepted and frees the
+	// files. Calls that come later get ErrClosed.
+	Close() error
+}
