@@ -28,7 +28,7 @@ if [ -n "${KUBEBUILDER_ASSETS:-}" ]; then
 fi
 
 version=$(cd "$module" && go list -m -f '{{.Version}}' k8s.io/kubernetes)
-key=$( { go env GOVERSION GOOS GOARCH; cat "$module"/go.{mod,sum} "$module"/*/main.go "${BASH_SOURCE[0]}"; } | sha256sum | cut -c1-16)
+key=$( { go env GOVERSION GOOS GOARCH; cat "$module"/go.{mod,sum} "$module"/*/main.go; } | sha256sum | cut -c1-16)
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/audit-operator/controlplane/$version-$key
 if complete "$cache"; then
   echo "$cache"
@@ -46,7 +46,7 @@ fi
 
 if [ "${CONTROLPLANE_FETCH:-yes}" = yes ]; then
   say "Looking for prebuilt Kubernetes ${version#v} binaries with setup-envtest ..."
-  if fetched=$(cd "$here/.." && timeout 180 go tool setup-envtest use "${version#v}" -p path 2>/dev/null) && complete "$fetched"; then
+  if fetched=$(cd "$here/tools" && timeout 180 go tool setup-envtest use "${version#v}" -p path 2>/dev/null) && complete "$fetched"; then
     echo "$fetched"
     exit
   fi

@@ -1,0 +1,94 @@
+# make help lists the targets. bin/ holds what is built, .dev/ what runs.
+SHELL := bash
+.ONESHELL:
+.DEFAULT_GOAL := help
+.SHELLFLAGS := -eo pipefail -c
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -X main.version=$(VERSION)
+# The embedded store needs cgo.
+export CGO_ENABLED := 1
+
+##@ Run
+
+.PHONY: demo
+demo: needs ## Show the main job on a real apiserver; ONCE=1 checks the results and ends.
+	go run ./hack/devenv demo $(if $(ONCE),-once)
+
+.PHONY: dev-up
+dev-up: needs ## Start the control plane and the operator in the background (.dev/kubeconfig).
+	go run ./hack/devenv up
+
+.PHONY: dev-down
+dev-down: ## Stop what dev-up started.
+	go run ./hack/devenv down
+
+.PHONY: kubectl-path
+kubectl-path: ## Print the command that puts the dev environment's kubectl on PATH.
+	@echo "export PATH=$$(hack/controlplane.sh):\$$PATH KUBECONFIG=$(CURDIR)/.dev/kubeconfig"
+
+##@ Build
+
+.PHONY: build
+build: needs ## Build bin/manager.
+	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/manager .
+
+.PHONY: generate
+generate: bin/controller-gen ## Write deepcopy code, CRDs and RBAC from the Go types and markers.
+	bin/controller-gen object paths=./api/...
+	bin/controller-gen crd paths=./api/... output:crd:artifacts:config=config/crd/bases
+	bin/controller-gen rbac:roleName=manager-role paths=./controllers/... output:rbac:artifacts:config=config/rbac
+
+##@ Check
+
+.PHONY: test
+test: needs ## Run the whole test suite, with what it needs installed.
+	assets=$$(hack/controlplane.sh)
+	KUBEBUILDER_ASSETS=$$assets go test -race -timeout 25m $(ARGS) $(or $(PKG),./...)
+
+.PHONY: verify
+verify: needs bin/controller-gen bin/golangci-lint ## Check generated code, formatting, lint, import direction and go.mod.
+	hack/verify.sh
+
+.PHONY: lint
+lint: bin/golangci-lint ## Run the linters alone.
+	bin/golangci-lint run
+
+.PHONY: bench
+bench: needs ## Run the benchmarks.
+	go test -run '^$$' -bench . -benchmem $(or $(PKG),./...)
+
+.PHONY: fuzz
+fuzz: ## Run every fuzz target for FUZZTIME (default 20s).
+	hack/fuzz.sh $(or $(FUZZTIME),20s)
+
+.PHONY: golden
+golden: needs ## Record the golden audit events anew from a real kube-apiserver.
+	assets=$$(hack/controlplane.sh)
+	KUBEBUILDER_ASSETS=$$assets go test ./internal/collector -run TestRealAPIServer -count=1 -record
+
+##@ Other
+
+.PHONY: help
+help: ## List the targets.
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' Makefile
+
+.PHONY: clean
+clean: dev-down ## Remove what was built; the cached control plane stays.
+	rm -rf bin artifacts .dev
+
+.PHONY: needs
+needs:
+	@command -v go >/dev/null || { echo "Go is missing: install Go 1.26 or newer from https://go.dev/doc/install."; exit 1; }
+	@command -v g++ >/dev/null || { echo "A C++ compiler is missing, which the embedded store links with: apt-get install gcc g++"; exit 1; }
+
+# The tools' modules stand apart, so that their dependencies are not ours.
+bin/controller-gen: hack/tools/go.mod
+	go build -C hack/tools -o $(CURDIR)/bin/ sigs.k8s.io/controller-tools/cmd/controller-gen
+	touch $@
+
+bin/golangci-lint: hack/lint/go.mod
+	@echo "Building golangci-lint (some minutes, once)."
+	go build -C hack/lint -o $(CURDIR)/bin/ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+	touch $@
+
