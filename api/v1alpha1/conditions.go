@@ -1,0 +1,132 @@
+package v1alpha1
+
+// Condition types. Ready, Reconciling and Stalled follow the rules of kstatus,
+// so that kubectl wait, Argo CD and Flux understand them.
+const (
+	// ReadyCondition is True when the object does its job as its spec now asks.
+	// Positive polarity; present on every kind.
+	ReadyCondition = "Ready"
+
+	// ReconcilingCondition is True while the operator still works towards the
+	// spec, and absent otherwise. Negative polarity.
+	ReconcilingCondition = "Reconciling"
+
+	// StalledCondition is True when only a change by a person can help, and
+	// absent otherwise. Negative polarity.
+	StalledCondition = "Stalled"
+
+	// CompleteCondition of a query is True when its latest snapshot covers
+	// everything that happened in its window, False when something is known to
+	// be missing, and Unknown when nobody measured it. Positive polarity.
+	CompleteCondition = "Complete"
+
+	// ReceivingCondition of an AuditSource is True while events arrive, False
+	// when they stopped or never came, Unknown when that could not be read.
+	// Positive polarity.
+	ReceivingCondition = "Receiving"
+)
+
+// Reasons that several kinds share.
+const (
+	// ReasonProgressing: work on the current generation goes on. Reconciling is
+	// True and Ready Unknown.
+	ReasonProgressing = "Progressing"
+
+	// ReasonProgressingWithRetry: the last attempt failed and another follows.
+	// Reconciling is True and Ready False.
+	ReasonProgressingWithRetry = "ProgressingWithRetry"
+
+	// ReasonInvalidSpec: the spec passed admission but can't be carried out; the
+	// message says what to change. Stalled is True and Ready False.
+	ReasonInvalidSpec = "InvalidSpec"
+
+	// ReasonUnknown: what the condition is about could not be read. The
+	// condition is Unknown.
+	ReasonUnknown = "Unknown"
+)
+
+// Reasons of AuditLogQuery and ClusterAuditLogQuery.
+const (
+	// ReasonSnapshotTaken: the latest snapshot answers the spec. Ready is True.
+	ReasonSnapshotTaken = "SnapshotTaken"
+
+	// ReasonStoreUnavailable: the store of events does not answer. Ready is
+	// False, and the operator tries again.
+	ReasonStoreUnavailable = "StoreUnavailable"
+
+	// ReasonSnapshotFailed: the snapshot could not be taken or kept. Ready is
+	// False, and the operator tries again.
+	ReasonSnapshotFailed = "SnapshotFailed"
+
+	// ReasonQueryTimeout: the store gave the query up after its time limit.
+	// Ready is False, and the operator tries again.
+	ReasonQueryTimeout = "QueryTimeout"
+
+	// ReasonShareURLTooLong: the filter makes a share URL of more than 8,000
+	// bytes, which browsers and proxies refuse. Stalled is True.
+	ReasonShareURLTooLong = "ShareURLTooLong"
+
+	// ReasonStatusTooLarge: the status would pass what the API server stores
+	// even without previews. Stalled is True.
+	ReasonStatusTooLarge = "StatusTooLarge"
+
+	// ReasonNotMeasured: nobody measured whether events are missing. Complete is
+	// Unknown.
+	ReasonNotMeasured = "NotMeasured"
+
+	// ReasonWindowCovered: every source reported throughout the window. Complete
+	// is True.
+	ReasonWindowCovered = "WindowCovered"
+
+	// ReasonBeyondRetention: the window begins before the oldest event that the
+	// operator keeps. Complete is False.
+	ReasonBeyondRetention = "BeyondRetention"
+
+	// ReasonSourceSilent: a source did not report in a part of the window.
+	// Complete is False.
+	ReasonSourceSilent = "SourceSilent"
+)
+
+// Reasons of AuditSource.
+const (
+	// ReasonCredentialsIssued: the Secret holds what the source needs to send.
+	// Ready is True.
+	ReasonCredentialsIssued = "CredentialsIssued"
+
+	// ReasonCredentialsFailed: the Secret could not be written. Ready is False,
+	// and the operator tries again.
+	ReasonCredentialsFailed = "CredentialsFailed"
+
+	// ReasonIngestURLMissing: the operator runs without --ingest-url, so that
+	// there is no address to send to. Stalled is True.
+	ReasonIngestURLMissing = "IngestURLMissing"
+
+	// ReasonSecretConflict: a Secret of that name exists and is not this
+	// source's. Stalled is True.
+	ReasonSecretConflict = "SecretConflict"
+
+	// ReasonEventsArriving: events came lately. Receiving is True.
+	ReasonEventsArriving = "EventsArriving"
+
+	// ReasonNoEventsYet: no event ever came. Receiving is False.
+	ReasonNoEventsYet = "NoEventsYet"
+
+	// ReasonEventsStopped: events came once, but not lately. Receiving is False.
+	ReasonEventsStopped = "EventsStopped"
+)
+
+// Reasons of AuditResourceType.
+const (
+	// ReasonRulesActive: new events are classified by the rules. Ready is True.
+	ReasonRulesActive = "RulesActive"
+)
+
+const (
+	// ReconcileRequestAnnotation asks for a run now. Any new value counts; the
+	// last one that was carried out stands in status.lastHandledReconcileAt.
+	ReconcileRequestAnnotation = "reconcile.audit.porter.run/requestedAt"
+
+	// Finalizer keeps an object until the operator has removed what belongs to
+	// it outside the API server, like a query's snapshots.
+	Finalizer = "audit.porter.run/finalizer"
+)
