@@ -21,7 +21,7 @@ const (
 	CompleteCondition = "Complete"
 
 	// ReceivingCondition of an AuditSource is True while events arrive, False
-	// when they stopped or never came, Unknown when that could not be read.
+	// when they stopped, Unknown before the first or when that could not be read.
 	// Positive polarity.
 	ReceivingCondition = "Receiving"
 )
@@ -108,7 +108,7 @@ const (
 	// ReasonEventsArriving: events came lately. Receiving is True.
 	ReasonEventsArriving = "EventsArriving"
 
-	// ReasonNoEventsYet: no event ever came. Receiving is False.
+	// ReasonNoEventsYet: no event came yet. Receiving is Unknown.
 	ReasonNoEventsYet = "NoEventsYet"
 
 	// ReasonEventsStopped: events came once, but not lately. Receiving is False.
