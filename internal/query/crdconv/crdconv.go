@@ -1,0 +1,179 @@
+// Package crdconv converts the queries of the API to filters.
+//
+// Admission has refused most of what is refused here, but not with every
+// apiserver and every version of the CRDs, and a filter must never come out
+// wider than what was asked. So each conversion checks again.
+package crdconv
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/porter-dev/audit-operator/api/v1alpha1"
+	"github.com/porter-dev/audit-operator/internal/query"
+)
+
+// Filter returns the filter of a query of either kind.
+func Filter(q v1alpha1.Query) (query.Filter, error) {
+	switch q := q.(type) {
+	case *v1alpha1.AuditLogQuery:
+		return FilterFromNamespaced(&q.Spec, q.Namespace)
+	case *v1alpha1.ClusterAuditLogQuery:
+		return FilterFromCluster(&q.Spec)
+	default:
+		return query.Filter{}, fmt.Errorf("convert a query of type %T", q)
+	}
+}
+
+// FilterFromNamespaced returns the filter of an AuditLogQuery in a namespace,
+// limited to that namespace. Its errors are query.FieldErrors with the
+// resource's field names.
+func FilterFromNamespaced(spec *v1alpha1.AuditLogQuerySpec, namespace string) (query.Filter, error) {
+	if namespace == "" || namespace == query.NoNamespace {
+		// Without it the filter would select every namespace.
+		return query.Filter{}, &query.FieldError{Field: "metadata.namespace", Value: namespace, Problem: "must be the query's namespace"}
+	}
+	f, err := shared(&spec.QuerySpec)
+	if err != nil {
+		return query.Filter{}, err
+	}
+	f.Namespaces = []string{namespace}
+	if spec.Exclude != nil {
+		if f.Exclude, err = terms("spec.exclude", spec.Exclude); err != nil {
+			return query.Filter{}, err
+		}
+	}
+	return checked(f)
+}
+
+// FilterFromCluster returns the filter of a ClusterAuditLogQuery. Its errors
+// are query.FieldErrors with the resource's field names.
+func FilterFromCluster(spec *v1alpha1.ClusterAuditLogQuerySpec) (query.Filter, error) {
+	f, err := shared(&spec.QuerySpec)
+	if err != nil {
+		return query.Filter{}, err
+	}
+	f.Clusters, f.Namespaces = unique(spec.Clusters), unique(spec.Namespaces)
+	if spec.Exclude != nil {
+		if f.Exclude, err = terms("spec.exclude", &spec.Exclude.Terms); err != nil {
+			return query.Filter{}, err
+		}
+		f.Exclude.Clusters, f.Exclude.Namespaces = unique(spec.Exclude.Clusters), unique(spec.Exclude.Namespaces)
+	}
+	return checked(f)
+}
+
+func shared(spec *v1alpha1.QuerySpec) (query.Filter, error) {
+	included, err := terms("spec", &spec.Terms)
+	if err != nil {
+		return query.Filter{}, err
+	}
+	window, err := timeRange(spec.TimeRange)
+	if err != nil {
+		return query.Filter{}, err
+	}
+	f := query.Filter{Terms: included, Search: spec.Search, Range: window}
+	if spec.DryRun != nil {
+		dryRun := *spec.DryRun
+		f.DryRun = &dryRun
+	}
+	return f, nil
+}
+
+func terms(path string, t *v1alpha1.Terms) (query.Terms, error) {
+	out := query.Terms{
+		ResourceTypes: unique(t.ResourceTypes),
+		Actors:        unique(t.Actors),
+		Methods:       unique(t.Methods),
+		Actions:       unique(t.Actions),
+		StatusCodes:   unique(t.StatusCodes),
+		ResourceNames: unique(t.ResourceNames),
+		Clients:       unique(t.Clients),
+		Stages:        unique(t.Stages),
+	}
+	var prefixes []netip.Prefix
+	for i, s := range t.IPAddresses {
+		p, err := parsePrefix(s)
+		if err != nil {
+			return query.Terms{}, &query.FieldError{
+				Field: fmt.Sprintf("%s.ipAddresses[%d]", path, i), Value: s,
+				Problem: "is no address like 192.0.2.7 and no CIDR range like 10.0.0.0/8",
+			}
+		}
+		prefixes = append(prefixes, p)
+	}
+	out.IPs = unique(prefixes)
+	return out, nil
+}
+
+var presets = map[v1alpha1.TimeRangePreset]query.Preset{
+	v1alpha1.LastHour:    query.LastHour,
+	v1alpha1.Last24Hours: query.Last24Hours,
+	v1alpha1.Last7Days:   query.Last7Days,
+	v1alpha1.Last30Days:  query.Last30Days,
+}
+
+func timeRange(r *v1alpha1.TimeRange) (query.TimeRange, error) {
+	if r == nil {
+		return query.TimeRange{}, nil
+	}
+	out := query.TimeRange{Duration: r.Duration}
+	if r.Preset != "" {
+		preset, ok := presets[r.Preset]
+		if !ok {
+			return out, &query.FieldError{Field: "spec.timeRange.preset", Value: string(r.Preset), Problem: "is no preset; use LastHour, Last24Hours, Last7Days or Last30Days"}
+		}
+		out.Preset = preset
+	}
+	for _, moment := range []struct {
+		field string
+		in    *metav1.Time
+		out   *time.Time
+	}{{"from", r.From, &out.From}, {"to", r.To, &out.To}} {
+		if moment.in == nil {
+			continue
+		}
+		// The zero time would read as an absent one, and open the range.
+		if moment.in.IsZero() {
+			return out, &query.FieldError{Field: "spec.timeRange." + moment.field, Value: "0001-01-01T00:00:00Z", Problem: "must be 1970-01-01T00:00:00Z or later"}
+		}
+		*moment.out = moment.in.UTC().Truncate(time.Microsecond)
+	}
+	if out.IsZero() {
+		return out, &query.FieldError{Field: "spec.timeRange", Problem: "give exactly one of preset, duration, or from (with or without to)"}
+	}
+	if out == (query.TimeRange{Preset: query.DefaultPreset}) {
+		// What equals the default is one filter, with one URL and one hash.
+		return query.TimeRange{}, nil
+	}
+	return out, nil
+}
+
+// unique drops repetitions and keeps the order. It never returns its argument,
+// so that a filter shares nothing with an object of the cache.
+func unique[T comparable](values []T) []T {
+	if len(values) == 0 {
+		return nil
+	}
+	seen := make(map[T]bool, len(values))
+	out := make([]T, 0, len(values))
+	for _, v := range values {
+		if !seen[v] {
+			seen[v] = true
+			out = append(out, v)
+		}
+	}
+	return out
+}
+
+// TypeValue returns the value that queries and URLs write for the
+// AuditResourceType of a name: my_type for my-type.
+func TypeValue(objectName string) string { return strings.ReplaceAll(objectName, "-", "_") }
+
+// TypeName returns the name of the AuditResourceType of a value: my-type for
+// my_type.
+func TypeName(value string) string { return strings.ReplaceAll(value, "_", "-") }
