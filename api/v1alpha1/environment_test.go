@@ -88,16 +88,23 @@ func startServer() error {
 // kubectl runs the real kubectl from the top folder and returns what it printed.
 func kubectl(t *testing.T, args ...string) string {
 	t.Helper()
+	stdout, stderr, err := runKubectl(t, args...)
+	if err != nil {
+		t.Fatalf("kubectl %v: %v\n%s%s", args, err, stdout, stderr)
+	}
+	return stdout
+}
+
+func runKubectl(t *testing.T, args ...string) (stdout, stderr string, err error) {
+	t.Helper()
 	apiserver(t)
 	command := exec.CommandContext(t.Context(), filepath.Join(os.Getenv("KUBEBUILDER_ASSETS"), "kubectl"), args...)
 	command.Dir = filepath.Join("..", "..")
 	command.Env = append(os.Environ(), "KUBECONFIG="+server.kubeconfig)
-	var stdout, stderr bytes.Buffer
-	command.Stdout, command.Stderr = &stdout, &stderr
-	if err := command.Run(); err != nil {
-		t.Fatalf("kubectl %v: %v\n%s%s", args, err, &stdout, &stderr)
-	}
-	return stdout.String()
+	var out, problems bytes.Buffer
+	command.Stdout, command.Stderr = &out, &problems
+	err = command.Run()
+	return out.String(), problems.String(), err
 }
 
 // object makes an object of a kind from the YAML of its spec.

@@ -173,7 +173,3 @@ func unique[T comparable](values []T) []T {
 // TypeValue returns the value that queries and URLs write for the
 // AuditResourceType of a name: my_type for my-type.
 func TypeValue(objectName string) string { return strings.ReplaceAll(objectName, "-", "_") }
-
-// TypeName returns the name of the AuditResourceType of a value: my-type for
-// my_type.
-func TypeName(value string) string { return strings.ReplaceAll(value, "_", "-") }
