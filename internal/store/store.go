@@ -4,13 +4,18 @@
 // Three rules hold for every implementation. Append returns after the commit
 // is durable. Every read takes a query.Scope and adds it to every statement.
 // Every answer comes from one read transaction.
+//
+// Text is kept as Text returns it, in events and in the terms of filters.
+// Search folds both sides by the simple lower case of each character.
 package store
 
 import (
 	"context"
 	"errors"
 	"io"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/porter-dev/audit-operator/internal/audit"
 	"github.com/porter-dev/audit-operator/internal/query"
@@ -34,11 +39,21 @@ var (
 	ErrExists = errors.New("already exists")
 )
 
+// Text returns s as stores keep and compare it: each run of invalid UTF-8, and
+// each NUL, which not every database can hold, is U+FFFD.
+func Text(s string) string {
+	if utf8.ValidString(s) && strings.IndexByte(s, 0) < 0 {
+		return s
+	}
+	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
+}
+
 // Batch is what one POST or one read of a log file delivered: the unit of commit.
 type Batch struct {
 	Source     string
 	ReceivedAt time.Time
-	// Events carry Raw and RawSHA256; IngestedAt is set by Append.
+	// Events carry Raw and RawSHA256; the store sets the IngestedAt of what it
+	// keeps. Append changes nothing here and holds nothing after it returned.
 	Events      []audit.Event
 	Quarantined []audit.Quarantined
 }
@@ -130,7 +145,8 @@ type FacetRequest struct {
 	Limit     int // values, at most MaxPage
 }
 
-// Facet holds values by descending count, then ascending value. Events that
+// Facet holds values by descending count, then ascending value: text by its
+// bytes, addresses as netip.Addr.Compare has it, codes by number. Events that
 // lack the field are not counted.
 type Facet struct {
 	AsOf   time.Time
