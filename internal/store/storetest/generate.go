@@ -1,0 +1,142 @@
+package storetest
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/porter-dev/audit-operator/internal/audit"
+	"github.com/porter-dev/audit-operator/internal/query"
+)
+
+// The generators draw from few values, so that filters and events meet, and
+// from those that databases get wrong.
+var (
+	someActors     = []string{"alice", "alice@example.com", "Alice", "system:node:n1", "system:serviceaccount:ci:deploy", "100%", "a_b", `back\slash`, "ΣΊΣΥΦΟΣ", "jürgen", ""}
+	someNames      = []string{"checkout", "check", "CHECKOUT", "o'neill", `"quoted"`, "%", "_", `\`, "größe", "ИМЯ", "emoji🙂", ""}
+	somePaths      = []string{"/api/v1/pods", "/API/V1/Pods", "/apis/apps/v1/namespaces/shop/deployments/checkout?limit=10%25", `/a\b`, "/a_b", "/ÄÖÜ", "/äöü", ""}
+	someNamespaces = []string{"shop", "shop2", "Shop", "kube-system", ""}
+	someClusters   = []string{"prod", "staging", ""}
+	someTypes      = []string{"application", "datastore", "cluster", "my_type", ""}
+	someActions    = []string{"application.create", "application.create2", "application.delete", "project.token", ""}
+	someMethods    = []string{"GET", "POST", "DELETE", "OTHER", ""}
+	someCodes      = []int{0, 200, 201, 299, 300, 403, 404, 500, 599}
+	someIPs        = []string{"10.0.0.1", "10.255.255.255", "11.0.0.0", "192.168.1.7", "::1", "2001:db8::1", "2001:db8:ffff::", "fe80::1", "255.255.255.255", "0.0.0.0"}
+	somePrefixes   = []string{"10.0.0.0/8", "10.0.0.1/32", "0.0.0.0/0", "::/0", "2001:db8::/32", "2001:db8::1/128", "::/64", "192.168.0.0/23"}
+	someTerms      = []string{"403", "200", "2xx", "4XX", "5xx", "1xx"}
+	someSearches   = []string{"", "  ", "pods", "PODS", "%", "_", `\`, "a_b", "äöü", "ÄÖÜ", "σίσυφοσ", "имя", "check", "'", `"`, "🙂", "Größe", "nothing has this"}
+)
+
+func oneOf[T any](t *rapid.T, label string, values []T) T {
+	return rapid.SampledFrom(values).Draw(t, label)
+}
+
+// someOf draws no term in most cases, so that filters let something through.
+func someOf[T any](t *rapid.T, label string, values []T) []T {
+	if rapid.IntRange(0, 3).Draw(t, label+"?") > 0 {
+		return nil
+	}
+	return rapid.SliceOfN(rapid.SampledFrom(values), 1, 3).Draw(t, label)
+}
+
+// eventsAround generates events of the five days before and the hour after a
+// time, many of them at equal times.
+func eventsAround(now time.Time) *rapid.Generator[audit.Event] {
+	return rapid.Custom(func(t *rapid.T) audit.Event {
+		e := audit.Event{
+			Source: "s", Cluster: oneOf(t, "cluster", someClusters), AuditID: oneOf(t, "auditID", []string{"0f0e0d0c-0b0a-4908-8706-050403020100", "0F0E0D0C-0b0a-4908-8706-050403020100", "chosen by the client", ""}),
+			Level: "Metadata", Stage: oneOf(t, "stage", audit.Stages),
+			Actor: oneOf(t, "actor", someActors), ActorKind: audit.ActorUser, ActedVia: oneOf(t, "actedVia", someActors), CredentialID: "X509SHA256=1",
+			Method: oneOf(t, "method", someMethods), Verb: "verb", ResourceType: oneOf(t, "type", someTypes), Action: oneOf(t, "action", someActions),
+			APIGroup: "apps", APIVersion: "v1", Resource: "deployments", Subresource: "scale",
+			Namespace: oneOf(t, "namespace", someNamespaces), ResourceName: oneOf(t, "name", someNames),
+			Path: oneOf(t, "path", somePaths), StatusCode: oneOf(t, "code", someCodes), DryRun: rapid.Bool().Draw(t, "dryRun"),
+			Client: oneOf(t, "client", audit.Clients), UserAgent: "agent/1",
+		}
+		for range rapid.IntRange(0, 3).Draw(t, "ips") {
+			e.IPs = append(e.IPs, netip.MustParseAddr(oneOf(t, "ip", someIPs)))
+		}
+		minutes := rapid.IntRange(-5*24*60, 59).Draw(t, "minute")
+		e.OccurredAt = now.Truncate(time.Minute).Add(time.Duration(minutes) * time.Minute)
+		if rapid.Bool().Draw(t, "evenHour") {
+			e.OccurredAt = e.OccurredAt.Truncate(12 * time.Hour).Add(-time.Duration(rapid.IntRange(0, 1).Draw(t, "µs")) * time.Microsecond)
+		}
+		e.StageAt = e.OccurredAt.Add(1234 * time.Microsecond)
+		return e
+	})
+}
+
+// number gives an event an ID and a raw of its own.
+func number(e audit.Event, n int) audit.Event {
+	sum := sha256.Sum256(binary.BigEndian.AppendUint64(nil, uint64(n)))
+	copy(e.ID[:], sum[:])
+	e.Raw = fmt.Appendf(nil, `{"kind":"Event","n":%d}`, n)
+	e.RawSHA256 = sha256.Sum256(e.Raw)
+	return e
+}
+
+// corpus returns n generated events, always the same ones for a time.
+func corpus(now time.Time, n int) oracle {
+	generator := eventsAround(now)
+	events := make(oracle, n)
+	for i := range events {
+		events[i] = number(generator.Example(i), i)
+	}
+	return events
+}
+
+func drawTerms(t *rapid.T, label string) query.Terms {
+	var prefixes []netip.Prefix
+	for _, p := range someOf(t, label+"ips", somePrefixes) {
+		prefixes = append(prefixes, netip.MustParsePrefix(p))
+	}
+	return query.Terms{
+		ResourceTypes: someOf(t, label+"types", someTypes),
+		Actors:        someOf(t, label+"actors", append([]string{"*", "alice*", "system:*", "a_*", "%*", "al*e"}, someActors...)),
+		Methods:       someOf(t, label+"methods", []string{"GET", "post", "Delete"}),
+		Actions:       someOf(t, label+"actions", append([]string{"*", "application.*", "application.create*"}, someActions...)),
+		IPs:           prefixes,
+		StatusCodes:   someOf(t, label+"codes", someTerms),
+		ResourceNames: someOf(t, label+"names", append([]string{"*", "check*", `\*`, "_*"}, someNames...)),
+		Clusters:      someOf(t, label+"clusters", someClusters),
+		Clients:       someOf(t, label+"clients", audit.Clients),
+		Stages:        someOf(t, label+"stages", audit.Stages),
+		Namespaces:    someOf(t, label+"namespaces", append([]string{query.NoNamespace}, someNamespaces...)),
+	}
+}
+
+func drawFilter(t *rapid.T) query.Filter {
+	f := query.Filter{Terms: drawTerms(t, "")}
+	if rapid.Bool().Draw(t, "excludes?") {
+		f.Exclude = drawTerms(t, "exclude ")
+	}
+	if rapid.IntRange(0, 2).Draw(t, "searches?") == 0 {
+		f.Search = oneOf(t, "search", someSearches)
+	}
+	if rapid.IntRange(0, 4).Draw(t, "dryRun?") == 0 {
+		f.DryRun = new(rapid.Bool().Draw(t, "dryRun"))
+	}
+	return f
+}
+
+func drawScope(t *rapid.T) query.Scope {
+	switch rapid.IntRange(0, 5).Draw(t, "scope") {
+	case 0:
+		return query.Scope{}
+	case 1, 2:
+		return query.InNamespace(oneOf(t, "scope cluster", someClusters), oneOf(t, "scope namespace", someNamespaces))
+	}
+	return query.ClusterWide()
+}
+
+func drawWindow(t *rapid.T, now time.Time) query.Window {
+	if rapid.Bool().Draw(t, "whole") {
+		return always(now)
+	}
+	from := now.Add(-time.Duration(rapid.IntRange(0, 6*24*60).Draw(t, "from")) * time.Minute).Truncate(time.Minute)
+	return query.Window{From: from, To: from.Add(time.Duration(rapid.IntRange(1, 4*24*60).Draw(t, "minutes")) * time.Minute)}
+}

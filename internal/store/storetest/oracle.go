@@ -1,0 +1,201 @@
+package storetest
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/porter-dev/audit-operator/internal/audit"
+	"github.com/porter-dev/audit-operator/internal/query"
+	"github.com/porter-dev/audit-operator/internal/store"
+)
+
+// Match reports whether a scope sees an event and a filter selects it,
+// whatever the window. It is written for clarity, as the meaning that stores
+// are held to.
+func Match(e *audit.Event, scope query.Scope, f *query.Filter) bool {
+	if cluster, namespace, ok := scope.Namespace(); !scope.IsClusterWide() && (!ok || e.Cluster != cluster || e.Namespace != namespace) {
+		return false
+	}
+	in, out := &f.Terms, &f.Exclude
+	included := slices.Contains(f.EffectiveStages(), e.Stage) && e.Stage != "" &&
+		(len(in.ResourceTypes) == 0 || exact(e.ResourceType, in.ResourceTypes)) &&
+		(len(in.Actors) == 0 || pattern(e.Actor, in.Actors) || pattern(e.ActedVia, in.Actors)) &&
+		(len(in.Methods) == 0 || method(e.Method, in.Methods)) &&
+		(len(in.Actions) == 0 || pattern(e.Action, in.Actions)) &&
+		(len(in.IPs) == 0 || slices.ContainsFunc(e.IPs, func(ip netip.Addr) bool { return within(ip, in.IPs) })) &&
+		(len(in.StatusCodes) == 0 || status(e.StatusCode, in.StatusCodes)) &&
+		(len(in.ResourceNames) == 0 || pattern(e.ResourceName, in.ResourceNames)) &&
+		(len(in.Clusters) == 0 || exact(e.Cluster, in.Clusters)) &&
+		(len(in.Clients) == 0 || exact(e.Client, in.Clients)) &&
+		(len(in.Namespaces) == 0 || namespace(e.Namespace, in.Namespaces)) &&
+		(f.DryRun == nil || e.DryRun == *f.DryRun) &&
+		search(e, f.Search)
+	excluded := exact(e.ResourceType, out.ResourceTypes) ||
+		everyActor(e, out.Actors) ||
+		method(e.Method, out.Methods) ||
+		pattern(e.Action, out.Actions) ||
+		(len(e.IPs) > 0 && within(e.IPs[len(e.IPs)-1], out.IPs)) ||
+		status(e.StatusCode, out.StatusCodes) ||
+		pattern(e.ResourceName, out.ResourceNames) ||
+		exact(e.Cluster, out.Clusters) ||
+		exact(e.Client, out.Clients) ||
+		exact(e.Stage, out.Stages) ||
+		namespace(e.Namespace, out.Namespaces)
+	return included && !excluded
+}
+
+func exact(value string, terms []string) bool {
+	return value != "" && slices.Contains(terms, value)
+}
+
+func pattern(value string, terms []string) bool {
+	return value != "" && slices.ContainsFunc(terms, func(term string) bool {
+		if prefix, open := strings.CutSuffix(term, "*"); open {
+			return strings.HasPrefix(value, prefix)
+		}
+		return value == term
+	})
+}
+
+func method(value string, terms []string) bool {
+	return value != "" && slices.ContainsFunc(terms, func(term string) bool { return strings.EqualFold(value, term) })
+}
+
+func namespace(value string, terms []string) bool {
+	return exact(value, terms) || value == "" && slices.Contains(terms, query.NoNamespace)
+}
+
+func within(ip netip.Addr, prefixes []netip.Prefix) bool {
+	return slices.ContainsFunc(prefixes, func(p netip.Prefix) bool { return p.Contains(ip) })
+}
+
+func status(code int, terms []string) bool {
+	return code != 0 && slices.ContainsFunc(terms, func(term string) bool {
+		if strings.EqualFold(term[1:], "xx") {
+			return strconv.Itoa(code/100) == term[:1]
+		}
+		return strconv.Itoa(code) == term
+	})
+}
+
+// everyActor reports whether every identity of the event, and at least one, matches.
+func everyActor(e *audit.Event, terms []string) bool {
+	var identities []string
+	for _, identity := range []string{e.Actor, e.ActedVia} {
+		if identity != "" {
+			identities = append(identities, identity)
+		}
+	}
+	return len(identities) > 0 && !slices.ContainsFunc(identities, func(identity string) bool { return !pattern(identity, terms) })
+}
+
+func search(e *audit.Event, needle string) bool {
+	if strings.TrimSpace(needle) == "" {
+		return true
+	}
+	return slices.ContainsFunc([]string{e.Path, e.Actor, e.ResourceName}, func(text string) bool {
+		return strings.Contains(lower(text), lower(needle))
+	})
+}
+
+func lower(s string) string { return strings.Map(unicode.ToLower, s) }
+
+// oracle answers from a slice what a store answers from its tables.
+type oracle []audit.Event
+
+// matches returns what a query selects, newest first.
+func (o oracle) matches(scope query.Scope, f *query.Filter, w query.Window) []audit.Event {
+	var found []audit.Event
+	for _, e := range o {
+		if !e.OccurredAt.Before(w.From) && e.OccurredAt.Before(w.To) && Match(&e, scope, f) {
+			found = append(found, e)
+		}
+	}
+	slices.SortFunc(found, func(a, b audit.Event) int {
+		return cmp.Or(b.OccurredAt.Compare(a.OccurredAt), slices.Compare(b.ID[:], a.ID[:]))
+	})
+	return found
+}
+
+func histogram(events []audit.Event, width time.Duration) []store.Bucket {
+	counts := map[int64]int64{}
+	for _, e := range events {
+		counts[e.OccurredAt.UnixMicro()/width.Microseconds()*width.Microseconds()]++
+	}
+	var buckets []store.Bucket
+	for start, count := range counts {
+		buckets = append(buckets, store.Bucket{Start: time.UnixMicro(start).UTC(), Count: count})
+	}
+	slices.SortFunc(buckets, func(a, b store.Bucket) int { return a.Start.Compare(b.Start) })
+	return buckets
+}
+
+func facet(events []audit.Event, d query.Dimension, limit int) []store.FacetValue {
+	counts := map[string]int64{}
+	for _, e := range events {
+		if value := dimensionOf(&e, d); value != "" {
+			counts[value]++
+		}
+	}
+	var values []store.FacetValue
+	for value, count := range counts {
+		values = append(values, store.FacetValue{Value: value, Count: count})
+	}
+	slices.SortFunc(values, func(a, b store.FacetValue) int {
+		if d == query.ByIP {
+			return cmp.Or(cmp.Compare(b.Count, a.Count), netip.MustParseAddr(a.Value).Compare(netip.MustParseAddr(b.Value)))
+		}
+		return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Value, b.Value))
+	})
+	return values[:min(limit, len(values))]
+}
+
+func dimensionOf(e *audit.Event, d query.Dimension) string {
+	switch d {
+	case query.ByResourceType:
+		return e.ResourceType
+	case query.ByActor:
+		return e.Actor
+	case query.ByMethod:
+		return e.Method
+	case query.ByAction:
+		return e.Action
+	case query.ByIP:
+		if len(e.IPs) > 0 {
+			return e.IPs[len(e.IPs)-1].String()
+		}
+	case query.ByStatusCode:
+		if e.StatusCode != 0 {
+			return strconv.Itoa(e.StatusCode)
+		}
+	case query.ByResourceName:
+		return e.ResourceName
+	case query.ByCluster:
+		return e.Cluster
+	case query.ByClient:
+		return e.Client
+	case query.ByStage:
+		return e.Stage
+	case query.ByNamespace:
+		return e.Namespace
+	}
+	return ""
+}
+
+func capture(events []audit.Event) store.Capture {
+	c := store.Capture{Matched: int64(len(events)), CountsByType: map[string]int64{}, CountsByStatusClass: map[string]int64{}}
+	for _, e := range events {
+		if e.ResourceType != "" {
+			c.CountsByType[e.ResourceType]++
+		}
+		if e.StatusCode != 0 {
+			c.CountsByStatusClass[strconv.Itoa(e.StatusCode/100)+"xx"]++
+		}
+	}
+	return c
+}

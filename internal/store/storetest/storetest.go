@@ -1,0 +1,158 @@
+// Package storetest is the suite that every store must pass: scripted cases,
+// and generated ones compared with a plain slice.
+package storetest
+
+import (
+	"bytes"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/porter-dev/audit-operator/internal/audit"
+	"github.com/porter-dev/audit-operator/internal/query"
+	"github.com/porter-dev/audit-operator/internal/store"
+)
+
+// Options say how a test wants its store.
+type Options struct {
+	// Dir names the data: a store that is opened with the Dir of one that was
+	// closed holds what that one held. It is an existing directory of the
+	// test's own; a store that needs none uses it as a name.
+	Dir       string
+	Now       func() time.Time
+	Retention time.Duration
+}
+
+// Run runs the suite. open opens a store, which the suite closes; it ends the
+// test if it can't.
+func Run(t *testing.T, open func(t *testing.T, opts Options) store.Store) {
+	for name, test := range map[string]func(t *testing.T, b *bench){
+		"Generated":             testGenerated,
+		"Paging":                testPaging,
+		"EventScope":            testEventScope,
+		"RoundTrip":             testRoundTrip,
+		"HostileText":           testHostileText,
+		"CaptureStops":          testCaptureStops,
+		"BadRequests":           testBadRequests,
+		"Cancelled":             testCancelled,
+		"DuplicatesInBatch":     testDuplicatesInBatch,
+		"DuplicatesAcross":      testDuplicatesAcross,
+		"ConcurrentAppends":     testConcurrentAppends,
+		"Quarantine":            testQuarantine,
+		"OutsideRetention":      testOutsideRetention,
+		"Sources":               testSources,
+		"EmptyBatch":            testEmptyBatch,
+		"Retain":                testRetain,
+		"Closed":                testClosed,
+		"SnapshotRoundTrip":     testSnapshotRoundTrip,
+		"SnapshotScope":         testSnapshotScope,
+		"SnapshotFailures":      testSnapshotFailures,
+		"SnapshotSavedOnce":     testSnapshotSavedOnce,
+		"SnapshotsOfOwner":      testSnapshotsOfOwner,
+		"SnapshotOutlivesEvent": testSnapshotOutlivesEvent,
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := &bench{open: open, dir: t.TempDir(), clock: &clock{now: start}}
+			b.reopen(t)
+			t.Cleanup(func() {
+				if err := b.Close(); err != nil {
+					t.Errorf("Close: %v", err)
+				}
+			})
+			test(t, b)
+		})
+	}
+}
+
+// start is when the tests begin: an afternoon, so that today has two halves.
+var start = time.Date(2026, 3, 14, 15, 9, 26, 535897000, time.UTC)
+
+// retention of the tests' stores.
+const retention = 10 * 24 * time.Hour
+
+// bench is a store with the clock that it reads.
+type bench struct {
+	store.Store
+	open  func(t *testing.T, opts Options) store.Store
+	dir   string
+	clock *clock
+}
+
+// reopen closes the store, if it is open, and opens it again.
+func (b *bench) reopen(t *testing.T) {
+	t.Helper()
+	if b.Store != nil {
+		if err := b.Close(); err != nil {
+			t.Fatalf("Close: %v", err)
+		}
+	}
+	b.Store = b.open(t, Options{Dir: b.dir, Now: b.clock.Now, Retention: retention})
+}
+
+// append appends events and checks what became of them.
+func (b *bench) append(t *testing.T, want store.Appended, events ...audit.Event) {
+	t.Helper()
+	got, err := b.Append(t.Context(), store.Batch{Source: "s", ReceivedAt: b.clock.Now(), Events: events})
+	if err != nil {
+		t.Fatalf("Append: %v", err)
+	}
+	if got != want {
+		t.Fatalf("Append = %+v, want %+v", got, want)
+	}
+}
+
+// all returns every stored event of every stage, newest first.
+func (b *bench) all(t *testing.T) []audit.Event {
+	t.Helper()
+	view, err := b.View(t.Context(), query.ClusterWide(), store.ViewRequest{Filter: everyStage(), Window: always(b.clock.Now()), Limit: store.MaxPage})
+	if err != nil {
+		t.Fatalf("View: %v", err)
+	}
+	return view.Events
+}
+
+func everyStage() query.Filter { return query.Filter{Terms: query.Terms{Stages: audit.Stages}} }
+
+// always is a window around all that the tests store.
+func always(now time.Time) query.Window {
+	return query.Window{From: now.Add(-60 * 24 * time.Hour), To: now.Add(60 * 24 * time.Hour)}
+}
+
+// clock is a settable clock, safe for concurrent use.
+type clock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+func (c *clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+func (c *clock) advance(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+}
+
+// plain is a simple event at a time.
+func plain(n int, at time.Time) audit.Event {
+	return number(audit.Event{
+		Source: "s", Cluster: "prod", Stage: audit.StageResponseComplete, OccurredAt: at.UTC().Truncate(time.Microsecond), StageAt: at.UTC().Truncate(time.Microsecond),
+		Actor: "alice", Method: "GET", ResourceType: "application", Action: "application.get", Namespace: "shop", StatusCode: 200, Client: audit.ClientCLI,
+	}, n)
+}
+
+// diff compares events but for what the store sets and lists leave out.
+func diff(want, got []audit.Event) string {
+	return cmp.Diff(want, got, compareEvents, cmpopts.IgnoreFields(audit.Event{}, "IngestedAt", "Raw"), cmpopts.EquateEmpty())
+}
+
+var compareEvents = cmp.Options{
+	cmpopts.EquateComparable(audit.ID{}),
+	cmp.Comparer(func(a, b interface{ AsSlice() []byte }) bool { return bytes.Equal(a.AsSlice(), b.AsSlice()) }),
+}
