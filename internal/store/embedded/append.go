@@ -1,0 +1,224 @@
+package embedded
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/porter-dev/audit-operator/internal/audit"
+	"github.com/porter-dev/audit-operator/internal/store"
+)
+
+// maxAhead is how far ahead of the clock an event may be.
+const maxAhead = time.Hour
+
+// A group is what one commit takes: large enough to spread the cost of its
+// two fsyncs, small enough that nobody waits long.
+const (
+	groupEvents = 1 << 14
+	groupBytes  = 32 << 20
+)
+
+// job is a batch, or a call of Retain, on its way through the committer.
+type job struct {
+	source      string
+	receivedAt  time.Time
+	items       int
+	days        []*dayEvents
+	quarantined []audit.Quarantined
+	bytes       int64
+	run         func() // instead of a commit, when set
+
+	taken  bool // by the committer; guarded by the queue
+	done   chan struct{}
+	result store.Appended
+	err    error
+}
+
+// queue is what waits for the committer.
+type queue struct {
+	mu        sync.Mutex
+	more      sync.Cond // jobs or closed changed
+	jobs      []*job
+	closed    bool
+	events    int // reserved
+	bytes     int64
+	maxEvents int
+	maxBytes  int64
+}
+
+func (q *queue) init(maxEvents int, maxBytes int64) {
+	q.more.L = &q.mu
+	q.maxEvents, q.maxBytes = maxEvents, maxBytes
+}
+
+// reserve makes room for a batch, or reports that there is none.
+func (q *queue) reserve(events int, bytes int64) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.events > 0 && (q.events+events > q.maxEvents || q.bytes+bytes > q.maxBytes) {
+		return false
+	}
+	q.events += events
+	q.bytes += bytes
+	return true
+}
+
+func (q *queue) release(events int, bytes int64) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.events -= events
+	q.bytes -= bytes
+}
+
+func (q *queue) push(j *job) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.jobs = append(q.jobs, j)
+	q.more.Signal()
+}
+
+// withdraw takes a job back that the committer has not taken.
+func (q *queue) withdraw(j *job) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if j.taken {
+		return false
+	}
+	for i, other := range q.jobs {
+		if other == j {
+			q.jobs = append(q.jobs[:i], q.jobs[i+1:]...)
+			break
+		}
+	}
+	return true
+}
+
+// take waits for jobs and returns a group of them; none when the queue is
+// closed and empty.
+func (q *queue) take() []*job {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for len(q.jobs) == 0 && !q.closed {
+		q.more.Wait()
+	}
+	n, events, bytes := 0, 0, int64(0)
+	for _, j := range q.jobs {
+		events += j.items
+		bytes += j.bytes
+		if n > 0 && (events > groupEvents || bytes > groupBytes) {
+			break
+		}
+		j.taken = true
+		n++
+	}
+	group := append([]*job(nil), q.jobs[:n]...)
+	q.jobs = append(q.jobs[:0], q.jobs[n:]...)
+	return group
+}
+
+func (q *queue) close() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.closed = true
+	q.more.Broadcast()
+}
+
+// Append implements store.Writer.
+func (s *Store) Append(ctx context.Context, batch store.Batch) (store.Appended, error) {
+	if err := s.enter(); err != nil {
+		return store.Appended{}, fmt.Errorf("append: %w", err)
+	}
+	defer s.leave()
+	if err := ctx.Err(); err != nil {
+		return store.Appended{}, err
+	}
+	items := len(batch.Events) + len(batch.Quarantined)
+	var bytes int64
+	for i := range batch.Events {
+		bytes += int64(len(batch.Events[i].Raw))
+	}
+	for i := range batch.Quarantined {
+		bytes += int64(len(batch.Quarantined[i].Redacted))
+	}
+	if !s.queue.reserve(items, bytes) {
+		return store.Appended{}, fmt.Errorf("append: %w", store.ErrOverloaded)
+	}
+	defer s.queue.release(items, bytes)
+	j := s.prepare(&batch)
+	j.items, j.bytes = items, bytes
+	if err := s.commit(ctx, j); err != nil {
+		return store.Appended{}, fmt.Errorf("append: %w", err)
+	}
+	return j.result, nil
+}
+
+// commit hands a job to the committer and waits for it. When ctx ends, a job
+// that waits is withdrawn; one being committed is waited for, since it may
+// already be durable and still uses the caller's memory.
+func (s *Store) commit(ctx context.Context, j *job) error {
+	j.done = make(chan struct{})
+	s.queue.push(j)
+	select {
+	case <-j.done:
+	case <-ctx.Done():
+		if s.queue.withdraw(j) {
+			return ctx.Err()
+		}
+		<-j.done
+	}
+	return j.err
+}
+
+// prepare sorts a batch by day, sets aside what belongs to no retained day and
+// packs the raws.
+func (s *Store) prepare(batch *store.Batch) *job {
+	now := s.now()
+	j := &job{source: batch.Source, receivedAt: batch.ReceivedAt}
+	for _, q := range batch.Quarantined {
+		if q.Source == "" {
+			q.Source = batch.Source
+		}
+		if q.ReceivedAt.IsZero() {
+			q.ReceivedAt = batch.ReceivedAt
+		}
+		j.quarantined = append(j.quarantined, q)
+	}
+	var current *dayEvents
+	byDay := map[int]*dayEvents{}
+	for i := range batch.Events {
+		e := &batch.Events[i]
+		if reason := s.outside(e, now); reason != "" {
+			j.quarantined = append(j.quarantined, audit.Quarantined{
+				Source: batch.Source, ReceivedAt: batch.ReceivedAt, Reason: reason,
+				Size: int64(len(e.Raw)), SHA256: e.RawSHA256, Redacted: e.Raw,
+			})
+			continue
+		}
+		day := dayOf(e.OccurredAt)
+		if current == nil || current.day != day {
+			if current = byDay[day]; current == nil {
+				current = &dayEvents{day: day}
+				byDay[day] = current
+				j.days = append(j.days, current)
+			}
+		}
+		current.events = append(current.events, e)
+	}
+	for _, d := range j.days {
+		d.pack()
+	}
+	return j
+}
+
+// outside says why an event belongs to no day that is kept, or nothing.
+func (s *Store) outside(e *audit.Event, now time.Time) string {
+	switch {
+	case e.OccurredAt.Before(now.Add(-s.opts.Retention)):
+		return fmt.Sprintf("the event occurred at %s, longer ago than events are kept (%s)", e.OccurredAt.UTC().Format(time.RFC3339), s.opts.Retention)
+	case e.OccurredAt.After(now.Add(maxAhead)):
+		return fmt.Sprintf("the event occurred at %s, more than an hour ahead of this clock; compare the clocks of the source and of the operator", e.OccurredAt.UTC().Format(time.RFC3339))
+	}
+	return ""
+}

@@ -1,0 +1,141 @@
+package embedded
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/porter-dev/audit-operator/internal/audit"
+	"github.com/porter-dev/audit-operator/internal/query"
+	"github.com/porter-dev/audit-operator/internal/store"
+)
+
+// Capture implements store.Reader. Counting by day first tells where the
+// newest rows start, so that they can be read in ascending order, a day at a
+// time, without holding them.
+func (s *Store) Capture(ctx context.Context, scope query.Scope, req store.CaptureRequest, row func(*audit.Event) error) (store.Capture, error) {
+	capture := store.Capture{CountsByType: map[string]int64{}, CountsByStatusClass: map[string]int64{}}
+	err := s.read(ctx, func(ctx context.Context, tx *readTx) error {
+		capture.AsOf = tx.asOf
+		cond, err := newWhere(scope, &req.Filter, req.Window)
+		if err != nil {
+			return err
+		}
+		days := daysIn(tx.days, req.Window)
+		matched, err := captureCounts(ctx, tx, cond, days, &capture)
+		if err != nil {
+			return err
+		}
+		take := make([]int64, len(days))
+		left := int64(max(req.Limit, 0))
+		for i, day := range days {
+			take[i] = min(left, matched[day])
+			left -= take[i]
+		}
+		for i, day := range slices.Backward(days) {
+			if take[i] == 0 {
+				continue
+			}
+			if err := captureDay(ctx, tx, cond, day, take[i], row); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return store.Capture{}, fmt.Errorf("capture events: %w", err)
+	}
+	return capture, nil
+}
+
+// captureCounts fills the counts and returns the matches of each day.
+func captureCounts(ctx context.Context, tx *readTx, cond *where, days []int, capture *store.Capture) (map[int]int64, error) {
+	matched := map[int]int64{}
+	if len(days) == 0 {
+		return matched, nil
+	}
+	rows, err := tx.QueryContext(ctx, "SELECT day, resource_type, class, count(*) FROM ("+
+		cond.overDays("occurred_at // "+strconv.FormatInt((24*time.Hour).Microseconds(), 10)+" AS day, resource_type, status_code // 100 AS class", days)+
+		") GROUP BY ALL", cond.args...)
+	if err != nil {
+		return nil, err
+	}
+	err = each(rows, func() error {
+		var day, class int
+		var resourceType string
+		var count int64
+		if err := rows.Scan(&day, &resourceType, &class, &count); err != nil {
+			return err
+		}
+		matched[day] += count
+		capture.Matched += count
+		if resourceType != "" {
+			capture.CountsByType[resourceType] += count
+		}
+		if class != 0 {
+			capture.CountsByStatusClass[strconv.Itoa(class)+"xx"] += count
+		}
+		return nil
+	})
+	return matched, err
+}
+
+// captureDay calls row for a day's newest matches, in ascending order.
+func captureDay(ctx context.Context, tx *readTx, cond *where, day int, limit int64, row func(*audit.Event) error) error {
+	rows, err := tx.QueryContext(ctx, "SELECT * FROM ("+cond.overDays(columns, []int{day})+newestFirst+
+		" LIMIT "+strconv.FormatInt(limit, 10)+") ORDER BY occurred_at, id", cond.args...)
+	if err != nil {
+		return err
+	}
+	return each(rows, func() error {
+		var e audit.Event
+		var at place
+		if err := scanRow(rows, &e, &at); err != nil {
+			return err
+		}
+		return row(&e)
+	})
+}
+
+// Sources implements store.Reader.
+func (s *Store) Sources(ctx context.Context) ([]store.SourceStats, error) {
+	var all []store.SourceStats
+	err := s.read(ctx, func(ctx context.Context, tx *readTx) (err error) {
+		all, err = readSources(ctx, tx.Tx)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read sources: %w", err)
+	}
+	return all, nil
+}
+
+// Quarantine implements store.Reader.
+func (s *Store) Quarantine(ctx context.Context, source string, limit int) ([]audit.Quarantined, error) {
+	var items []audit.Quarantined
+	err := s.read(ctx, func(ctx context.Context, tx *readTx) error {
+		rows, err := tx.QueryContext(ctx, `SELECT source, received_at, reason, size, sha256, redacted FROM quarantine
+			WHERE source = $1 ORDER BY received_at DESC, seq DESC LIMIT $2`, store.Text(source), max(limit, 0))
+		if err != nil {
+			return err
+		}
+		return each(rows, func() error {
+			var q audit.Quarantined
+			var receivedAt int64
+			var sum []byte
+			if err := rows.Scan(&q.Source, &receivedAt, &q.Reason, &q.Size, &sum, &q.Redacted); err != nil {
+				return err
+			}
+			q.ReceivedAt = fromMicro(receivedAt)
+			copy(q.SHA256[:], sum)
+			items = append(items, q)
+			return nil
+		})
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read quarantine: %w", err)
+	}
+	return items, nil
+}

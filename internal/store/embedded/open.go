@@ -1,0 +1,206 @@
+// Package embedded is the store that needs no server: typed rows in DuckDB,
+// raw events in segment files beside it, snapshots as plain files.
+//
+// Layout of the directory:
+//
+//	lock                        held while a process has the store open
+//	events.duckdb               typed rows, totals, quarantine
+//	raw/<yyyy-mm-dd>.seg        raw events of a day (see segment.go)
+//	snapshots/<id>.ndjson       a snapshot's body
+//	snapshots/<id>.json         its manifest; without it there is no snapshot
+//	tmp/                        DuckDB's spill files
+package embedded
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/go-logr/logr"
+
+	"github.com/porter-dev/audit-operator/internal/store"
+)
+
+// Options of Open. Only Dir is required.
+type Options struct {
+	// Dir is the directory of the store; it is made if it isn't there.
+	Dir string
+	// Retention is how old an event may be when it arrives (default 720h).
+	Retention time.Duration
+	// Now is the clock (default time.Now).
+	Now func() time.Time
+	Log logr.Logger
+	// MemoryLimit bounds DuckDB's memory, in bytes (default 512 MiB).
+	MemoryLimit int64
+	// Threads that DuckDB may use (default: one for each CPU).
+	Threads int
+	// MaxPendingEvents and MaxPendingBytes bound what waits for a commit
+	// (default 65,536 events and 128 MiB of raw). Above them Append returns
+	// store.ErrOverloaded; one batch is taken whatever its size.
+	MaxPendingEvents int
+	MaxPendingBytes  int64
+	// StatementTimeout ends reads that take longer (default 30s).
+	StatementTimeout time.Duration
+	// MinFree is the free space, in bytes, below which nothing is taken
+	// (default 64 MiB), so that what runs can still finish.
+	MinFree uint64
+	// QuarantineBytes bounds the items kept in quarantine; the oldest give way
+	// (default 64 MiB).
+	QuarantineBytes int64
+}
+
+func (o *Options) setDefaults() {
+	setDefault(&o.Retention, 720*time.Hour)
+	setDefault(&o.MemoryLimit, 512<<20)
+	setDefault(&o.MaxPendingEvents, 1<<16)
+	setDefault(&o.MaxPendingBytes, 128<<20)
+	setDefault(&o.StatementTimeout, 30*time.Second)
+	setDefault(&o.MinFree, 64<<20)
+	setDefault(&o.QuarantineBytes, 64<<20)
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+// Store implements store.Store in one directory. It is safe for concurrent use.
+type Store struct {
+	opts Options
+	log  logr.Logger
+	lock *os.File
+
+	queue     queue
+	writer    writer // only the committer uses it
+	committer sync.WaitGroup
+	filters   filters
+	snapshots snapshots
+
+	mu       sync.Mutex
+	idle     sync.Cond // signalled when calls reaches 0
+	calls    int       // that run now
+	closed   bool
+	db       *database // nil while it is being opened again
+	failed   error     // of the last commit; nil if it succeeded
+	closeErr error
+	closing  sync.Once
+}
+
+var _ store.Store = (*Store)(nil)
+
+// Open opens the store of a directory, or makes one. It fails when another
+// process has it open. What was acknowledged before a crash is there; what was
+// not is cut off.
+func Open(ctx context.Context, opts Options) (_ *Store, err error) {
+	opts.setDefaults()
+	if strings.Contains(opts.Dir, "?") {
+		return nil, fmt.Errorf("store directory %q: must not contain a question mark", opts.Dir)
+	}
+	for _, dir := range []string{"", "raw", "snapshots", "tmp"} {
+		if err := os.MkdirAll(filepath.Join(opts.Dir, dir), 0o750); err != nil {
+			return nil, fmt.Errorf("make the store's directory: %w", err)
+		}
+	}
+	lock, err := lockDirectory(opts.Dir)
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{opts: opts, log: opts.Log, lock: lock}
+	s.idle.L = &s.mu
+	s.queue.init(opts.MaxPendingEvents, opts.MaxPendingBytes)
+	s.filters.init()
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.writer.close(), s.db.close(), lock.Close())
+		}
+	}()
+	if s.db, err = openDatabase(ctx, opts); err != nil {
+		return nil, err
+	}
+	if err := s.writer.load(ctx, s.db, opts, s.log); err != nil {
+		return nil, err
+	}
+	if err := s.snapshots.load(filepath.Join(opts.Dir, "snapshots")); err != nil {
+		return nil, err
+	}
+	if err := syncDir(opts.Dir); err != nil {
+		return nil, err
+	}
+	s.committer.Go(s.commitLoop)
+	return s, nil
+}
+
+// lockDirectory makes sure that only one process has the store open. The
+// kernel drops the lock with the process, so a crash leaves nothing to clean.
+func lockDirectory(dir string) (*os.File, error) {
+	lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o640)
+	if err != nil {
+		return nil, fmt.Errorf("lock the store: %w", err)
+	}
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		lock.Close()
+		return nil, fmt.Errorf("lock the store: %s is open in another process (%w); only one manager may use a directory", dir, err)
+	}
+	return lock, nil
+}
+
+// enter counts a call that uses the store; leave ends it. A call within a call
+// is allowed, so Close waits on a counter rather than on a lock.
+func (s *Store) enter() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return store.ErrClosed
+	}
+	s.calls++
+	return nil
+}
+
+func (s *Store) leave() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.calls--
+	if s.calls == 0 {
+		s.idle.Broadcast()
+	}
+}
+
+// Close implements store.Store. Closing again returns the first result.
+func (s *Store) Close() error {
+	s.closing.Do(func() {
+		s.mu.Lock()
+		s.closed = true
+		for s.calls > 0 {
+			s.idle.Wait()
+		}
+		s.mu.Unlock()
+
+		s.queue.close()
+		s.committer.Wait()
+		s.closeErr = errors.Join(s.writer.close(), s.db.close(), s.lock.Close())
+	})
+	return s.closeErr
+}
+
+// now is the clock in UTC and whole microseconds.
+func (s *Store) now() time.Time { return s.opts.Now().UTC().Truncate(time.Microsecond) }
+
+// syncDir makes the names in a directory durable.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}

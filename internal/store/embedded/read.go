@@ -1,0 +1,210 @@
+package embedded
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/porter-dev/audit-operator/internal/audit"
+	"github.com/porter-dev/audit-operator/internal/query"
+	"github.com/porter-dev/audit-operator/internal/store"
+)
+
+const newestFirst = " ORDER BY occurred_at DESC, id DESC"
+
+// View implements store.Reader.
+func (s *Store) View(ctx context.Context, scope query.Scope, req store.ViewRequest) (store.View, error) {
+	var view store.View
+	if req.HistogramWidth != 0 && !slices.Contains(store.HistogramWidths, req.HistogramWidth) {
+		return view, fmt.Errorf("histogram width %s is none of store.HistogramWidths", req.HistogramWidth)
+	}
+	err := s.read(ctx, func(ctx context.Context, tx *readTx) error {
+		view.AsOf = tx.asOf
+		if req.Limit > 0 {
+			if err := viewRows(ctx, tx, scope, req, &view); err != nil {
+				return err
+			}
+		}
+		return viewCounts(ctx, tx, scope, req, &view)
+	})
+	if err != nil {
+		return store.View{}, fmt.Errorf("view events: %w", err)
+	}
+	return view, nil
+}
+
+// viewRows reads a page. It walks the days backwards and stops when the page
+// is full, so a page of the newest events costs a day, not the window.
+func viewRows(ctx context.Context, tx *readTx, scope query.Scope, req store.ViewRequest, view *store.View) error {
+	limit := min(req.Limit, store.MaxPage)
+	window := req.Window
+	if req.After != nil {
+		if end := req.After.OccurredAt.Add(time.Microsecond); end.Before(window.To) {
+			window.To = end
+		}
+	}
+	for _, day := range daysIn(tx.days, window) {
+		cond, err := newWhere(scope, &req.Filter, window)
+		if err != nil {
+			return err
+		}
+		if req.After != nil {
+			cond.before(*req.After)
+		}
+		// One more than the page tells whether there is a next one.
+		left := limit + 1 - len(view.Events)
+		rows, err := tx.QueryContext(ctx, cond.overDays(columns, []int{day})+newestFirst+" LIMIT "+strconv.Itoa(left), cond.args...)
+		if err != nil {
+			return err
+		}
+		if err := each(rows, func() error {
+			var e audit.Event
+			var at place
+			err := scanRow(rows, &e, &at)
+			view.Events = append(view.Events, e)
+			return err
+		}); err != nil {
+			return err
+		}
+		if len(view.Events) > limit {
+			view.Events = view.Events[:limit]
+			next := query.PositionOf(&view.Events[limit-1])
+			view.Next = &next
+			return nil
+		}
+	}
+	return nil
+}
+
+// viewCounts reads the histogram and the count; the histogram's sum is the count.
+func viewCounts(ctx context.Context, tx *readTx, scope query.Scope, req store.ViewRequest, view *store.View) error {
+	if !req.Count && req.HistogramWidth == 0 {
+		return nil
+	}
+	cond, err := newWhere(scope, &req.Filter, req.Window)
+	if err != nil {
+		return err
+	}
+	days := daysIn(tx.days, req.Window)
+	if len(days) == 0 {
+		return nil
+	}
+	if req.HistogramWidth == 0 {
+		return tx.QueryRowContext(ctx, "SELECT count(*) FROM ("+cond.overDays("1", days)+")", cond.args...).Scan(&view.Matched)
+	}
+	from := cond.overDays("occurred_at", days)
+	width := cond.bind(req.HistogramWidth.Microseconds())
+	rows, err := tx.QueryContext(ctx, "SELECT occurred_at // "+width+" * "+width+" AS bucket, count(*) FROM ("+from+") GROUP BY bucket ORDER BY bucket", cond.args...)
+	if err != nil {
+		return err
+	}
+	return each(rows, func() error {
+		var start, count int64
+		if err := rows.Scan(&start, &count); err != nil {
+			return err
+		}
+		view.Histogram = append(view.Histogram, store.Bucket{Start: fromMicro(start), Count: count})
+		if req.Count {
+			view.Matched += count
+		}
+		return nil
+	})
+}
+
+// dimensions gives each dimension's column and the condition that it is there.
+var dimensions = map[query.Dimension]struct{ column, present, order string }{
+	query.ByResourceType: {"resource_type", "resource_type <> ''", "v"},
+	query.ByActor:        {"actor", "actor <> ''", "v"},
+	query.ByMethod:       {"method", "method <> ''", "v"},
+	query.ByAction:       {"action", "action <> ''", "v"},
+	// IPv4 comes first, as in netip.Addr.Compare.
+	query.ByIP:           {"ip", "ip IS NOT NULL", "v BETWEEN " + mappedFirst + " AND " + mappedLast + " DESC, v"},
+	query.ByStatusCode:   {"status_code", "status_code <> 0", "v"},
+	query.ByResourceName: {"resource_name", "resource_name <> ''", "v"},
+	query.ByCluster:      {"cluster", "cluster <> ''", "v"},
+	query.ByClient:       {"client", "client <> ''", "v"},
+	query.ByStage:        {"stage", "stage <> ''", "v"},
+	query.ByNamespace:    {"namespace", "namespace <> ''", "v"},
+}
+
+// Facet implements store.Reader.
+func (s *Store) Facet(ctx context.Context, scope query.Scope, req store.FacetRequest) (store.Facet, error) {
+	dim, ok := dimensions[req.Dimension]
+	if !ok {
+		return store.Facet{}, fmt.Errorf("facet: no dimension %q", req.Dimension)
+	}
+	filter := req.Filter.Without(req.Dimension)
+	var facet store.Facet
+	err := s.read(ctx, func(ctx context.Context, tx *readTx) error {
+		facet.AsOf = tx.asOf
+		cond, err := newWhere(scope, &filter, req.Window)
+		if err != nil {
+			return err
+		}
+		cond.and(dim.present)
+		days := daysIn(tx.days, req.Window)
+		if len(days) == 0 || req.Limit <= 0 {
+			return nil
+		}
+		rows, err := tx.QueryContext(ctx, "SELECT v, count(*) AS n FROM ("+cond.overDays(dim.column+" AS v", days)+
+			") GROUP BY v ORDER BY n DESC, "+dim.order+" LIMIT "+strconv.Itoa(min(req.Limit, store.MaxPage)), cond.args...)
+		if err != nil {
+			return err
+		}
+		return each(rows, func() error {
+			var value store.FacetValue
+			var err error
+			if req.Dimension == query.ByIP {
+				var ip []byte
+				err = rows.Scan(&ip, &value.Count)
+				value.Value = unpackIP(ip).String()
+			} else {
+				err = rows.Scan(&value.Value, &value.Count)
+			}
+			facet.Values = append(facet.Values, value)
+			return err
+		})
+	})
+	if err != nil {
+		return store.Facet{}, fmt.Errorf("facet %s: %w", req.Dimension, err)
+	}
+	return facet, nil
+}
+
+// Event implements store.Reader.
+func (s *Store) Event(ctx context.Context, scope query.Scope, id audit.ID) (audit.Event, error) {
+	var event audit.Event
+	err := s.read(ctx, func(ctx context.Context, tx *readTx) error {
+		for _, day := range tx.days {
+			if !s.filters.mayHold(day, id) {
+				continue
+			}
+			cond := &where{}
+			cond.scope(scope)
+			cond.and("id = " + cond.bind(uuidText(id[:])) + "::UUID")
+			rows, err := tx.QueryContext(ctx, cond.overDays(columns, []int{day}), cond.args...)
+			if err != nil {
+				return err
+			}
+			var at place
+			found := false
+			if err := each(rows, func() error {
+				found = true
+				return scanRow(rows, &event, &at)
+			}); err != nil {
+				return err
+			}
+			if found {
+				event.Raw, err = s.readRaw(day, at)
+				return err
+			}
+		}
+		return store.ErrNotFound
+	})
+	if err != nil {
+		return audit.Event{}, fmt.Errorf("event %s: %w", id, err)
+	}
+	return event, nil
+}

@@ -1,0 +1,130 @@
+package embedded
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"syscall"
+	"time"
+
+	"github.com/porter-dev/audit-operator/internal/store"
+)
+
+// Retain implements store.Store. Items in quarantine go by when they were
+// received, those of before the cut too.
+func (s *Store) Retain(ctx context.Context, before time.Time) ([]time.Time, error) {
+	if err := s.enter(); err != nil {
+		return nil, fmt.Errorf("retain: %w", err)
+	}
+	defer s.leave()
+	var dropped []time.Time
+	var failure error
+	// The committer does it, so that no commit uses a day while it goes.
+	j := &job{run: func() { dropped, failure = s.dropDays(context.Background(), before) }}
+	if err := s.commit(ctx, j); err != nil {
+		return nil, fmt.Errorf("retain: %w", err)
+	}
+	if failure != nil {
+		return dropped, fmt.Errorf("retain: %w: %w", store.ErrUnavailable, failure)
+	}
+	return dropped, nil
+}
+
+func (s *Store) dropDays(ctx context.Context, before time.Time) ([]time.Time, error) {
+	if err := s.restore(ctx); err != nil {
+		return nil, err
+	}
+	w := &s.writer
+	today := dayOf(s.now())
+	var dropped []time.Time
+	for _, day := range slices.Sorted(maps.Keys(w.sizes)) {
+		if day >= today || dayStart(day+1).After(before) {
+			continue
+		}
+		if err := w.inTransaction(ctx, func() error {
+			if _, err := w.conn.ExecContext(ctx, "DROP TABLE "+tableOf(day)); err != nil {
+				return err
+			}
+			_, err := w.conn.ExecContext(ctx, "DELETE FROM days WHERE day = $1", day)
+			return err
+		}); err != nil {
+			return dropped, fmt.Errorf("drop a day: %w", err)
+		}
+		delete(w.sizes, day)
+		s.filters.drop(day)
+		dropped = append(dropped, dayStart(day))
+		// From here on a crash leaves a file that opening removes.
+		if g := w.segments[day]; g != nil {
+			delete(w.segments, day)
+			if err := g.file.Close(); err != nil {
+				return dropped, fmt.Errorf("close raw segment: %w", err)
+			}
+		}
+		if err := os.Remove(segmentPath(s.opts.Dir, day)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return dropped, fmt.Errorf("remove raw segment: %w", err)
+		}
+	}
+	err := w.inTransaction(ctx, func() error {
+		_, err := w.conn.ExecContext(ctx, "DELETE FROM quarantine WHERE received_at < $1", before.UnixMicro())
+		return err
+	})
+	if err == nil {
+		err = w.conn.QueryRowContext(ctx, "SELECT coalesce(sum("+quarantineSize+"), 0)::BIGINT FROM quarantine").Scan(&w.quarantineBytes)
+	}
+	if err != nil {
+		return dropped, fmt.Errorf("clear quarantine: %w", err)
+	}
+	return dropped, nil
+}
+
+// Ready implements store.Store: there is space, and the last commit succeeded
+// or a file can be written and synced now.
+func (s *Store) Ready(context.Context) error {
+	if err := s.enter(); err != nil {
+		return err
+	}
+	defer s.leave()
+	if err := s.checkSpace(); err != nil {
+		return fmt.Errorf("%w: %w", store.ErrUnavailable, err)
+	}
+	s.mu.Lock()
+	failed := s.failed
+	s.mu.Unlock()
+	if failed == nil {
+		return nil
+	}
+	if err := s.probe(); err != nil {
+		return fmt.Errorf("%w: %w", store.ErrUnavailable, err)
+	}
+	return nil
+}
+
+// probe writes a file and syncs it.
+func (s *Store) probe() (err error) {
+	file, err := os.CreateTemp(filepath.Join(s.opts.Dir, "tmp"), "probe-*")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, file.Close(), os.Remove(file.Name())) }()
+	if _, err := file.Write(make([]byte, 64<<10)); err != nil {
+		return err
+	}
+	return file.Sync()
+}
+
+// checkSpace fails when the volume has less space than Options.MinFree.
+func (s *Store) checkSpace() error {
+	var fs syscall.Statfs_t
+	if err := syscall.Statfs(s.opts.Dir, &fs); err != nil {
+		return fmt.Errorf("%w: %w", errVolume, err)
+	}
+	if free := fs.Bavail * uint64(fs.Bsize); free < s.opts.MinFree {
+		return fmt.Errorf("%w: %d bytes are free, %d are needed", errVolume, free, s.opts.MinFree)
+	}
+	return nil
+}

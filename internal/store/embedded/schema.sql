@@ -1,0 +1,32 @@
+-- The tables that live as long as the store. None has a key: there is one
+-- writer, which knows what is there, and an index costs ingestion dearly.
+
+-- One row for each day that has a table of events. segment_bytes is how much
+-- of the day's segment file committed rows refer to; what lies behind it in
+-- the file was never acknowledged.
+CREATE TABLE IF NOT EXISTS days (
+    day           INTEGER NOT NULL, -- days since 1970-01-01
+    segment_bytes BIGINT  NOT NULL
+);
+
+-- Totals since a source first delivered, written with what they count.
+CREATE TABLE IF NOT EXISTS sources (
+    source           VARCHAR NOT NULL,
+    received         BIGINT  NOT NULL,
+    stored           BIGINT  NOT NULL,
+    duplicate        BIGINT  NOT NULL,
+    quarantined      BIGINT  NOT NULL,
+    own              BIGINT  NOT NULL,
+    last_received_at BIGINT  NOT NULL, -- microseconds since 1970, as all times
+    last_event_at    BIGINT  NOT NULL
+);
+
+CREATE TABLE IF NOT EXISTS quarantine (
+    seq         BIGINT  NOT NULL, -- order of arrival
+    source      VARCHAR NOT NULL,
+    received_at BIGINT  NOT NULL,
+    reason      VARCHAR NOT NULL,
+    size        BIGINT  NOT NULL,
+    sha256      BLOB    NOT NULL,
+    redacted    BLOB
+);

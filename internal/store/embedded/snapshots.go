@@ -1,0 +1,256 @@
+package embedded
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/porter-dev/audit-operator/internal/query"
+	"github.com/porter-dev/audit-operator/internal/store"
+)
+
+// snapshots keeps each snapshot as two files. The manifest's name appears
+// last and goes first, so it alone says whether there is a snapshot.
+type snapshots struct {
+	dir string
+	mu  sync.RWMutex // held while names change
+	all map[string]store.Manifest
+}
+
+// load reads the manifests and removes what a crash left half made.
+func (n *snapshots) load(dir string) error {
+	n.dir, n.all = dir, map[string]store.Manifest{}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return fmt.Errorf("list snapshots: %w", err)
+	}
+	for _, entry := range entries {
+		if id, ok := strings.CutSuffix(entry.Name(), ".json"); ok && validSnapshotID(id) {
+			data, err := os.ReadFile(filepath.Join(dir, entry.Name()))
+			if err != nil {
+				return fmt.Errorf("read the manifest of snapshot %s: %w", id, err)
+			}
+			var m store.Manifest
+			if err := json.Unmarshal(data, &m); err != nil {
+				return fmt.Errorf("read the manifest of snapshot %s: %w", id, err)
+			}
+			n.all[id] = m
+		}
+	}
+	for _, entry := range entries {
+		id, body := strings.CutSuffix(entry.Name(), ".ndjson")
+		if _, whole := n.all[id]; body && !whole || strings.HasSuffix(entry.Name(), ".tmp") {
+			if err := os.Remove(filepath.Join(dir, entry.Name())); err != nil {
+				return fmt.Errorf("remove half a snapshot: %w", err)
+			}
+		}
+	}
+	return nil
+}
+
+func (n *snapshots) path(id, extension string) string { return filepath.Join(n.dir, id+extension) }
+
+// get returns a manifest that the scope covers.
+func (n *snapshots) get(scope query.Scope, id string) (store.Manifest, error) {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	m, ok := n.all[id]
+	if !ok || !scope.Covers(m.Cluster, m.Namespace) {
+		return store.Manifest{}, store.ErrNotFound
+	}
+	return clone(m), nil
+}
+
+// clone gives a caller maps of its own.
+func clone(m store.Manifest) store.Manifest {
+	m.CountsByType = maps.Clone(m.CountsByType)
+	m.CountsByStatusClass = maps.Clone(m.CountsByStatusClass)
+	return m
+}
+
+// validSnapshotID reports whether an ID is 32 lower-case hexadecimal digits,
+// which also makes it safe as a file name.
+func validSnapshotID(id string) bool {
+	if len(id) != 32 {
+		return false
+	}
+	for i := range id {
+		if _, ok := hexDigit(id[i]); !ok {
+			return false
+		}
+	}
+	return true
+}
+
+// SaveSnapshot implements store.Snapshots.
+func (s *Store) SaveSnapshot(ctx context.Context, id string, write func(io.Writer) (store.Manifest, error)) error {
+	if err := s.enter(); err != nil {
+		return fmt.Errorf("save snapshot: %w", err)
+	}
+	defer s.leave()
+	if !validSnapshotID(id) {
+		return fmt.Errorf("save snapshot: ID %q is not 32 lower-case hexadecimal digits", id)
+	}
+	if err := s.snapshots.save(ctx, id, write); err != nil {
+		if errors.Is(markVolume(err), errVolume) {
+			err = fmt.Errorf("%w: %w", store.ErrUnavailable, err)
+		}
+		return fmt.Errorf("save snapshot %s: %w", id, err)
+	}
+	return nil
+}
+
+func (n *snapshots) save(ctx context.Context, id string, write func(io.Writer) (store.Manifest, error)) error {
+	if _, err := n.get(query.ClusterWide(), id); err == nil {
+		return store.ErrExists
+	}
+	var manifest store.Manifest
+	body, err := n.writeTemporary(id, func(w io.Writer) (err error) {
+		manifest, err = write(w)
+		return err
+	})
+	defer os.Remove(body)
+	if err != nil {
+		return err
+	}
+	if manifest.ID != id {
+		return fmt.Errorf("its manifest is of %q", manifest.ID)
+	}
+	data, err := json.Marshal(manifest)
+	if err != nil {
+		return err
+	}
+	// Kept as it will be read, apart from the caller's maps.
+	var kept store.Manifest
+	if err := json.Unmarshal(data, &kept); err != nil {
+		return err
+	}
+	description, err := n.writeTemporary(id, func(w io.Writer) error {
+		_, err := w.Write(data)
+		return err
+	})
+	defer os.Remove(description)
+	if err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if _, ok := n.all[id]; ok {
+		return store.ErrExists
+	}
+	if err := os.Rename(body, n.path(id, ".ndjson")); err != nil {
+		return err
+	}
+	if err := os.Rename(description, n.path(id, ".json")); err != nil {
+		return errors.Join(err, os.Remove(n.path(id, ".ndjson")))
+	}
+	if err := syncDir(n.dir); err != nil {
+		return errors.Join(err, os.Remove(n.path(id, ".json")), os.Remove(n.path(id, ".ndjson")))
+	}
+	n.all[id] = kept
+	return nil
+}
+
+// writeTemporary writes and syncs a file that load would remove, and returns
+// its path, also on an error.
+func (n *snapshots) writeTemporary(id string, write func(io.Writer) error) (path string, err error) {
+	file, err := os.CreateTemp(n.dir, id+"-*.tmp")
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	buffered := bufio.NewWriterSize(file, 64<<10)
+	if err := write(buffered); err != nil {
+		return file.Name(), err
+	}
+	return file.Name(), errors.Join(buffered.Flush(), file.Sync())
+}
+
+// Snapshot implements store.Snapshots.
+func (s *Store) Snapshot(_ context.Context, scope query.Scope, id string) (store.Manifest, error) {
+	if err := s.enter(); err != nil {
+		return store.Manifest{}, fmt.Errorf("snapshot: %w", err)
+	}
+	defer s.leave()
+	m, err := s.snapshots.get(scope, id)
+	if err != nil {
+		return store.Manifest{}, fmt.Errorf("snapshot %s: %w", id, err)
+	}
+	return m, nil
+}
+
+// OpenSnapshot implements store.Snapshots. What was opened stays readable when
+// the snapshot is deleted.
+func (s *Store) OpenSnapshot(_ context.Context, scope query.Scope, id string) (io.ReadCloser, error) {
+	if err := s.enter(); err != nil {
+		return nil, fmt.Errorf("open snapshot: %w", err)
+	}
+	defer s.leave()
+	if _, err := s.snapshots.get(scope, id); err != nil {
+		return nil, fmt.Errorf("open snapshot %s: %w", id, err)
+	}
+	file, err := os.Open(s.snapshots.path(id, ".ndjson"))
+	if errors.Is(err, fs.ErrNotExist) { // deleted since
+		return nil, fmt.Errorf("open snapshot %s: %w", id, store.ErrNotFound)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open snapshot: %w", err)
+	}
+	return file, nil
+}
+
+// SnapshotsOf implements store.Snapshots.
+func (s *Store) SnapshotsOf(_ context.Context, uid string) ([]store.Manifest, error) {
+	if err := s.enter(); err != nil {
+		return nil, fmt.Errorf("list snapshots: %w", err)
+	}
+	defer s.leave()
+	s.snapshots.mu.RLock()
+	defer s.snapshots.mu.RUnlock()
+	var of []store.Manifest
+	for _, m := range s.snapshots.all {
+		if m.Owner.UID == uid {
+			of = append(of, clone(m))
+		}
+	}
+	slices.SortFunc(of, func(a, b store.Manifest) int {
+		return cmp.Or(b.TakenAt.Compare(a.TakenAt), cmp.Compare(b.ID, a.ID))
+	})
+	return of, nil
+}
+
+// DeleteSnapshot implements store.Snapshots.
+func (s *Store) DeleteSnapshot(_ context.Context, id string) error {
+	if err := s.enter(); err != nil {
+		return fmt.Errorf("delete snapshot: %w", err)
+	}
+	defer s.leave()
+	if !validSnapshotID(id) {
+		return nil // there is none
+	}
+	n := &s.snapshots
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, extension := range []string{".json", ".ndjson"} {
+		if err := os.Remove(n.path(id, extension)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("delete snapshot %s: %w", id, err)
+		}
+		delete(n.all, id)
+	}
+	return syncDir(n.dir)
+}

@@ -1,0 +1,262 @@
+package embedded
+
+import (
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/porter-dev/audit-operator/internal/query"
+	"github.com/porter-dev/audit-operator/internal/store"
+)
+
+// where is a condition on a day's table. Values are bound, never written into
+// the text; the parameters are numbered, so that the same text may stand in
+// every branch of a UNION.
+type where struct {
+	terms []string
+	args  []any
+}
+
+// newWhere is the one place where a scope and a filter become SQL.
+func newWhere(scope query.Scope, f *query.Filter, w query.Window) (*where, error) {
+	c := &where{}
+	c.scope(scope)
+	c.and("occurred_at >= " + c.bind(w.From.UnixMicro()))
+	c.and("occurred_at < " + c.bind(w.To.UnixMicro()))
+	c.and(c.anyOf("stage", f.EffectiveStages()))
+	if err := c.filter(&f.Terms, true); err != nil {
+		return nil, err
+	}
+	if err := c.filter(&f.Exclude, false); err != nil {
+		return nil, err
+	}
+	if f.DryRun != nil {
+		c.and("dry_run = " + c.bind(*f.DryRun))
+	}
+	if strings.TrimSpace(f.Search) != "" {
+		needle := "lower(" + c.bind(store.Text(f.Search)) + ")"
+		c.and("(contains(lower(path), " + needle + ") OR contains(lower(actor), " + needle + ") OR contains(lower(resource_name), " + needle + "))")
+	}
+	return c, nil
+}
+
+// scope limits the condition to what the caller may see. It comes first and
+// nothing takes it away.
+func (c *where) scope(scope query.Scope) {
+	if scope.IsClusterWide() {
+		c.and("TRUE")
+		return
+	}
+	cluster, namespace, ok := scope.Namespace()
+	if !ok || store.Text(cluster) != cluster || store.Text(namespace) != namespace {
+		c.and("FALSE")
+		return
+	}
+	c.and("cluster = " + c.bind(cluster))
+	c.and("namespace = " + c.bind(namespace))
+}
+
+// before limits the condition to events older than a position.
+func (c *where) before(p query.Position) {
+	at := c.bind(p.OccurredAt.UnixMicro())
+	id := c.bind(uuidText(p.ID[:])) + "::UUID"
+	// The first term is implied by the second, and is what skips row groups.
+	c.and("occurred_at <= " + at)
+	c.and("(occurred_at < " + at + " OR id < " + id + ")")
+}
+
+func (c *where) and(term string) { c.terms = append(c.terms, term) }
+
+func (c *where) bind(v any) string {
+	c.args = append(c.args, v)
+	return "$" + strconv.Itoa(len(c.args))
+}
+
+func (c *where) String() string { return strings.Join(c.terms, " AND ") }
+
+// filter adds terms: each field that has some must match, or must not.
+func (c *where) filter(t *query.Terms, include bool) error {
+	add := func(used int, match string) {
+		switch {
+		case used == 0:
+		case include:
+			c.and(match)
+		default:
+			c.and("NOT (" + match + ")")
+		}
+	}
+	methods := make([]string, len(t.Methods))
+	for i, m := range t.Methods {
+		methods[i] = strings.ToUpper(m)
+	}
+	add(len(t.ResourceTypes), c.anyOf("resource_type", t.ResourceTypes))
+	add(len(t.Methods), c.anyOf("method", methods))
+	add(len(t.Actions), c.anyPattern("action", t.Actions))
+	add(len(t.ResourceNames), c.anyPattern("resource_name", t.ResourceNames))
+	add(len(t.Clusters), c.anyOf("cluster", t.Clusters))
+	add(len(t.Clients), c.anyOf("client", t.Clients))
+	add(len(t.Namespaces), c.anyNamespace(t.Namespaces))
+	if !include { // included stages are those of EffectiveStages
+		add(len(t.Stages), c.anyOf("stage", t.Stages))
+	}
+	if len(t.Actors) > 0 {
+		effective, authenticated := c.anyPattern("actor", t.Actors), c.anyPattern("acted_via", t.Actors)
+		if include {
+			add(1, "("+effective+" OR "+authenticated+")")
+		} else {
+			// Every identity that the event has, and at least one.
+			add(1, "(actor <> '' OR acted_via <> '') AND (actor = '' OR "+effective+") AND (acted_via = '' OR "+authenticated+")")
+		}
+	}
+	codes, err := c.anyStatus(t.StatusCodes)
+	if err != nil {
+		return err
+	}
+	add(len(t.StatusCodes), codes)
+	return c.ips(t.IPs, include)
+}
+
+// anyOf matches one of the values exactly. The empty value stands for a field
+// that the event lacks, which nothing matches.
+func (c *where) anyOf(column string, values []string) string {
+	var bound []string
+	for _, v := range values {
+		if v != "" {
+			bound = append(bound, c.bind(store.Text(v)))
+		}
+	}
+	if bound == nil {
+		return "FALSE"
+	}
+	return column + " IN (" + strings.Join(bound, ", ") + ")"
+}
+
+// anyPattern is anyOf where one trailing * matches any rest.
+func (c *where) anyPattern(column string, values []string) string {
+	var exact, alternatives []string
+	for _, v := range values {
+		prefix, open := strings.CutSuffix(v, "*")
+		switch {
+		case !open:
+			exact = append(exact, v)
+		case prefix == "":
+			alternatives = append(alternatives, column+" <> ''")
+		default:
+			alternatives = append(alternatives, "starts_with("+column+", "+c.bind(store.Text(prefix))+")")
+		}
+	}
+	alternatives = append(alternatives, c.anyOf(column, exact))
+	return "(" + strings.Join(alternatives, " OR ") + ")"
+}
+
+func (c *where) anyNamespace(values []string) string {
+	var named []string
+	match := ""
+	for _, v := range values {
+		if v == query.NoNamespace {
+			match = "namespace = '' OR "
+		} else {
+			named = append(named, v)
+		}
+	}
+	return "(" + match + c.anyOf("namespace", named) + ")"
+}
+
+// anyStatus matches codes and classes. An event without a status has code 0,
+// which no term reaches.
+func (c *where) anyStatus(values []string) (string, error) {
+	var alternatives []string
+	for _, v := range values {
+		low, high, err := statusRange(v)
+		if err != nil {
+			return "", err
+		}
+		alternatives = append(alternatives, "status_code BETWEEN "+c.bind(low)+" AND "+c.bind(high))
+	}
+	return "(" + strings.Join(alternatives, " OR ") + ")", nil
+}
+
+func statusRange(v string) (low, high int, err error) {
+	if len(v) == 3 && v[0] >= '1' && v[0] <= '9' {
+		if strings.EqualFold(v[1:], "xx") {
+			low = int(v[0]-'0') * 100
+			return low, low + 99, nil
+		}
+		if code, err := strconv.Atoi(v); err == nil {
+			return code, code, nil
+		}
+	}
+	return 0, 0, &query.FieldError{Field: "status_code", Value: v, Problem: "is no status code; use one like 403, or a class like 4xx"}
+}
+
+// ips adds the terms on addresses: an include looks at all of an event's
+// addresses, an exclude only at the last one.
+func (c *where) ips(prefixes []netip.Prefix, include bool) error {
+	if len(prefixes) == 0 {
+		return nil
+	}
+	var last, earlier []string
+	for _, p := range prefixes {
+		if !p.IsValid() {
+			return &query.FieldError{Field: "ip", Value: p.String(), Problem: "is no address or CIDR"}
+		}
+		last = append(last, c.inPrefix("ip", p))
+		if include {
+			earlier = append(earlier, c.inPrefix("x", p))
+		}
+	}
+	inLast := strings.Join(last, " OR ")
+	if !include {
+		c.and("(ip IS NULL OR NOT (" + inLast + "))")
+		return nil
+	}
+	c.and("(ip IS NOT NULL AND (" + inLast + ") OR more_ips IS NOT NULL AND len(list_filter(more_ips, lambda x: " + strings.Join(earlier, " OR ") + ")) > 0)")
+	return nil
+}
+
+// mapped is the range in which IPv4 addresses are kept.
+const (
+	mappedFirst = "'00000000-0000-0000-0000-ffff00000000'::UUID"
+	mappedLast  = "'00000000-0000-0000-0000-ffffffffffff'::UUID"
+)
+
+// inPrefix matches the addresses of a prefix, as a range of their 16 bytes.
+func (c *where) inPrefix(column string, p netip.Prefix) string {
+	bits := p.Bits()
+	if p.Addr().Is4() {
+		bits += 96
+	}
+	first := p.Masked().Addr().WithZone("").As16()
+	end := first
+	for i := bits; i < 128; i++ {
+		end[i/8] |= 0x80 >> (i % 8)
+	}
+	match := column + " BETWEEN " + c.bind(uuidText(first[:])) + "::UUID AND " + c.bind(uuidText(end[:])) + "::UUID"
+	if bits < 96 {
+		// A wide IPv6 prefix such as ::/0 holds no IPv4 address.
+		match = "(" + match + " AND NOT " + column + " BETWEEN " + mappedFirst + " AND " + mappedLast + ")"
+	}
+	return match
+}
+
+// daysIn returns those of the days, newest first, that the window touches.
+func daysIn(days []int, w query.Window) []int {
+	var in []int
+	for _, day := range days {
+		start := dayStart(day)
+		if start.Before(w.To) && start.Add(24*time.Hour).After(w.From) {
+			in = append(in, day)
+		}
+	}
+	return in
+}
+
+// overDays returns a SELECT of the columns of all the days' matching rows.
+func (c *where) overDays(columns string, days []int) string {
+	branches := make([]string, len(days))
+	for i, day := range days {
+		branches[i] = "SELECT " + columns + " FROM " + tableOf(day) + " WHERE " + c.String()
+	}
+	return strings.Join(branches, " UNION ALL ")
+}

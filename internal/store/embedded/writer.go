@@ -1,0 +1,214 @@
+package embedded
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/go-logr/logr"
+
+	"github.com/porter-dev/audit-operator/internal/store"
+)
+
+// writer is the committer's side of the store: its connection, and what it
+// knows of the tables because it alone changes them.
+type writer struct {
+	dir             string
+	conn            *sql.Conn
+	sizes           map[int]int64 // committed segment bytes of each day
+	segments        map[int]*segment
+	sources         map[string]store.SourceStats
+	quarantineSeq   int64
+	quarantineBytes int64
+	broken          bool // a write failed; the database must prove that it works
+}
+
+// load reads the writer's knowledge from the database, and cuts the segments
+// to what commits refer to.
+func (w *writer) load(ctx context.Context, db *database, opts Options, log logr.Logger) (err error) {
+	*w = writer{dir: opts.Dir, sizes: map[int]int64{}, segments: map[int]*segment{}, sources: map[string]store.SourceStats{}}
+	if w.conn, err = db.sql.Conn(ctx); err != nil {
+		return fmt.Errorf("connect the committer: %w", err)
+	}
+	rows, err := w.conn.QueryContext(ctx, "SELECT day, segment_bytes FROM days")
+	if err != nil {
+		return fmt.Errorf("read the days: %w", err)
+	}
+	if err := each(rows, func() error {
+		var day int
+		var size int64
+		err := rows.Scan(&day, &size)
+		w.sizes[day] = size
+		return err
+	}); err != nil {
+		return fmt.Errorf("read the days: %w", err)
+	}
+	sources, err := readSources(ctx, w.conn)
+	if err != nil {
+		return fmt.Errorf("read sources: %w", err)
+	}
+	for _, stats := range sources {
+		w.sources[stats.Source] = stats
+	}
+	if err := w.conn.QueryRowContext(ctx, "SELECT coalesce(max(seq), 0), coalesce(sum("+quarantineSize+"), 0)::BIGINT FROM quarantine").
+		Scan(&w.quarantineSeq, &w.quarantineBytes); err != nil {
+		return fmt.Errorf("read quarantine: %w", err)
+	}
+	return w.cutSegments(log)
+}
+
+// cutSegments removes the tails and files that no commit refers to.
+func (w *writer) cutSegments(log logr.Logger) error {
+	entries, err := os.ReadDir(filepath.Join(w.dir, "raw"))
+	if err != nil {
+		return fmt.Errorf("list raw segments: %w", err)
+	}
+	for _, entry := range entries {
+		name, ok := strings.CutSuffix(entry.Name(), ".seg")
+		date, err := time.Parse(time.DateOnly, name)
+		if !ok || err != nil {
+			continue // not ours
+		}
+		path := filepath.Join(w.dir, "raw", entry.Name())
+		committed, known := w.sizes[dayOf(date)]
+		if !known {
+			if err := os.Remove(path); err != nil {
+				return fmt.Errorf("remove a raw segment without rows: %w", err)
+			}
+			continue
+		}
+		info, err := entry.Info()
+		if err != nil {
+			return fmt.Errorf("read raw segment: %w", err)
+		}
+		switch {
+		case info.Size() > committed:
+			if err := os.Truncate(path, committed); err != nil {
+				return fmt.Errorf("cut a raw segment: %w", err)
+			}
+		case info.Size() < committed:
+			log.Error(errDamaged, "A raw segment is shorter than its rows say; their raw events are lost", "path", path, "bytes", info.Size(), "want", committed)
+		}
+	}
+	return nil
+}
+
+func (w *writer) close() error {
+	var errs []error
+	for _, g := range w.segments {
+		errs = append(errs, g.file.Close())
+	}
+	w.segments = nil
+	if w.conn != nil {
+		errs = append(errs, w.conn.Close())
+		w.conn = nil
+	}
+	return errors.Join(errs...)
+}
+
+// segment returns a day's open file.
+func (w *writer) segment(day int) (*segment, error) {
+	if g := w.segments[day]; g != nil {
+		return g, nil
+	}
+	g, err := openSegment(w.dir, day, w.sizes[day])
+	if err == nil {
+		w.segments[day] = g
+	}
+	return g, err
+}
+
+// ensureDay makes a day's table. It has a commit of its own: an empty day that
+// a crash leaves behind is as good as none.
+func (w *writer) ensureDay(ctx context.Context, day int) error {
+	if _, ok := w.sizes[day]; ok {
+		return nil
+	}
+	err := w.inTransaction(ctx, func() error {
+		if _, err := w.conn.ExecContext(ctx, strings.ReplaceAll(daySQL, "{table}", tableOf(day))); err != nil {
+			return err
+		}
+		_, err := w.conn.ExecContext(ctx, "INSERT INTO days VALUES ($1, 0)", day)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("make the table of a day: %w", err)
+	}
+	w.sizes[day] = 0
+	return nil
+}
+
+// inTransaction runs fn between BEGIN and COMMIT on the writer's connection.
+// A failure leaves the writer broken until restore has looked at it.
+func (w *writer) inTransaction(ctx context.Context, fn func() error) (err error) {
+	if _, err := w.conn.ExecContext(ctx, "BEGIN TRANSACTION"); err != nil {
+		w.broken = true
+		return err
+	}
+	if err = fn(); err == nil {
+		_, err = w.conn.ExecContext(ctx, "COMMIT")
+	}
+	if err != nil {
+		w.broken = true
+		// Without effect when the commit itself failed, which rolls back.
+		_, _ = w.conn.ExecContext(ctx, "ROLLBACK")
+	}
+	return err
+}
+
+// restore makes the store writable again after a failed write, by opening the
+// database anew: DuckDB refuses everything after some failures, and its log
+// says for certain what was committed.
+func (s *Store) restore(ctx context.Context) error {
+	if !s.writer.broken {
+		return nil
+	}
+	s.filters.dropAll()
+	if err := s.reopen(ctx); err != nil {
+		s.writer.broken = true
+		return fmt.Errorf("open the database again: %w", err)
+	}
+	s.log.Info("Opened the database again after a failed write")
+	return nil
+}
+
+// querier is a connection or a transaction.
+type querier interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+}
+
+// readSources returns every source's totals, by name.
+func readSources(ctx context.Context, q querier) ([]store.SourceStats, error) {
+	rows, err := q.QueryContext(ctx, `SELECT source, received, stored, duplicate, quarantined, own, last_received_at, last_event_at
+		FROM sources ORDER BY source`)
+	if err != nil {
+		return nil, err
+	}
+	var all []store.SourceStats
+	err = each(rows, func() error {
+		var stats store.SourceStats
+		var receivedAt, eventAt int64
+		err := rows.Scan(&stats.Source, &stats.Received, &stats.Stored, &stats.Duplicate, &stats.Quarantined, &stats.Own, &receivedAt, &eventAt)
+		stats.LastReceivedAt, stats.LastEventAt = fromMicro(receivedAt), fromMicro(eventAt)
+		all = append(all, stats)
+		return err
+	})
+	return all, err
+}
+
+// saveSource writes a source's totals.
+func (w *writer) saveSource(ctx context.Context, stats store.SourceStats) error {
+	statement := `UPDATE sources SET received = $2, stored = $3, duplicate = $4, quarantined = $5, own = $6,
+		last_received_at = $7, last_event_at = $8 WHERE source = $1`
+	if _, known := w.sources[stats.Source]; !known {
+		statement = "INSERT INTO sources VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"
+	}
+	_, err := w.conn.ExecContext(ctx, statement, stats.Source, stats.Received, stats.Stored, stats.Duplicate, stats.Quarantined, stats.Own,
+		stats.LastReceivedAt.UnixMicro(), stats.LastEventAt.UnixMicro())
+	return err
+}
