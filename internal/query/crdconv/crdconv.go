@@ -76,7 +76,7 @@ func shared(spec *v1alpha1.QuerySpec) (query.Filter, error) {
 	if err != nil {
 		return query.Filter{}, err
 	}
-	f := query.Filter{Terms: included, Search: spec.Search, Range: window}
+	f := query.Filter{Terms: included, Search: strings.TrimSpace(spec.Search), Range: window}
 	if spec.DryRun != nil {
 		dryRun := *spec.DryRun
 		f.DryRun = &dryRun
@@ -97,7 +97,7 @@ func terms(path string, t *v1alpha1.Terms) (query.Terms, error) {
 	}
 	var prefixes []netip.Prefix
 	for i, s := range t.IPAddresses {
-		p, err := parsePrefix(s)
+		p, err := query.ParsePrefix(s)
 		if err != nil {
 			return query.Terms{}, &query.FieldError{
 				Field: fmt.Sprintf("%s.ipAddresses[%d]", path, i), Value: s,
@@ -137,11 +137,13 @@ func timeRange(r *v1alpha1.TimeRange) (query.TimeRange, error) {
 		if moment.in == nil {
 			continue
 		}
-		// The zero time would read as an absent one, and open the range.
-		if moment.in.IsZero() {
-			return out, &query.FieldError{Field: "spec.timeRange." + moment.field, Value: "0001-01-01T00:00:00Z", Problem: "must be 1970-01-01T00:00:00Z or later"}
+		// The zero time would read as an absent one, and open the range; a year
+		// of five digits can't be written in a URL.
+		t := moment.in.UTC().Truncate(time.Microsecond)
+		if t.Year() < 1970 || t.Year() > 9999 {
+			return out, &query.FieldError{Field: "spec.timeRange." + moment.field, Value: t.Format(time.RFC3339), Problem: "must be in the years from 1970 to 9999"}
 		}
-		*moment.out = moment.in.UTC().Truncate(time.Microsecond)
+		*moment.out = t
 	}
 	if out.IsZero() {
 		return out, &query.FieldError{Field: "spec.timeRange", Problem: "give exactly one of preset, duration, or from (with or without to)"}

@@ -3,6 +3,7 @@ package crdconv
 import (
 	"errors"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -156,6 +157,7 @@ func TestWrongSpecsNameTheField(t *testing.T) {
 		{"several", within(v1alpha1.TimeRange{Preset: v1alpha1.LastHour, Duration: "1h"}), "spec.timeRange"},
 		{"default and duration", within(v1alpha1.TimeRange{Preset: v1alpha1.Last7Days, Duration: "1h"}), "spec.timeRange"},
 		{"zero from", within(v1alpha1.TimeRange{From: &metav1.Time{}}), "spec.timeRange.from"},
+		{"five digits", within(v1alpha1.TimeRange{From: moment("9999-12-31T23:59:59-01:00")}), "spec.timeRange.from"},
 		{"zero to", within(v1alpha1.TimeRange{From: moment("2026-01-01T00:00:00Z"), To: &metav1.Time{}}), "spec.timeRange.to"},
 		{"to alone", within(v1alpha1.TimeRange{To: moment("2026-01-01T00:00:00Z")}), "spec.timeRange.from"},
 		{"backwards", within(v1alpha1.TimeRange{From: moment("2026-02-01T00:00:00Z"), To: moment("2026-01-01T00:00:00Z")}), "spec.timeRange.from"},
@@ -171,6 +173,21 @@ func TestWrongSpecsNameTheField(t *testing.T) {
 				t.Errorf("error %q names %q, want %q", wrong, wrong.Field, tt.field)
 			}
 		})
+	}
+}
+
+func TestEveryWrongFieldIsNamed(t *testing.T) {
+	_, err := FilterFromNamespaced(&v1alpha1.AuditLogQuerySpec{
+		QuerySpec: v1alpha1.QuerySpec{Terms: v1alpha1.Terms{Methods: []string{"FETCH"}, StatusCodes: []string{"6xx"}}},
+		Exclude:   &v1alpha1.Terms{Clients: []string{"browser"}},
+	}, "shop")
+	if err == nil {
+		t.Fatal("no error")
+	}
+	for _, want := range []string{"spec.methods: ", "spec.statusCodes: ", "spec.exclude.clients: "} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("error lacks %q:\n%v", want, err)
+		}
 	}
 }
 

@@ -2,7 +2,6 @@ package crdconv
 
 import (
 	"errors"
-	"net/netip"
 	"strings"
 
 	"github.com/porter-dev/audit-operator/internal/query"
@@ -28,18 +27,26 @@ var fields = map[string]string{
 	"to":            "timeRange.to",
 }
 
-// checked validates a filter, and names the resource's fields in the error.
+// checked validates a filter, and names the resource's fields in the errors.
 func checked(f query.Filter) (query.Filter, error) {
-	var err error
-	if v, ok := any(&f).(interface{ Validate() error }); ok {
-		err = v.Validate()
+	if err := f.Validate(); err != nil {
+		return query.Filter{}, inSpec(err)
 	}
-	if err == nil {
-		return f, nil
+	return f, nil
+}
+
+func inSpec(err error) error {
+	var joined interface{ Unwrap() []error }
+	if errors.As(err, &joined) {
+		var errs []error
+		for _, err := range joined.Unwrap() {
+			errs = append(errs, inSpec(err))
+		}
+		return errors.Join(errs...)
 	}
 	var wrong *query.FieldError
 	if !errors.As(err, &wrong) {
-		return query.Filter{}, err
+		return err
 	}
 	renamed := *wrong
 	name, excluded := strings.CutSuffix(wrong.Field, "_exclude")
@@ -49,27 +56,5 @@ func checked(f query.Filter) (query.Filter, error) {
 			renamed.Field = "spec.exclude." + field
 		}
 	}
-	return query.Filter{}, &renamed
-}
-
-// parsePrefix reads an address or a CIDR range as a filter holds it.
-func parsePrefix(s string) (netip.Prefix, error) {
-	p, err := netip.ParsePrefix(s)
-	if err != nil {
-		addr, err := netip.ParseAddr(s)
-		if err != nil {
-			return netip.Prefix{}, err
-		}
-		if addr.Zone() != "" {
-			return netip.Prefix{}, errors.New("an address with a zone")
-		}
-		p = netip.PrefixFrom(addr, addr.BitLen())
-	}
-	if addr := p.Addr(); addr.Is4In6() {
-		if p.Bits() < 96 {
-			return netip.Prefix{}, errors.New("a range wider than IPv4")
-		}
-		p = netip.PrefixFrom(addr.Unmap(), p.Bits()-96)
-	}
-	return p.Masked(), nil
+	return &renamed
 }

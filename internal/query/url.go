@@ -1,0 +1,204 @@
+package query
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// AuditLogsPath is the path of the page that shows a filter.
+const AuditLogsPath = "/security/audit-logs"
+
+const excludeSuffix = "_exclude"
+
+// otherParameters follow the terms in a URL.
+var otherParameters = []string{"search", "dry_run", "range", "from", "to"}
+
+// Parameters returns the names of the URL's parameters in the order in which
+// Encode writes them.
+func Parameters() []string {
+	var out []string
+	for _, f := range termFields {
+		out = append(out, f.name, f.name+excludeSuffix)
+	}
+	return append(out, otherParameters...)
+}
+
+// Values returns the values of one parameter of a filter's terms, such as
+// actor or actor_exclude, as a URL writes them.
+func (f *Filter) Values(parameter string) []string {
+	terms := &f.Terms
+	if name, ok := strings.CutSuffix(parameter, excludeSuffix); ok {
+		terms, parameter = &f.Exclude, name
+	}
+	for _, field := range termFields {
+		if field.name == parameter {
+			return field.get(terms)
+		}
+	}
+	return nil
+}
+
+// Encode writes the filter as a URL's query string: parameters in a fixed
+// order, values as they were given, the default left out. ParseValues reads it.
+func (f Filter) Encode() string {
+	var b strings.Builder
+	write := func(name, value string) {
+		if b.Len() > 0 {
+			b.WriteByte('&')
+		}
+		b.WriteString(name)
+		b.WriteByte('=')
+		b.WriteString(url.QueryEscape(value))
+	}
+	for _, field := range termFields {
+		for _, v := range field.get(&f.Terms) {
+			write(field.name, v)
+		}
+		for _, v := range field.get(&f.Exclude) {
+			write(field.name+excludeSuffix, v)
+		}
+	}
+	if search := strings.TrimSpace(f.Search); search != "" {
+		write("search", search)
+	}
+	if f.DryRun != nil {
+		write("dry_run", strconv.FormatBool(*f.DryRun))
+	}
+	switch r := f.Range; {
+	case r.Duration != "":
+		write("range", r.Duration)
+	case r.Preset != "" && r.Preset != DefaultPreset:
+		write("range", string(r.Preset))
+	case !r.From.IsZero():
+		write("from", r.From.UTC().Format(time.RFC3339Nano))
+		if !r.To.IsZero() {
+			write("to", r.To.UTC().Format(time.RFC3339Nano))
+		}
+	}
+	return b.String()
+}
+
+// ParseValues reads a filter from a URL's parameters. Empty parameters count
+// as absent and duplicates collapse. Everything else that is not understood is
+// an error that joins a *FieldError for each problem: a parameter that was
+// ignored would widen the answer.
+func ParseValues(values url.Values) (Filter, error) {
+	var f Filter
+	var errs []error
+	known := map[string]bool{}
+	for _, field := range termFields {
+		for suffix, terms := range map[string]*Terms{"": &f.Terms, excludeSuffix: &f.Exclude} {
+			name := field.name + suffix
+			known[name] = true
+			for _, v := range values[name] {
+				if v == "" {
+					continue
+				}
+				if err := field.add(terms, v); err != nil {
+					errs = append(errs, rename(err, name))
+				}
+			}
+		}
+	}
+	single := func(name string) string {
+		known[name] = true
+		given := slices.DeleteFunc(slices.Clone(values[name]), func(v string) bool { return strings.TrimSpace(v) == "" })
+		slices.Sort(given)
+		if given = slices.Compact(given); len(given) > 1 {
+			errs = append(errs, &FieldError{Field: name, Problem: "may be given once"})
+		}
+		if len(given) == 0 {
+			return ""
+		}
+		return strings.TrimSpace(given[0])
+	}
+	f.Search = single("search")
+	if v := single("dry_run"); v != "" {
+		dryRun := v == "true"
+		if !dryRun && v != "false" {
+			errs = append(errs, &FieldError{Field: "dry_run", Value: shorten(v), Problem: "must be true or false"})
+		}
+		f.DryRun = &dryRun
+	}
+	if v := single("range"); v != "" {
+		if slices.Contains(Presets, Preset(v)) {
+			f.Range.Preset = Preset(v)
+		} else {
+			f.Range.Duration = v
+		}
+	}
+	f.Range.From = parseTime("from", single("from"), &errs)
+	f.Range.To = parseTime("to", single("to"), &errs)
+	if (f.Range == TimeRange{Preset: DefaultPreset}) {
+		f.Range = TimeRange{}
+	}
+	for name := range values {
+		if !known[name] {
+			errs = append(errs, &FieldError{Field: shorten(name), Problem: "is no filter; use " + strings.Join(Parameters(), ", ")})
+		}
+	}
+	if len(errs) == 0 {
+		if err := f.Validate(); err != nil {
+			return Filter{}, err
+		}
+		return f, nil
+	}
+	return Filter{}, errors.Join(sorted(errs)...)
+}
+
+// timeLayouts are what a from or to may look like: RFC 3339, and what a
+// browser's field for a date and time sends, which is read as UTC.
+var timeLayouts = []string{time.RFC3339Nano, "2006-01-02T15:04:05", "2006-01-02T15:04"}
+
+func parseTime(name, v string, errs *[]error) time.Time {
+	if v == "" {
+		return time.Time{}
+	}
+	for _, layout := range timeLayouts {
+		t, err := time.Parse(layout, v)
+		// Years beyond four digits can't be written again, and the zero time
+		// would read as absent.
+		if t = t.UTC().Truncate(time.Microsecond); err == nil && t.Year() >= 1970 && t.Year() <= 9999 {
+			return t
+		}
+	}
+	*errs = append(*errs, &FieldError{Field: name, Value: shorten(v), Problem: "is no time; use RFC 3339 like 2026-11-01T00:00:00Z, from 1970 on"})
+	return time.Time{}
+}
+
+func rename(err error, field string) error {
+	var wrong *FieldError
+	if errors.As(err, &wrong) {
+		return &FieldError{Field: field, Value: wrong.Value, Problem: wrong.Problem}
+	}
+	return fmt.Errorf("%s: %w", field, err)
+}
+
+// sorted gives the same errors in the same order, whatever order a map had.
+func sorted(errs []error) []error {
+	slices.SortFunc(errs, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
+	return errs
+}
+
+// ShareURL returns the address of the page that shows the filter on the
+// dashboard at base.
+func ShareURL(base string, f Filter) string {
+	address := strings.TrimSuffix(base, "/") + AuditLogsPath
+	if encoded := f.Encode(); encoded != "" {
+		address += "?" + encoded
+	}
+	return address
+}
+
+// Hash identifies the filter: filters that Encode alike hash alike.
+func (f Filter) Hash() string {
+	sum := sha256.Sum256([]byte(f.Encode()))
+	return hex.EncodeToString(sum[:16])
+}
