@@ -30,8 +30,8 @@ func Filter(q v1alpha1.Query) (query.Filter, error) {
 }
 
 // FilterFromNamespaced returns the filter of an AuditLogQuery in a namespace,
-// limited to that namespace. Its errors are query.FieldErrors with the
-// resource's field names.
+// limited to that namespace. Its error joins a *query.FieldError for each wrong
+// value, with the resource's field names.
 func FilterFromNamespaced(spec *v1alpha1.AuditLogQuerySpec, namespace string) (query.Filter, error) {
 	if namespace == "" || namespace == query.NoNamespace {
 		// Without it the filter would select every namespace.
@@ -50,8 +50,9 @@ func FilterFromNamespaced(spec *v1alpha1.AuditLogQuerySpec, namespace string) (q
 	return checked(f)
 }
 
-// FilterFromCluster returns the filter of a ClusterAuditLogQuery. Its errors
-// are query.FieldErrors with the resource's field names.
+// FilterFromCluster returns the filter of a ClusterAuditLogQuery. Its error
+// joins a *query.FieldError for each wrong value, with the resource's field
+// names.
 func FilterFromCluster(spec *v1alpha1.ClusterAuditLogQuerySpec) (query.Filter, error) {
 	f, err := shared(&spec.QuerySpec)
 	if err != nil {
