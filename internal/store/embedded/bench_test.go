@@ -57,8 +57,7 @@ func (m *maker) event() audit.Event {
 	raw := fmt.Appendf(nil, `{"kind":"Event","apiVersion":"audit.k8s.io/v1","level":"Metadata","auditID":%q,"stage":"ResponseComplete","requestURI":%q,"verb":%q,`+
 		`"user":{"username":%q,"uid":"5b8f1c3e-8d1f-4b3a-9a8e-2f1d0c9b7a65","groups":["system:serviceaccounts","system:serviceaccounts:%s","system:authenticated"],`+
 		`"extra":{"authentication.kubernetes.io/credential-id":["JTI=%x"],"authentication.kubernetes.io/node-name":["ip-10-0-1-17.eu-central-1.compute.internal"],`+
-		`"authentication.kubernetes.io/node-uid":["0c1de4ce-1c63-4c5d-a0b5-7e6ec9b6c0c4"],"authentication.kubernetes.io/pod-name":["controller-manager-6d5f8c7b9-x2x7k"],`+
-		`"authentication.kubernetes.io/pod-uid":["c8f8f2f9-9b5e-4b7e-8f3b-0a1f2e3d4c5b"]}},"sourceIPs":[%q],"userAgent":"controller-manager/v1.36.2 (linux/amd64) kubernetes/9f3b2c1/controller",`+
+		`"authentication.kubernetes.io/pod-name":["controller-manager-6d5f8c7b9-x2x7k"]}},"sourceIPs":[%q],"userAgent":"controller-manager/v1.36.2 (linux/amd64) kubernetes/9f3b2c1/controller",`+
 		`"objectRef":{"resource":%q,"namespace":%q,"name":%q,"apiGroup":"apps","apiVersion":"v1","resourceVersion":"%d"},"responseStatus":{"metadata":{},"code":200},`+
 		`"requestReceivedTimestamp":%q,"stageTimestamp":%q,"annotations":{"authorization.k8s.io/decision":"allow",`+
 		`"authorization.k8s.io/reason":"RBAC: allowed by ClusterRoleBinding \"system:controller:deployment-controller\" of ClusterRole \"deployment-controller\" to ServiceAccount"}}`,

@@ -272,6 +272,9 @@ func (s *Store) writePlan(ctx context.Context, p *plan) error {
 		waited = true
 		return <-synced
 	})
+	if err == nil {
+		err = w.syncLogName()
+	}
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/klauspost/compress/zstd"
@@ -48,6 +49,9 @@ func must[T any](v T, err error) T {
 	}
 	return v
 }
+
+// rawBuffers holds what frames are put together in.
+var rawBuffers = sync.Pool{New: func() any { return new(make([]byte, 0, frameTarget)) }}
 
 // packFrame appends a frame of the raws to dst.
 func packFrame(dst, raws []byte) []byte {
@@ -140,10 +144,17 @@ type dayEvents struct {
 // pack fills places and frames.
 func (d *dayEvents) pack() {
 	d.places = make([]place, len(d.events))
-	var raws []byte
+	buffer := rawBuffers.Get().(*[]byte)
+	raws := (*buffer)[:0]
+	defer func() {
+		if cap(raws) <= 2*frameTarget { // an exceptional event's memory goes
+			*buffer = raws
+		}
+		rawBuffers.Put(buffer)
+	}()
 	flush := func() {
 		if len(raws) > 0 {
-			d.frames = append(d.frames, packFrame(nil, raws))
+			d.frames = append(d.frames, packFrame(make([]byte, 0, frameHeader+len(raws)/6), raws))
 			raws = raws[:0]
 		}
 	}

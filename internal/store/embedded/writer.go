@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -25,7 +26,8 @@ type writer struct {
 	sources         map[string]store.SourceStats
 	quarantineSeq   int64
 	quarantineBytes int64
-	broken          bool // a write failed; the database must prove that it works
+	log             os.FileInfo // DuckDB's log whose name is known to be durable
+	broken          bool        // a write failed; the database is to be opened anew
 }
 
 // load reads the writer's knowledge from the database, and cuts the segments
@@ -159,6 +161,20 @@ func (w *writer) inTransaction(ctx context.Context, fn func() error) (err error)
 		_, _ = w.conn.ExecContext(ctx, "ROLLBACK")
 	}
 	return err
+}
+
+// syncLogName makes the name of DuckDB's log durable, which DuckDB leaves to
+// the file system. A checkpoint starts a new log.
+func (w *writer) syncLogName() error {
+	info, err := os.Stat(filepath.Join(w.dir, "events.duckdb.wal"))
+	if err == nil && w.log != nil && os.SameFile(info, w.log) {
+		return nil
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) { // none: this commit made a checkpoint
+		return err
+	}
+	w.log = info
+	return syncDir(w.dir)
 }
 
 // restore makes the store writable again after a failed write, by opening the
