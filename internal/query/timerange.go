@@ -118,8 +118,14 @@ func ParseDuration(s string) (time.Duration, error) {
 	unit := map[string]time.Duration{
 		"m": time.Minute, "h": time.Hour, "d": 24 * time.Hour, "w": 7 * 24 * time.Hour,
 	}[parts[2]]
+	// Multiplying first could overflow into a window that matches nothing.
+	if time.Duration(n) > maxDuration/unit {
+		return 0, &FieldError{Field: "range", Value: s, Problem: "is more than 100 years"}
+	}
 	return time.Duration(n) * unit, nil
 }
+
+const maxDuration = 36500 * 24 * time.Hour
 
 // FieldError says which field of a filter is wrong and what is allowed. Its
 // text is fit for users.

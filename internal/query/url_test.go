@@ -90,6 +90,7 @@ func TestParseValuesRefuses(t *testing.T) {
 		"client=browser":             "client",
 		"stage=Done":                 "stage",
 		"range=yesterday":            "range",
+		"range=20000w":               "range",
 		"range=0d":                   "range",
 		"range=1h&from=2026-11-01":   "from",
 		"from=2026-11-02T00:00:00Z&to=2026-11-01T00:00:00Z":                 "from",
@@ -135,7 +136,7 @@ func filters() *rapid.Generator[Filter] {
 		case 0:
 			f.Range.Preset = rapid.SampledFrom([]Preset{LastHour, Last24Hours, Last30Days}).Draw(t, "preset")
 		case 1:
-			f.Range.Duration = rapid.StringMatching(`[1-9][0-9]{0,4}[mhdw]`).Draw(t, "duration")
+			f.Range.Duration = rapid.StringMatching(`[1-9][0-9]{0,4}[mh]|[1-9][0-9]{0,3}d|[1-9][0-9]{0,2}w`).Draw(t, "duration")
 		case 2, 3:
 			f.Range.From = time.UnixMicro(rapid.Int64Range(1, 4e15).Draw(t, "from")).UTC()
 			if rapid.Bool().Draw(t, "open") {
