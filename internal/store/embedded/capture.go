@@ -84,8 +84,7 @@ func captureCounts(ctx context.Context, tx *readTx, cond *where, days []int, cap
 
 // captureDay calls row for a day's newest matches, in ascending order.
 func captureDay(ctx context.Context, tx *readTx, cond *where, day int, limit int64, row func(*audit.Event) error) error {
-	rows, err := tx.QueryContext(ctx, "SELECT * FROM ("+cond.overDays(columns, []int{day})+newestFirst+
-		" LIMIT "+strconv.FormatInt(limit, 10)+") ORDER BY occurred_at, id", cond.args...)
+	rows, err := tx.QueryContext(ctx, cond.newest(day, limit)+" ORDER BY occurred_at, id", cond.args...)
 	if err != nil {
 		return err
 	}

@@ -55,7 +55,7 @@ func viewRows(ctx context.Context, tx *readTx, scope query.Scope, req store.View
 		}
 		// One more than the page tells whether there is a next one.
 		left := limit + 1 - len(view.Events)
-		rows, err := tx.QueryContext(ctx, cond.overDays(columns, []int{day})+newestFirst+" LIMIT "+strconv.Itoa(left), cond.args...)
+		rows, err := tx.QueryContext(ctx, cond.newest(day, int64(left))+newestFirst, cond.args...)
 		if err != nil {
 			return err
 		}
