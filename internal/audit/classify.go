@@ -1,0 +1,270 @@
+package audit
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+)
+
+// Rule matches resources. Each list is of alternatives and an empty one
+// matches anything; "" is the core group, the object itself, or no namespace.
+// One trailing * matches any rest.
+type Rule struct {
+	APIGroups    []string
+	Resources    []string
+	Subresources []string
+	Namespaces   []string
+	Names        []string
+}
+
+// ResourceType is a kind of thing that people ask about.
+type ResourceType struct {
+	Name        string // as filters write it, like environment_group
+	DisplayName string
+	Description string
+	Priority    int // types of a higher priority are asked first
+	Match       []Rule
+}
+
+// FallbackType is the resource type of what no rule matches.
+const FallbackType = "cluster"
+
+// Classifier derives the fields of an event that the API server did not write.
+// It does not change and may be used by several goroutines.
+type Classifier struct {
+	types        []ResourceType
+	operatorUser string
+}
+
+// NewClassifier returns a classifier of the given types, asked by descending
+// priority, then by name. Requests that are authenticated as operatorUser are
+// marked ClientOperator. It fails where a type has no name or two have the same.
+func NewClassifier(types []ResourceType, operatorUser string) (*Classifier, error) {
+	ordered := slices.Clone(types)
+	slices.SortFunc(ordered, func(a, b ResourceType) int {
+		if a.Priority != b.Priority {
+			return b.Priority - a.Priority
+		}
+		return strings.Compare(a.Name, b.Name)
+	})
+	seen := map[string]bool{}
+	for _, t := range ordered {
+		if t.Name == "" {
+			return nil, errors.New("a resource type has no name")
+		}
+		if seen[t.Name] {
+			return nil, fmt.Errorf("two resource types are named %s", t.Name)
+		}
+		seen[t.Name] = true
+	}
+	return &Classifier{types: ordered, operatorUser: operatorUser}, nil
+}
+
+// classify fills in what the event says by its other fields. It must see the
+// event before redaction.
+func (c *Classifier) classify(w *wireEvent, e *Event) {
+	effective := &w.User
+	if w.ImpersonatedUser != nil {
+		effective = w.ImpersonatedUser
+		e.ActedVia = w.User.Username
+	}
+	e.Actor = effective.Username
+	if ids := w.User.Extra["authentication.kubernetes.io/credential-id"]; len(ids) > 0 {
+		e.CredentialID = ids[0]
+	}
+	e.ActorKind = actorKind(e.Actor)
+	e.Verb = w.Verb
+	if o := w.ObjectRef; o != nil {
+		e.APIGroup, e.APIVersion = o.APIGroup, o.APIVersion
+		e.Resource, e.Subresource, e.ResourceName = o.Resource, o.Subresource, o.Name
+	}
+	where := parseRequestURI(w.RequestURI)
+	e.Namespace, e.DryRun = where.namespace, where.dryRun
+	e.Method = method(e, where)
+	e.ResourceType = c.resourceType(e)
+	e.Action = e.ResourceType + "." + actionVerb(e)
+	e.Client = c.client(w, e)
+	for _, s := range w.SourceIPs {
+		if addr, err := netip.ParseAddr(s); err == nil {
+			e.IPs = append(e.IPs, addr.Unmap().WithZone(""))
+		}
+	}
+	var status struct {
+		Code float64 `json:"code"`
+	}
+	if json.Unmarshal(w.ResponseStatus, &status, parseOptions) == nil && status.Code >= 100 && status.Code <= 599 {
+		e.StatusCode = int(status.Code)
+	}
+}
+
+func actorKind(name string) string {
+	switch {
+	case name == "" || name == "system:anonymous":
+		return ActorAnonymous
+	case strings.HasPrefix(name, "system:serviceaccount:"):
+		return ActorServiceAccount
+	case strings.HasPrefix(name, "system:node:"):
+		return ActorNode
+	case strings.HasPrefix(name, "system:bootstrap:"):
+		return ActorToken
+	}
+	return ActorUser
+}
+
+// requestPlace is what the path says about a request.
+type requestPlace struct {
+	path      string
+	namespace string
+	dryRun    bool
+}
+
+// parseRequestURI reads the path as the API server's own request resolver does:
+// /api/<version>/… or /apis/<group>/<version>/…, then perhaps watch, then
+// perhaps namespaces/<name>.
+func parseRequestURI(uri string) requestPlace {
+	u, err := url.ParseRequestURI(uri)
+	if err != nil {
+		return requestPlace{}
+	}
+	place := requestPlace{path: u.Path}
+	if values, err := url.ParseQuery(u.RawQuery); err == nil {
+		place.dryRun = slices.ContainsFunc(values["dryRun"], func(v string) bool { return v != "" })
+	}
+	parts := strings.Split(strings.Trim(u.Path, "/"), "/")
+	switch {
+	case len(parts) >= 3 && parts[0] == "api":
+		parts = parts[2:]
+	case len(parts) >= 4 && parts[0] == "apis":
+		parts = parts[3:]
+	default:
+		return place
+	}
+	if (parts[0] == "watch" || parts[0] == "proxy") && len(parts) > 1 {
+		parts = parts[1:]
+	}
+	if parts[0] == "namespaces" && len(parts) > 1 {
+		place.namespace = parts[1]
+	}
+	return place
+}
+
+var methodOfVerb = map[string]string{
+	"get": "GET", "list": "GET", "watch": "GET",
+	"create": "POST", "update": "PUT", "patch": "PATCH",
+	"delete": "DELETE", "deletecollection": "DELETE",
+}
+
+// method is the HTTP method that a request amounts to. What opens a shell or a
+// tunnel is a POST, though a WebSocket begins with GET.
+func method(e *Event, where requestPlace) string {
+	switch e.Subresource {
+	case "exec", "attach", "portforward":
+		return "POST"
+	case "proxy":
+		if e.Resource == "nodes" && reachesShell(where.path) {
+			return "POST"
+		}
+	}
+	if e.Resource != "" {
+		if m, ok := methodOfVerb[e.Verb]; ok {
+			return m
+		}
+	}
+	if m := strings.ToUpper(e.Verb); slices.Contains(Methods, m) {
+		return m
+	}
+	return "OTHER"
+}
+
+// reachesShell reports whether a path through a node's proxy is one of the
+// kubelet's own ways into a container.
+func reachesShell(path string) bool {
+	_, kubelet, _ := strings.Cut(path, "/proxy/")
+	first, _, _ := strings.Cut(strings.TrimLeft(kubelet, "/"), "/")
+	return slices.Contains([]string{"exec", "attach", "run", "portForward", "cri"}, first)
+}
+
+func actionVerb(e *Event) string {
+	switch {
+	case e.Subresource != "":
+		// A sub-path of a proxied request is no part of the action's name.
+		first, _, _ := strings.Cut(e.Subresource, "/")
+		return first
+	case e.Verb != "":
+		return e.Verb
+	}
+	return "other"
+}
+
+func (c *Classifier) resourceType(e *Event) string {
+	if e.Resource == "" {
+		return FallbackType
+	}
+	for _, t := range c.types {
+		for i := range t.Match {
+			if t.Match[i].matches(e) {
+				return t.Name
+			}
+		}
+	}
+	return FallbackType
+}
+
+func (r *Rule) matches(e *Event) bool {
+	return matchesAny(r.APIGroups, e.APIGroup) &&
+		matchesAny(r.Resources, e.Resource) &&
+		matchesAny(r.Subresources, e.Subresource) &&
+		matchesAny(r.Namespaces, e.Namespace) &&
+		matchesAny(r.Names, e.ResourceName)
+}
+
+func matchesAny(patterns []string, value string) bool {
+	if len(patterns) == 0 {
+		return true
+	}
+	for _, p := range patterns {
+		if start, ok := strings.CutSuffix(p, "*"); p == value || ok && strings.HasPrefix(value, start) {
+			return true
+		}
+	}
+	return false
+}
+
+// Beginnings of the user agents of tools that people run, and of components.
+var (
+	cliAgents = []string{
+		"kubectl", "helm/", "helm ", "k9s/", "k9s ", "oc/", "odo/", "kustomize", "flux/", "argocd/",
+		"stern/", "lens/", "openlens/", "freelens/", "headlamp", "octant", "kubie", "kubetail",
+		"terraform", "pulumi", "curl/", "wget/", "httpie/", "virtctl/", "kn/", "tkn/", "istioctl", "cilium/", "clusterctl/",
+	}
+	nodeAgents       = []string{"kubelet/", "kube-proxy/"}
+	controllerMarks  = []string{"controller", "operator", "kube-scheduler", "manager", "leader-election", "informer"}
+	controllerActors = []string{"system:kube-", "system:apiserver", "system:serviceaccount:kube-system:"}
+)
+
+// client says what kind of program sent the request. The user agent is the
+// client's own word, so nothing that protects anything may rest on it; the
+// operator alone is known by its authenticated name.
+func (c *Classifier) client(w *wireEvent, e *Event) string {
+	agent := strings.ToLower(w.UserAgent)
+	begins := func(s string, with []string) bool {
+		return slices.ContainsFunc(with, func(p string) bool { return strings.HasPrefix(s, p) })
+	}
+	switch {
+	case c.operatorUser != "" && w.User.Username == c.operatorUser:
+		return ClientOperator
+	case strings.HasPrefix(w.User.Username, "system:node:") || begins(agent, nodeAgents):
+		return ClientNode
+	case begins(agent, cliAgents):
+		return ClientCLI
+	case begins(w.User.Username, controllerActors),
+		slices.ContainsFunc(controllerMarks, func(m string) bool { return strings.Contains(agent, m) }):
+		return ClientController
+	}
+	return ClientOther
+}
