@@ -1,0 +1,96 @@
+// Package webhook receives what audit webhook backends post.
+package webhook
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"net/http"
+	"strings"
+	"sync"
+
+	"github.com/porter-dev/audit-operator/internal/collector"
+)
+
+// Source is a component that may post, and how it proves to be it.
+type Source struct {
+	collector.Source
+	// TokenSHA256 are the hashes of the bearer tokens that are accepted.
+	TokenSHA256 [][32]byte
+	// ClientCommonName is accepted in a client certificate; empty for none.
+	ClientCommonName string
+	// MaxBodyBytes bounds one request; 0 means DefaultMaxBodyBytes.
+	MaxBodyBytes int64
+}
+
+// DefaultMaxBodyBytes is the largest request that is read to its end: 400
+// events of 1 MiB do not occur, of 100 KiB they might.
+const DefaultMaxBodyBytes = 64 << 20
+
+// Registry knows the sources. It keeps them while the API server that they
+// were read from is away.
+type Registry struct {
+	mu      sync.RWMutex
+	sources map[string]Source
+	refused map[string]int64
+}
+
+// NewRegistry returns a registry without sources: every request is refused.
+func NewRegistry() *Registry {
+	return &Registry{sources: map[string]Source{}, refused: map[string]int64{}}
+}
+
+// Set adds a source or replaces the one of its name.
+func (r *Registry) Set(s Source) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.sources[s.Name] = s
+}
+
+// Delete removes a source.
+func (r *Registry) Delete(name string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.sources, name)
+	delete(r.refused, name)
+}
+
+// Refused returns how many requests in a source's name were refused since the
+// process began.
+func (r *Registry) Refused(name string) int64 {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.refused[name]
+}
+
+// authenticate returns the named source if the request proves to be from it.
+func (r *Registry) authenticate(name string, req *http.Request) (Source, bool) {
+	r.mu.RLock()
+	s, known := r.sources[name]
+	r.mu.RUnlock()
+	if known && s.accepts(req) {
+		return s, true
+	}
+	if known { // the names of others would grow without bound
+		r.mu.Lock()
+		r.refused[name]++
+		r.mu.Unlock()
+	}
+	return Source{}, false
+}
+
+func (s *Source) accepts(req *http.Request) bool {
+	if s.ClientCommonName != "" && req.TLS != nil && len(req.TLS.VerifiedChains) > 0 &&
+		req.TLS.PeerCertificates[0].Subject.CommonName == s.ClientCommonName {
+		return true
+	}
+	scheme, token, _ := strings.Cut(req.Header.Get("Authorization"), " ")
+	if !strings.EqualFold(scheme, "Bearer") || token == "" {
+		return false
+	}
+	sum := sha256.Sum256([]byte(strings.TrimSpace(token)))
+	accepted := 0
+	for i := range s.TokenSHA256 {
+		accepted |= subtle.ConstantTimeCompare(sum[:], s.TokenSHA256[i][:])
+	}
+	return accepted == 1
+}

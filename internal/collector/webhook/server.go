@@ -1,0 +1,119 @@
+package webhook
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"io"
+	"log"
+	"net/http"
+	"time"
+
+	"github.com/go-logr/logr"
+
+	"github.com/porter-dev/audit-operator/internal/collector"
+	"github.com/porter-dev/audit-operator/internal/store"
+)
+
+// PathPrefix is followed by the source's name.
+const PathPrefix = "/audit/v1/sources/"
+
+const (
+	// retryAfter makes client-go try again within the same attempt, before the
+	// API server's own slow retries begin. In seconds.
+	retryAfter = "3"
+	// An API server gives up a request after 30 s.
+	requestTimeout = 30 * time.Second
+)
+
+// NewHandler serves POST /audit/v1/sources/<name>. It answers an empty 200
+// after the delivery is durable; 401 to who is no known source, with nothing
+// of the body read; 503 with Retry-After where the delivery must be sent again.
+func NewHandler(registry *Registry, c *collector.Collector, log logr.Logger) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST "+PathPrefix+"{name}", func(w http.ResponseWriter, req *http.Request) {
+		// The server reads what a handler left of a body, to use the
+		// connection again; what nobody vouches for is not worth that.
+		w.Header().Set("Connection", "close")
+		source, ok := registry.authenticate(req.PathValue("name"), req)
+		if !ok {
+			w.Header().Set("WWW-Authenticate", "Bearer")
+			http.Error(w, "unknown source, or wrong credentials", http.StatusUnauthorized)
+			return
+		}
+		if encoding := req.Header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
+			http.Error(w, "Content-Encoding: send the body as it is", http.StatusUnsupportedMediaType)
+			return
+		}
+		limit := source.MaxBodyBytes
+		if limit <= 0 {
+			limit = DefaultMaxBodyBytes
+		}
+		appended, err := c.Ingest(req.Context(), source.Source, req.Body, limit)
+		if err != nil {
+			refuse(w, log.WithValues("source", source.Name), err)
+			return
+		}
+		if appended.Quarantined > 0 {
+			log.Info("Quarantined items of a delivery", "source", source.Name, "quarantined", appended.Quarantined)
+		}
+		w.Header().Del("Connection")
+		w.WriteHeader(http.StatusOK)
+	})
+	return mux
+}
+
+func refuse(w http.ResponseWriter, log logr.Logger, err error) {
+	switch {
+	case errors.Is(err, store.ErrOverloaded):
+		log.V(1).Info("Put off a delivery, too much is in flight")
+	case errors.Is(err, context.Canceled), errors.Is(err, io.ErrUnexpectedEOF):
+		log.V(1).Info("A delivery did not come completely")
+	default:
+		log.Error(err, "Could not take a delivery")
+	}
+	w.Header().Set("Retry-After", retryAfter)
+	http.Error(w, "not stored; send it again", http.StatusServiceUnavailable)
+}
+
+// TLS says how the server proves who it is and whom it believes.
+type TLS struct {
+	GetCertificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)
+	// ClientCAs signed the client certificates of sources.
+	ClientCAs *x509.CertPool
+}
+
+// NewServer returns a server for the handler; serve it with ServeTLS and empty
+// file names. It speaks TLS 1.3 and HTTP/1.1 alone: over HTTP/2 an API server
+// would keep to one connection, and so to one replica.
+func NewServer(handler http.Handler, t TLS, logger logr.Logger) *http.Server {
+	var protocols http.Protocols
+	protocols.SetHTTP1(true)
+	return &http.Server{
+		Handler:   handler,
+		Protocols: &protocols,
+		TLSConfig: &tls.Config{
+			MinVersion:     tls.VersionTLS13,
+			NextProtos:     []string{"http/1.1"},
+			GetCertificate: t.GetCertificate,
+			ClientAuth:     tls.VerifyClientCertIfGiven,
+			ClientCAs:      t.ClientCAs,
+		},
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       requestTimeout,
+		WriteTimeout:      2 * requestTimeout,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    16 << 10,
+		ErrorLog:          log.New(tlsErrors{logger}, "", 0),
+	}
+}
+
+// tlsErrors logs what the server says about connections at a level at which a
+// port scan does not fill the log.
+type tlsErrors struct{ log logr.Logger }
+
+func (t tlsErrors) Write(p []byte) (int, error) {
+	t.log.V(1).Info("Connection failed", "detail", string(p))
+	return len(p), nil
+}
