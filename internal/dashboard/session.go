@@ -1,0 +1,164 @@
+package dashboard
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/gorilla/securecookie"
+
+	"github.com/porter-dev/audit-operator/internal/auth"
+	"github.com/porter-dev/audit-operator/internal/query"
+)
+
+const (
+	sessionLasts = 8 * time.Hour
+	// cookieMost leaves room for the name and attributes within the 4,096
+	// bytes that browsers keep of a cookie.
+	cookieMost = 3900
+	formMost   = 64 << 10
+)
+
+// session is what the cookie holds, encrypted. Each request asks the API
+// server about the token anew, so a session ends with its token.
+type session struct {
+	Token string `json:"token"`
+}
+
+func newCookies(keys SessionKeys) *securecookie.SecureCookie {
+	cookies := securecookie.New(keys.Hash, keys.Block)
+	return cookies.MaxAge(int(sessionLasts / time.Second)).MaxLength(cookieMost).SetSerializer(securecookie.JSONEncoder{})
+}
+
+func (d *dashboard) cookieName() string {
+	if d.Secure {
+		return "__Host-audit-session"
+	}
+	return "audit-session"
+}
+
+func (d *dashboard) setCookie(w http.ResponseWriter, value string, maxAge int) {
+	http.SetCookie(w, &http.Cookie{
+		Name: d.cookieName(), Value: value, Path: "/", MaxAge: maxAge,
+		HttpOnly: true, Secure: d.Secure, SameSite: http.SameSiteLaxMode,
+	})
+}
+
+// token returns the request's bearer token, else that of its session.
+func (d *dashboard) token(r *http.Request) (token string, bearer bool) {
+	if scheme, token, ok := strings.Cut(r.Header.Get("Authorization"), " "); ok && strings.EqualFold(scheme, "Bearer") {
+		return strings.TrimSpace(token), true
+	}
+	cookie, err := r.Cookie(d.cookieName())
+	if err != nil {
+		return "", false
+	}
+	var s session
+	if err := d.cookies.Decode(d.cookieName(), cookie.Value, &s); err != nil {
+		return "", false // forged, too old or of other keys: no session
+	}
+	return s.Token, false
+}
+
+type userHandler func(w http.ResponseWriter, r *http.Request, user auth.User)
+
+// authenticated lets next answer only for a user that the API server knows.
+// Browsers go to the login page and come back; programs, which send their
+// token themselves, are told that it is wrong.
+func (d *dashboard) authenticated(next userHandler) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		token, bearer := d.token(r)
+		user, err := d.Auth.Authenticate(r.Context(), token)
+		switch {
+		case err == nil:
+			next(w, r, user)
+		case !errors.Is(err, auth.ErrUnauthenticated):
+			d.unreachable(w, r, auth.User{}, err)
+		case bearer:
+			w.Header().Set("WWW-Authenticate", "Bearer")
+			d.fail(w, r, auth.User{}, problem{Status: http.StatusUnauthorized, Title: "Token not accepted",
+				Text: "The API server does not accept the token of this request. It may have expired."})
+		default:
+			login := loginPath
+			if to := r.URL.RequestURI(); local(to) {
+				login += "?" + encode(parameter{"next", to})
+			}
+			w.Header().Set("Location", login)
+			w.WriteHeader(http.StatusSeeOther)
+		}
+	}
+}
+
+// local reports whether an address is that of a page here. Everything that a
+// browser could read as another site's is not.
+func local(address string) bool {
+	for _, c := range address {
+		if c < ' ' || c == 0x7f {
+			return false
+		}
+	}
+	u, err := url.Parse(address)
+	if err != nil || u.Scheme != "" || u.Host != "" || u.User != nil || u.Opaque != "" || u.Path == "" {
+		return false
+	}
+	if !strings.HasPrefix(address, "/") || strings.ContainsRune(u.Path, '\\') || path.Clean(u.Path) != u.Path {
+		return false
+	}
+	return u.Path == "/" || strings.HasPrefix(u.Path, "/security/")
+}
+
+type loginData struct {
+	Next  string
+	Wrong string // why the last try failed
+}
+
+func (d *dashboard) loginPage(w http.ResponseWriter, r *http.Request) {
+	d.showLogin(w, r, http.StatusOK, r.URL.Query().Get("next"), "")
+}
+
+func (d *dashboard) showLogin(w http.ResponseWriter, r *http.Request, status int, next, wrong string) {
+	if !local(next) {
+		next = ""
+	}
+	d.render(w, r, status, "login", page{Title: "Sign in", Data: loginData{Next: next, Wrong: wrong}})
+}
+
+func (d *dashboard) login(w http.ResponseWriter, r *http.Request) {
+	r.Body = http.MaxBytesReader(w, r.Body, formMost)
+	if err := r.ParseForm(); err != nil {
+		d.showLogin(w, r, http.StatusBadRequest, "", "The form could not be read; what it held was too long.")
+		return
+	}
+	next, token := r.PostForm.Get("next"), strings.TrimSpace(r.PostForm.Get("token"))
+	_, err := d.Auth.Authenticate(r.Context(), token)
+	if errors.Is(err, auth.ErrUnauthenticated) {
+		d.showLogin(w, r, http.StatusUnauthorized, next, "The API server does not accept this token. It may have expired, or be for another cluster.")
+		return
+	}
+	if err != nil {
+		d.unreachable(w, r, auth.User{}, err)
+		return
+	}
+	value, err := d.cookies.Encode(d.cookieName(), session{Token: token})
+	if err != nil {
+		// Of the errors only the length depends on the token.
+		d.showLogin(w, r, http.StatusBadRequest, next, "This token is too long for a browser's cookie. Use one of a service account, made as described below.")
+		return
+	}
+	d.setCookie(w, value, int(sessionLasts/time.Second))
+	if !local(next) {
+		next = query.AuditLogsPath
+	}
+	// Not http.Redirect, which changes the path after it was checked.
+	w.Header().Set("Location", next)
+	w.WriteHeader(http.StatusSeeOther)
+}
+
+func (d *dashboard) logout(w http.ResponseWriter, r *http.Request) {
+	d.setCookie(w, "", -1)
+	w.Header().Set("Location", loginPath)
+	w.WriteHeader(http.StatusSeeOther)
+}

@@ -1,0 +1,112 @@
+package dashboard
+
+import (
+	"bufio"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+
+	"github.com/porter-dev/audit-operator/internal/auth"
+	"github.com/porter-dev/audit-operator/internal/store"
+)
+
+const (
+	previewRows  = 10
+	previewBytes = 64 << 10
+)
+
+type snapshotData struct {
+	store.Manifest
+	Live     string // the list with the snapshot's filter
+	Download string
+	Types    map[string]int64 // counts by display name
+	Preview  []string
+}
+
+func (d *dashboard) snapshot(w http.ResponseWriter, r *http.Request, user auth.User) {
+	scope, ok := d.itemScope(w, r, user)
+	if !ok {
+		return
+	}
+	id := r.PathValue("id")
+	m, err := d.Store.Snapshot(r.Context(), scope, id)
+	if err != nil {
+		d.readFailed(w, r, user, err)
+		return
+	}
+	body, err := d.Store.OpenSnapshot(r.Context(), scope, id)
+	if err != nil {
+		d.readFailed(w, r, user, err)
+		return
+	}
+	defer body.Close()
+	rows, err := firstRows(body)
+	if err != nil {
+		d.broken(w, r, user, fmt.Errorf("read snapshot %s: %w", id, err))
+		return
+	}
+	data := snapshotData{
+		Manifest: m, Live: listLink(m.Filter), Download: snapshotsPath + m.ID + "/ndjson" + namespaceQuery(scope),
+		Types: map[string]int64{}, Preview: rows,
+	}
+	names := displayNames(d.Types())
+	for resourceType, n := range m.CountsByType {
+		data.Types[nameOf(names, resourceType)] += n
+	}
+	d.render(w, r, http.StatusOK, "snapshot", page{Title: "Snapshot", User: user.Name, Data: data})
+}
+
+// firstRows returns the first lines of a snapshot, as many whole ones as fit.
+func firstRows(body io.Reader) ([]string, error) {
+	lines := bufio.NewReader(io.LimitReader(body, previewBytes))
+	var rows []string
+	for len(rows) < previewRows {
+		line, err := lines.ReadString('\n')
+		if errors.Is(err, io.EOF) {
+			return rows, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, strings.TrimSuffix(line, "\n"))
+	}
+	return rows, nil
+}
+
+// download sends a snapshot's bytes as they are, so that their SHA-256 is the digest.
+func (d *dashboard) download(w http.ResponseWriter, r *http.Request, user auth.User) {
+	scope, ok := d.itemScope(w, r, user)
+	if !ok {
+		return
+	}
+	id := r.PathValue("id")
+	m, err := d.Store.Snapshot(r.Context(), scope, id)
+	if err != nil {
+		d.readFailed(w, r, user, err)
+		return
+	}
+	body, err := d.Store.OpenSnapshot(r.Context(), scope, id)
+	if err != nil {
+		d.readFailed(w, r, user, err)
+		return
+	}
+	defer body.Close()
+	h := w.Header()
+	h.Set("Content-Type", "application/x-ndjson")
+	// Stored IDs are hexadecimal, so the name needs no quoting.
+	h.Set("Content-Disposition", `attachment; filename="audit-snapshot-`+m.ID+`.ndjson"`)
+	if sum, err := hex.DecodeString(strings.TrimPrefix(m.Digest, "sha256:")); err == nil && len(sum) == 32 {
+		h.Set("Repr-Digest", "sha-256=:"+base64.StdEncoding.EncodeToString(sum)+":")
+	}
+	if _, err := io.Copy(w, body); err != nil {
+		if r.Context().Err() == nil {
+			d.Log.Error(err, "send a snapshot", "id", id, "user", user.Name)
+		}
+		// The connection must break: a shorter file must not look whole.
+		panic(http.ErrAbortHandler)
+	}
+}
