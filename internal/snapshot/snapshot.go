@@ -1,0 +1,189 @@
+// Package snapshot takes snapshots: answers that never change. The body is
+// newline-delimited JSON, one Record for each event in ascending order of
+// (occurredAt, id), and its SHA-256 is the digest, so that sha256sum proves a
+// download. The manifest's digest covers what else the snapshot says.
+package snapshot
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/porter-dev/audit-operator/internal/audit"
+	"github.com/porter-dev/audit-operator/internal/query"
+	"github.com/porter-dev/audit-operator/internal/store"
+)
+
+// Store is what taking and reading a snapshot needs.
+type Store interface {
+	Capture(ctx context.Context, scope query.Scope, req store.CaptureRequest, row func(*audit.Event) error) (store.Capture, error)
+	store.Snapshots
+}
+
+// Request says what to take.
+type Request struct {
+	ID     string // see ID
+	Owner  store.Owner
+	Scope  query.Scope
+	Filter query.Filter
+	Limit  int       // newest rows to keep
+	Now    time.Time // the end of a window that is relative to the run
+	// Retention is how long events are kept.
+	Retention time.Duration
+}
+
+// Values of Manifest.Complete.
+const (
+	CompleteFalse   = "False"
+	CompleteUnknown = "Unknown"
+)
+
+// Values of Manifest.CompleteReason.
+const (
+	NotMeasured     = "NotMeasured"
+	BeyondRetention = "BeyondRetention"
+)
+
+// NoStatusClass counts the events without a status code.
+const NoStatusClass = "none"
+
+// ID identifies the snapshot that a query of a generation asks for. The same
+// question has the same ID, so that an operator that was interrupted finds what
+// it took instead of taking another.
+func ID(uid string, generation int64, requestedAt string) string {
+	sum := sha256.New()
+	for _, part := range []string{uid, strconv.FormatInt(generation, 10), requestedAt} {
+		fmt.Fprintf(sum, "%d:%s", len(part), part)
+	}
+	return hex.EncodeToString(sum.Sum(nil)[:16])
+}
+
+// Take takes a snapshot and returns its manifest; one of the same ID that was
+// taken before is returned as it is. Errors are those of query.TimeRange.Resolve
+// and of the store.
+func Take(ctx context.Context, s Store, r Request) (store.Manifest, error) {
+	window, err := r.Filter.Range.Resolve(r.Now)
+	if err != nil {
+		return store.Manifest{}, err
+	}
+	var manifest store.Manifest
+	err = s.SaveSnapshot(ctx, r.ID, func(body io.Writer) (store.Manifest, error) {
+		manifest, err = capture(ctx, s, r, window, body)
+		return manifest, err
+	})
+	if errors.Is(err, store.ErrExists) {
+		return s.Snapshot(ctx, r.Scope, r.ID)
+	}
+	if err != nil {
+		return store.Manifest{}, fmt.Errorf("take snapshot %s: %w", r.ID, err)
+	}
+	return manifest, nil
+}
+
+func capture(ctx context.Context, s Store, r Request, window query.Window, body io.Writer) (store.Manifest, error) {
+	digest := sha256.New()
+	out := bufio.NewWriterSize(io.MultiWriter(body, digest), 64<<10)
+	var line []byte
+	stored := int64(0)
+	captured, err := s.Capture(ctx, r.Scope, store.CaptureRequest{Filter: r.Filter, Window: window, Limit: r.Limit}, func(e *audit.Event) error {
+		record := newRecord(e)
+		var err error
+		if line, err = record.appendLine(line[:0]); err != nil {
+			return fmt.Errorf("encode event %s: %w", e.ID, err)
+		}
+		stored++
+		_, err = out.Write(line)
+		return err
+	})
+	if err != nil {
+		return store.Manifest{}, err
+	}
+	if err := out.Flush(); err != nil {
+		return store.Manifest{}, err
+	}
+	cluster, namespace, _ := r.Scope.Namespace()
+	m := store.Manifest{
+		ID: r.ID, Owner: r.Owner, Cluster: cluster, Namespace: namespace, Filter: r.Filter.Encode(),
+		TakenAt: r.Now.UTC().Truncate(time.Microsecond), AsOf: captured.AsOf, From: window.From, To: window.To,
+		Matched: captured.Matched, Stored: stored, Truncated: stored < captured.Matched,
+		CountsByType: captured.CountsByType, CountsByStatusClass: captured.CountsByStatusClass,
+		Complete: CompleteUnknown, CompleteReason: NotMeasured,
+		Digest: "sha256:" + hex.EncodeToString(digest.Sum(nil)),
+	}
+	withStatus := int64(0)
+	for _, n := range m.CountsByStatusClass {
+		withStatus += n
+	}
+	if rest := m.Matched - withStatus; rest > 0 {
+		m.CountsByStatusClass[NoStatusClass] = rest
+	}
+	if r.Retention > 0 && window.From.Before(r.Now.Add(-r.Retention)) {
+		m.Complete, m.CompleteReason = CompleteFalse, BeyondRetention
+	}
+	m.ManifestDigest, err = manifestDigest(m)
+	return m, err
+}
+
+// manifestDigest is the SHA-256 of the manifest without it, as canonical JSON
+// (RFC 8785).
+func manifestDigest(m store.Manifest) (string, error) {
+	m.ManifestDigest = ""
+	encoded, err := json.Marshal(m)
+	if err != nil {
+		return "", fmt.Errorf("encode the manifest of snapshot %s: %w", m.ID, err)
+	}
+	value := jsontext.Value(encoded)
+	if err := value.Canonicalize(); err != nil {
+		return "", fmt.Errorf("encode the manifest of snapshot %s: %w", m.ID, err)
+	}
+	sum := sha256.Sum256(value)
+	return "sha256:" + hex.EncodeToString(sum[:]), nil
+}
+
+// Newest returns up to n of a snapshot's records, the newest first.
+func Newest(ctx context.Context, s store.Snapshots, scope query.Scope, id string, n int) ([]Record, error) {
+	if n <= 0 {
+		return nil, nil
+	}
+	body, err := s.OpenSnapshot(ctx, scope, id)
+	if err != nil {
+		return nil, fmt.Errorf("open snapshot %s: %w", id, err)
+	}
+	defer body.Close()
+	lines := bufio.NewReaderSize(body, 64<<10)
+	var last [][]byte
+	for {
+		line, err := lines.ReadBytes('\n')
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read snapshot %s: %w", id, err)
+		}
+		if len(last) == n {
+			copy(last, last[1:])
+			last = last[:n-1]
+		}
+		last = append(last, bytes.TrimSuffix(line, []byte("\n")))
+	}
+	var records []Record
+	for _, line := range slices.Backward(last) {
+		r, err := ParseRecord(line)
+		if err != nil {
+			return nil, fmt.Errorf("read snapshot %s: %w", id, err)
+		}
+		records = append(records, r)
+	}
+	return records, nil
+}
