@@ -1,0 +1,93 @@
+package credentials
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"fmt"
+	"net"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-logr/logr"
+	corev1 "k8s.io/api/core/v1"
+)
+
+// ClientCAs returns the authority that signs the certificates of sources.
+func (i *Issuer) ClientCAs() *x509.CertPool {
+	pool := x509.NewCertPool()
+	pool.AddCert(i.authority.certificate)
+	return pool
+}
+
+// Serving is the collector's certificate, renewed while it is served.
+type Serving struct {
+	issuer  *Issuer
+	current atomic.Pointer[tls.Certificate]
+}
+
+// Serving returns the collector's certificate for the ingest URL's host.
+func (i *Issuer) Serving(ctx context.Context) (*Serving, error) {
+	s := &Serving{issuer: i}
+	return s, s.renew(ctx)
+}
+
+// GetCertificate is for tls.Config.
+func (s *Serving) GetCertificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+	return s.current.Load(), nil
+}
+
+// Renew renews the certificate in its last third, until ctx ends. When the API
+// server is away it serves what it has and tries again an hour later.
+func (s *Serving) Renew(ctx context.Context, log logr.Logger) {
+	tick := time.NewTicker(time.Hour)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			if err := s.renew(ctx); err != nil && ctx.Err() == nil {
+				log.Error(err, "Could not look after the collector's certificate")
+			}
+		}
+	}
+}
+
+func (s *Serving) renew(ctx context.Context) error {
+	i := s.issuer
+	host := i.ingest.Hostname()
+	make := func() (map[string][]byte, error) {
+		template := &x509.Certificate{
+			Subject:     pkix.Name{CommonName: "audit-operator collector"},
+			ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		}
+		if ip := net.ParseIP(host); ip != nil {
+			template.IPAddresses = []net.IP{ip}
+		} else {
+			template.DNSNames = []string{host}
+		}
+		return i.authority.issue(template, i.now(), servingLife)
+	}
+	secret, err := i.once(ctx, ServingSecret, corev1.SecretTypeTLS, make)
+	if err != nil {
+		return err
+	}
+	certificate, err := parseCertificate(secret.Data[corev1.TLSCertKey])
+	if err != nil || !i.authority.signed(certificate, x509.ExtKeyUsageServerAuth, host, i.now().Add(servingLife/3)) {
+		// Too old, of another authority, or for another host.
+		if secret.Data, err = make(); err != nil {
+			return err
+		}
+		if err := i.client.Update(ctx, secret); err != nil {
+			return fmt.Errorf("write the Secret %s/%s: %w", i.namespace, ServingSecret, err)
+		}
+	}
+	pair, err := tls.X509KeyPair(secret.Data[corev1.TLSCertKey], secret.Data[corev1.TLSPrivateKeyKey])
+	if err != nil {
+		return fmt.Errorf("secret %s/%s: %w; delete it to get a new one", i.namespace, ServingSecret, err)
+	}
+	s.current.Store(&pair)
+	return nil
+}
