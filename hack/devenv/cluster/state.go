@@ -77,7 +77,7 @@ func choosePorts() (Ports, error) {
 		if err != nil {
 			return Ports{}, fmt.Errorf("choose a free port: %w", err)
 		}
-		defer listener.Close()
+		defer func(held net.Listener) { held.Close() }(listener)
 		*port = listener.Addr().(*net.TCPAddr).Port
 	}
 	return ports, nil
@@ -86,12 +86,14 @@ func choosePorts() (Ports, error) {
 // ErrLocked means that another command works on the same folder.
 var ErrLocked = errors.New("another command works on this environment")
 
+const lockFile = "lock"
+
 // Lock keeps other commands off the folder until release is called.
 func Lock(dir string) (release func(), err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	file, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	file, err := os.OpenFile(filepath.Join(dir, lockFile), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, err
 	}
