@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"github.com/porter-dev/audit-operator/hack/devenv/cluster"
+	"github.com/porter-dev/audit-operator/hack/devenv/demo"
 )
 
 const usage = `Usage, from the repository's top folder:
@@ -38,6 +39,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	}
 	flags := flag.NewFlagSet(args[0], flag.ContinueOnError)
 	dir := flags.String("dir", ".dev", "the environment's folder (up, down)")
+	once := flags.Bool("once", false, "check the results and end (demo)")
 	if err := flags.Parse(args[1:]); err != nil {
 		return err
 	}
@@ -46,6 +48,8 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return up(ctx, *dir, out)
 	case "down":
 		return down(*dir, out)
+	case "demo":
+		return demo.Run(ctx, ".", *once, out)
 	}
 	fmt.Fprint(out, usage)
 	return fmt.Errorf("unknown command %q", args[0])

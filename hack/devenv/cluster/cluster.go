@@ -83,6 +83,9 @@ func (c *Cluster) Up(ctx context.Context) error {
 	))
 }
 
+// UpControlPlane brings up etcd and kube-apiserver alone.
+func (c *Cluster) UpControlPlane(ctx context.Context) error { return c.carryOut(ctx, c.controlPlane()) }
+
 func (c *Cluster) controlPlane() []phase {
 	return []phase{
 		{"Find etcd, kube-apiserver and kubectl", c.findAssets},
@@ -102,14 +105,19 @@ func (c *Cluster) carryOut(ctx context.Context, phases []phase) error {
 	return nil
 }
 
-// Down stops what runs and removes the folder. The API server goes first, so
-// that it can still send what it has buffered; etcd, which both need, last.
-func (c *Cluster) Down() error {
+// Stop stops what runs. The API server goes first, so that it can still send
+// what it has buffered; etcd, which both need, last.
+func (c *Cluster) Stop() error {
 	var problems []error
 	for _, name := range []string{apiServer, operator, etcd} {
 		problems = append(problems, c.stop(name))
 	}
-	if err := errors.Join(problems...); err != nil {
+	return errors.Join(problems...)
+}
+
+// Down stops what runs and removes the folder.
+func (c *Cluster) Down() error {
+	if err := c.Stop(); err != nil {
 		return err
 	}
 	entries, err := os.ReadDir(c.dir)
@@ -150,6 +158,10 @@ func (c *Cluster) Dir() string { return c.dir }
 
 // Kubeconfig is the administrator's.
 func (c *Cluster) Kubeconfig() string { return c.path("kubeconfig") }
+
+// AuditFiles is the folder of what the API server needs to audit. It does so
+// when the files are there at its start.
+func (c *Cluster) AuditFiles() string { return c.path("audit") }
 
 // AuditLog is the file that the API server writes its events to, beside
 // sending them.

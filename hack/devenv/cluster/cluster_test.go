@@ -31,7 +31,7 @@ func controlPlane(t *testing.T) *Cluster {
 		}
 		c.Close()
 	})
-	if err := c.carryOut(t.Context(), c.controlPlane()); err != nil {
+	if err := c.UpControlPlane(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	return c
@@ -47,7 +47,7 @@ func TestControlPlaneComesUpAgainAndGoes(t *testing.T) {
 		t.Helper()
 		c.Close()
 		*c = *open(t, c.Dir()) // so that the end of the test stops what runs now
-		if err := c.carryOut(t.Context(), c.controlPlane()); err != nil {
+		if err := c.UpControlPlane(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -24,6 +24,9 @@ import (
 
 const operatorNamespace = "audit-system"
 
+// OperatorUser is how the API server knows the operator.
+const OperatorUser = "system:serviceaccount:" + operatorNamespace + ":audit-operator"
+
 // Who wants to sign in to the dashboard takes a token of this service account.
 const (
 	AuditorNamespace = "default"

@@ -1,0 +1,276 @@
+// Package demo shows the operator's main job on a real API server, and checks
+// the answers against what the API server itself wrote down.
+package demo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/porter-dev/audit-operator/api/v1alpha1"
+	"github.com/porter-dev/audit-operator/hack/devenv/cluster"
+	"github.com/porter-dev/audit-operator/internal/audit"
+)
+
+type demo struct {
+	cluster *cluster.Cluster
+	out     io.Writer
+	began   time.Time
+	steps   int
+
+	api   client.Client
+	log   logReader
+	token string // of someone who may read every event
+	deeds []deed
+}
+
+// Run shows everything and waits until ctx ends; with once it checks more and
+// returns. The environment is one of its own and is gone afterwards, but for
+// the logs of a failure.
+func Run(ctx context.Context, root string, once bool, out io.Writer) error {
+	dir, err := os.MkdirTemp("", "audit-operator-demo-")
+	if err != nil {
+		return err
+	}
+	c, err := cluster.Open(root, dir, out)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	d := &demo{cluster: c, out: out, began: time.Now()}
+	err = d.run(ctx, once)
+	if err != nil && ctx.Err() == nil {
+		fmt.Fprintf(out, "\nThe demo failed. Its logs and data stay in %s.\n", dir)
+		return errors.Join(err, c.Stop())
+	}
+	fmt.Fprintln(out)
+	if down := c.Down(); down != nil {
+		return down
+	}
+	if err != nil {
+		return errors.New("interrupted; everything is stopped and removed")
+	}
+	return nil
+}
+
+func (d *demo) run(ctx context.Context, once bool) error {
+	d.step("Start etcd, kube-apiserver and the operator, and have the one send its audit events to the other")
+	if err := d.cluster.Up(ctx); err != nil {
+		return err
+	}
+	if err := d.connect(ctx); err != nil {
+		return err
+	}
+	d.step("Let people work")
+	if err := d.act(ctx); err != nil {
+		return err
+	}
+	d.step("Wait until the operator has stored what the API server wrote")
+	if err := d.createEveryEvent(ctx); err != nil {
+		return err
+	}
+	_, all, err := d.settle(ctx)
+	if err != nil {
+		return err
+	}
+	if err := d.checkDeeds(all); err != nil {
+		return err
+	}
+	d.say("all %d things that were done are among %d stored events", len(d.deeds), len(all.records))
+
+	d.step("Ask: kubectl apply -k config/samples")
+	queries, answers, err := d.applySamples(ctx)
+	if err != nil {
+		return err
+	}
+	if err := d.show(ctx); err != nil {
+		return err
+	}
+	d.step("Compare the answers with the API server's own audit log")
+	log, all, err := d.settle(ctx)
+	if err != nil {
+		return err
+	}
+	if err := d.checkCounts(queries, answers, log, all); err != nil {
+		return err
+	}
+	if err := d.checkIDs(log, all); err != nil {
+		return err
+	}
+	if once {
+		return d.restart(ctx)
+	}
+	return d.wait(ctx)
+}
+
+// connect prepares what the demo itself needs.
+func (d *demo) connect(ctx context.Context) error {
+	var err error
+	if d.api, err = d.cluster.Client(); err != nil {
+		return err
+	}
+	token, err := d.cluster.Kubectl(ctx, "create", "token", cluster.AuditorName, "-n", cluster.AuditorNamespace)
+	if err != nil {
+		return err
+	}
+	d.token = strings.TrimSpace(token)
+	d.log, err = newLogReader(d.cluster)
+	return err
+}
+
+func (d *demo) act(ctx context.Context) error {
+	manifest := filepath.Join(d.cluster.Dir(), "people.yaml")
+	if err := os.WriteFile(manifest, people, 0o600); err != nil {
+		return err
+	}
+	for _, file := range []string{"config/samples/namespaces.yaml", manifest} {
+		if _, err := d.cluster.Kubectl(ctx, "apply", "--server-side", "-f", file); err != nil {
+			return err
+		}
+	}
+	people, err := d.cast(ctx)
+	if err != nil {
+		return err
+	}
+	d.deeds = deeds(people)
+	for _, deed := range d.deeds {
+		if err := deed.do(ctx); err != nil {
+			return fmt.Errorf("%s: %w", deed.text, err)
+		}
+		d.say("%d  %s", deed.trace.StatusCode, deed.text)
+	}
+	return nil
+}
+
+func (d *demo) applySamples(ctx context.Context) ([]v1alpha1.Query, map[string]*answer, error) {
+	if _, err := d.cluster.Kubectl(ctx, "apply", "--server-side", "-k", "config/samples"); err != nil {
+		return nil, nil, err
+	}
+	var queries []v1alpha1.Query
+	err := poll(ctx, time.Minute, func(ctx context.Context) (err error) {
+		if queries, err = d.queries(ctx); err != nil {
+			return err
+		}
+		for _, q := range queries {
+			err = errors.Join(err, ready(q))
+		}
+		return err
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	answers := map[string]*answer{}
+	for _, q := range queries {
+		if answers[nameOf(q)], err = d.download(ctx, q); err != nil {
+			return nil, nil, err
+		}
+	}
+	return queries, answers, nil
+}
+
+// show prints what a user of kubectl sees.
+func (d *demo) show(ctx context.Context) error {
+	for _, args := range [][]string{
+		{"get", "calq,alq", "-A", "-o", "wide"},
+		{"get", "alq", "refused-secrets", "-n", "billing", "-o", "yaml"},
+	} {
+		printed, err := d.cluster.Kubectl(ctx, args...)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(d.out, "\n$ kubectl %s\n%s", strings.Join(args, " "), printed)
+	}
+	return nil
+}
+
+// restart ends the API server, so that its log is final, and looks whether all
+// of it is stored.
+func (d *demo) restart(ctx context.Context) error {
+	d.step("Stop the API server, start it again, and compare event by event")
+	if err := d.stopAPIServer(); err != nil {
+		return err
+	}
+	final, err := d.log.read()
+	if err != nil {
+		return err
+	}
+	n := len(final)
+	maps.DeleteFunc(final, func(_ string, e *audit.Event) bool { return d.log.unsent(e) })
+	d.say("its log ends with %d events; %d of them are ends of watches, which it logs after it has closed its webhook,",
+		n, n-len(final))
+	d.say("never sends, and which are left out from here on")
+	if err := d.cluster.StartAPIServer(ctx); err != nil {
+		return err
+	}
+	log, all, err := d.settle(ctx)
+	if err != nil {
+		return err
+	}
+	if err := compare(final, all); err != nil {
+		return err
+	}
+	return d.checkIDs(log, all)
+}
+
+func (d *demo) stopAPIServer() error {
+	d.log.stopped.from = time.Now()
+	err := d.cluster.StopAPIServer()
+	d.log.stopped.to = time.Now()
+	return err
+}
+
+func (d *demo) wait(ctx context.Context) error {
+	d.step("Look at it yourself; Ctrl-C ends and removes everything")
+	fmt.Fprintf(d.out, `
+  export PATH=%s:$PATH KUBECONFIG=%s
+  kubectl create token %s -n %s --duration=8h   # to sign in with
+  %s
+`, d.cluster.KubectlPath(), d.cluster.Kubeconfig(), cluster.AuditorName, cluster.AuditorNamespace, d.shareURL(ctx))
+	<-ctx.Done()
+	return nil
+}
+
+// shareURL is that of the sample that the README shows.
+func (d *demo) shareURL(ctx context.Context) string {
+	var q v1alpha1.ClusterAuditLogQuery
+	if err := d.api.Get(ctx, client.ObjectKey{Name: "cluster-changes"}, &q); err != nil || q.Status.ShareURL == "" {
+		return d.cluster.DashboardURL()
+	}
+	return q.Status.ShareURL
+}
+
+func (d *demo) step(text string) {
+	d.steps++
+	fmt.Fprintf(d.out, "\n%d. %s (%.0f s)\n", d.steps, text, time.Since(d.began).Seconds())
+}
+
+func (d *demo) say(format string, args ...any) {
+	fmt.Fprintf(d.out, "     "+format+"\n", args...)
+}
+
+// poll tries until it succeeds or time is up; then it returns the last error.
+func poll(ctx context.Context, atMost time.Duration, try func(context.Context) error) error {
+	bounded, cancel := context.WithTimeout(ctx, atMost)
+	defer cancel()
+	tick := time.NewTicker(500 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := try(bounded)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-bounded.Done():
+			return err
+		case <-tick.C:
+		}
+	}
+}

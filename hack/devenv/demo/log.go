@@ -1,0 +1,60 @@
+package demo
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/porter-dev/audit-operator/hack/devenv/cluster"
+	"github.com/porter-dev/audit-operator/internal/audit"
+)
+
+// logReader reads what the API server wrote down beside sending it.
+type logReader struct {
+	path    string
+	decoder audit.Decoder
+	stopped interval // when the API server was stopped
+}
+
+type interval struct{ from, to time.Time }
+
+// unsent reports whether an event is the end of a watch that the API server's
+// own end brought about. It logs these after it has closed its webhook and
+// never sends them.
+func (l *logReader) unsent(e *audit.Event) bool {
+	return e.Verb == "watch" && e.Stage == audit.StageResponseComplete &&
+		!e.StageAt.Before(l.stopped.from) && e.StageAt.Before(l.stopped.to)
+}
+
+func newLogReader(c *cluster.Cluster) (logReader, error) {
+	source, err := c.Source()
+	if err != nil {
+		return logReader{}, err
+	}
+	classifier, err := audit.NewClassifier(audit.BuiltInResourceTypes(), cluster.OperatorUser)
+	if err != nil {
+		return logReader{}, err
+	}
+	decoder := audit.Decoder{Source: source.Name, Cluster: source.Spec.Cluster, Classifier: classifier}
+	return logReader{path: c.AuditLog(), decoder: decoder}, nil
+}
+
+// read returns the distinct events of the log as it is now.
+func (l *logReader) read() (map[string]*audit.Event, error) {
+	data, err := os.ReadFile(l.path)
+	if err != nil {
+		return nil, err
+	}
+	// The last line may still be in the writing.
+	data = data[:bytes.LastIndexByte(data, '\n')+1]
+	events := map[string]*audit.Event{}
+	err = l.decoder.Decode(bytes.NewReader(data), func(item audit.Item) error {
+		if item.Event == nil {
+			return fmt.Errorf("%s holds what is no event: %+v", l.path, item.Quarantined)
+		}
+		events[item.Event.ID.String()] = item.Event
+		return nil
+	})
+	return events, err
+}
