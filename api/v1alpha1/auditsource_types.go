@@ -60,7 +60,8 @@ type AuditSourceLimits struct {
 	// +kubebuilder:validation:Maximum=16777216
 	MaxEventBytes *int64 `json:"maxEventBytes,omitempty"`
 
-	// maxBodyBytes is the largest request that is read; a larger one is refused.
+	// maxBodyBytes is how much of a request is read; what lies beyond is
+	// quarantined by its length and hash.
 	// +optional
 	// +kubebuilder:validation:Minimum=65536
 	// +kubebuilder:validation:Maximum=268435456
@@ -120,8 +121,8 @@ type AuditSourceStatus struct {
 	// +kubebuilder:validation:Minimum=0
 	EventsQuarantined int64 `json:"eventsQuarantined"`
 
-	// requestsRefused is how many requests were answered with an error, so that
-	// the source has to send them again.
+	// requestsRefused is how many requests were answered with an error since the
+	// operator started, so that the source had to send them again.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	RequestsRefused int64 `json:"requestsRefused"`

@@ -66,9 +66,10 @@ const (
 	// bytes, which browsers and proxies refuse. Stalled is True.
 	ReasonShareURLTooLong = "ShareURLTooLong"
 
-	// ReasonStatusTooLarge: the status would pass what the API server stores
-	// even without previews. Stalled is True.
-	ReasonStatusTooLarge = "StatusTooLarge"
+	// ReasonSnapshotLost: the store no longer holds the snapshot that answered
+	// the spec. Another would be another answer, so it is taken only when a person
+	// asks for it. Stalled is True.
+	ReasonSnapshotLost = "SnapshotLost"
 
 	// ReasonNotMeasured: nobody measured whether events are missing. Complete is
 	// Unknown.
@@ -96,10 +97,6 @@ const (
 	// ReasonCredentialsFailed: the Secret could not be written. Ready is False,
 	// and the operator tries again.
 	ReasonCredentialsFailed = "CredentialsFailed"
-
-	// ReasonIngestURLMissing: the operator runs without --ingest-url, so that
-	// there is no address to send to. Stalled is True.
-	ReasonIngestURLMissing = "IngestURLMissing"
 
 	// ReasonSecretConflict: a Secret of that name exists and is not this
 	// source's. Stalled is True.

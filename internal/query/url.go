@@ -12,8 +12,13 @@ import (
 	"time"
 )
 
-// AuditLogsPath is the path of the page that shows a filter.
-const AuditLogsPath = "/security/audit-logs"
+// Paths of the dashboard's pages.
+const (
+	// AuditLogsPath shows the events of the filter in its query string.
+	AuditLogsPath = "/security/audit-logs"
+	// SnapshotsPath is followed by a snapshot's ID.
+	SnapshotsPath = "/security/snapshots/"
+)
 
 const excludeSuffix = "_exclude"
 
@@ -193,6 +198,16 @@ func ShareURL(base string, f Filter) string {
 	address := strings.TrimSuffix(base, "/") + AuditLogsPath
 	if encoded := f.Encode(); encoded != "" {
 		address += "?" + encoded
+	}
+	return address
+}
+
+// SnapshotURL returns the address of a snapshot on the dashboard at base. The
+// namespace is that of a namespaced snapshot, whose readers have rights there.
+func SnapshotURL(base, id, namespace string) string {
+	address := strings.TrimSuffix(base, "/") + SnapshotsPath + id
+	if namespace != "" {
+		address += "?namespace=" + url.QueryEscape(namespace)
 	}
 	return address
 }

@@ -172,7 +172,3 @@ func unique[T comparable](values []T) []T {
 	}
 	return out
 }
-
-// TypeValue returns the value that queries and URLs write for the
-// AuditResourceType of a name: my_type for my-type.
-func TypeValue(objectName string) string { return strings.ReplaceAll(objectName, "-", "_") }

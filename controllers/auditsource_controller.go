@@ -1,0 +1,232 @@
+package controllers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/events"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/porter-dev/audit-operator/api/v1alpha1"
+	"github.com/porter-dev/audit-operator/internal/collector"
+	"github.com/porter-dev/audit-operator/internal/collector/webhook"
+	"github.com/porter-dev/audit-operator/internal/credentials"
+	"github.com/porter-dev/audit-operator/internal/store"
+)
+
+// +kubebuilder:rbac:groups=audit.porter.run,resources=auditsources,verbs=get;list;watch
+// +kubebuilder:rbac:groups=audit.porter.run,resources=auditsources/status,verbs=patch
+// +kubebuilder:rbac:groups="",namespace=audit-system,resources=secrets,verbs=get;list;watch;create;update
+
+const issueCredentials = "IssueCredentials"
+
+const (
+	// countEvery is how often the counters in a status are brought up to date,
+	// and awaitEvery how often someone who connects a source sees whether it works.
+	countEvery = 30 * time.Second
+	awaitEvery = 2 * time.Second
+	// silentAfter is how long a source may send nothing before it counts as
+	// stopped. An API server on its own renews its lease every ten seconds.
+	silentAfter = 10 * time.Minute
+)
+
+// RegisterSources has the collector know every AuditSource of the API server.
+// Before it, deliveries of known sources would be refused. A source whose
+// credentials can't be had is left to its controller; the error says which.
+func RegisterSources(ctx context.Context, api client.Reader, issuer *credentials.Issuer, registry *webhook.Registry) error {
+	var list v1alpha1.AuditSourceList
+	if err := api.List(ctx, &list); err != nil {
+		return fmt.Errorf("list the AuditSources: %w", err)
+	}
+	var errs []error
+	for i := range list.Items {
+		if _, err := register(ctx, &list.Items[i], issuer, registry); err != nil {
+			errs = append(errs, fmt.Errorf("register the AuditSource %s: %w", list.Items[i].Name, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// register makes sure that the source has its credentials and that the
+// collector accepts them, and no others.
+func register(ctx context.Context, s *v1alpha1.AuditSource, issuer *credentials.Issuer, registry *webhook.Registry) (credentials.Source, error) {
+	issued, err := issuer.Source(ctx, s)
+	if errors.Is(err, credentials.ErrConflict) {
+		// What was accepted before is in a Secret that is gone.
+		registry.Delete(s.Name)
+	}
+	if err != nil {
+		return issued, err
+	}
+	accepted := webhook.Source{
+		Source:      collector.Source{Name: s.Name, Cluster: s.Spec.Cluster},
+		TokenSHA256: issued.TokenSHA256, ClientCommonName: issued.ClientCommonName,
+	}
+	if limits := s.Spec.Limits; limits != nil {
+		if limits.MaxEventBytes != nil {
+			accepted.MaxEventBytes = *limits.MaxEventBytes
+		}
+		if limits.MaxBodyBytes != nil {
+			accepted.MaxBodyBytes = *limits.MaxBodyBytes
+		}
+	}
+	registry.Set(accepted)
+	return issued, nil
+}
+
+// sourceReconciler gives sources their credentials and tells what they sent.
+type sourceReconciler struct {
+	client   client.Client
+	events   events.EventRecorder
+	issuer   *credentials.Issuer
+	registry *webhook.Registry
+	store    store.Reader
+	now      func() time.Time
+
+	mu sync.Mutex
+	// reported holds how many items of others than the operator a status speaks
+	// of. What the operator writes makes events: to report them would make more.
+	reported map[types.UID]int64
+}
+
+func (r *sourceReconciler) setup(mgr ctrl.Manager) error {
+	ofSource := func(_ context.Context, o client.Object) []reconcile.Request {
+		name, ok := strings.CutPrefix(o.GetName(), credentials.SourceSecretPrefix)
+		if !ok {
+			return nil
+		}
+		return []reconcile.Request{{NamespacedName: types.NamespacedName{Name: name}}}
+	}
+	return ctrl.NewControllerManagedBy(mgr).
+		For(&v1alpha1.AuditSource{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		Watches(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(ofSource)).
+		Complete(r)
+}
+
+// Reconcile issues what the source needs, then brings its counters up to date.
+func (r *sourceReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	s := &v1alpha1.AuditSource{}
+	if err := r.client.Get(ctx, req.NamespacedName, s); err != nil {
+		if client.IgnoreNotFound(err) == nil {
+			r.registry.Delete(req.Name)
+		}
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	if !s.DeletionTimestamp.IsZero() { // another's finalizer keeps it
+		r.registry.Delete(req.Name)
+		return ctrl.Result{}, nil
+	}
+	status := newStatusWriter(r.client, s)
+	s.Status.ObservedGeneration = s.Generation
+	failure := r.issue(ctx, s)
+	foreign := r.count(ctx, s)
+	if err := status.write(ctx, s); err != nil {
+		return ctrl.Result{}, errors.Join(failure, client.IgnoreNotFound(err))
+	}
+	r.mu.Lock()
+	r.reported[s.UID] = foreign
+	r.mu.Unlock()
+	if failure != nil {
+		return ctrl.Result{}, failure
+	}
+	if meta.IsStatusConditionTrue(s.Status.Conditions, v1alpha1.ReceivingCondition) {
+		return ctrl.Result{RequeueAfter: countEvery}, nil
+	}
+	return ctrl.Result{RequeueAfter: awaitEvery}, nil
+}
+
+func (r *sourceReconciler) issue(ctx context.Context, s *v1alpha1.AuditSource) error {
+	issued, err := register(ctx, s, r.issuer, r.registry)
+	switch {
+	case errors.Is(err, credentials.ErrConflict):
+		message := fmt.Sprintf("The Secret %s/%s%s exists and was not made by the operator; rename or delete it.",
+			r.issuer.Namespace(), credentials.SourceSecretPrefix, s.Name)
+		markStalled(s, v1alpha1.ReasonSecretConflict, message)
+		r.events.Eventf(s, nil, corev1.EventTypeWarning, v1alpha1.ReasonSecretConflict, issueCredentials, "%s", message)
+		return nil
+	case err != nil:
+		message := "The Secret with the credentials can't be read or written now; the operator's log says why, and it tries again."
+		markFailed(s, v1alpha1.ReasonCredentialsFailed, message)
+		r.events.Eventf(s, nil, corev1.EventTypeWarning, v1alpha1.ReasonCredentialsFailed, issueCredentials, "%s", message)
+		return err
+	}
+	secret := v1alpha1.SecretReference{Namespace: r.issuer.Namespace(), Name: issued.SecretName}
+	s.Status.Endpoint, s.Status.SecretRef = issued.Endpoint, &secret
+	s.Status.Usage = usage(secret)
+	markReady(s, v1alpha1.ReasonCredentialsIssued, fmt.Sprintf("The Secret %s/%s holds what the source needs to send.", secret.Namespace, secret.Name))
+	return nil
+}
+
+// usage is what an administrator does with a source's Secret.
+func usage(secret v1alpha1.SecretReference) string {
+	return fmt.Sprintf(`Write each key of the Secret %s/%s as a file into one folder on the API server's node, such as /etc/kubernetes/audit, readable by the API server alone. Then start kube-apiserver with
+--audit-webhook-config-file=/etc/kubernetes/audit/kubeconfig
+--audit-policy-file=/etc/kubernetes/audit/policy.yaml
+--audit-webhook-mode=batch
+--audit-webhook-batch-max-wait=1s
+It does not start without these files. It reads kubeconfig once, and the credentials beside it anew when they change.
+`, secret.Namespace, secret.Name)
+}
+
+// count writes what came from the source into its status, unless all that is
+// new was caused by the operator. It returns how much was caused by others.
+func (r *sourceReconciler) count(ctx context.Context, s *v1alpha1.AuditSource) (foreign int64) {
+	r.mu.Lock()
+	reported, once := r.reported[s.UID]
+	r.mu.Unlock()
+	stats, err := r.stats(ctx, s.Name)
+	if err != nil {
+		setCondition(s, v1alpha1.ReceivingCondition, metav1.ConditionUnknown, v1alpha1.ReasonUnknown,
+			"The store of events does not say now what it took.")
+		return reported
+	}
+	s.Status.RequestsRefused = r.registry.Refused(s.Name)
+	setReceiving(s, stats, r.now())
+	foreign = stats.Received - stats.Own
+	if once && foreign == reported {
+		return foreign
+	}
+	s.Status.EventsReceived, s.Status.EventsStored = stats.Received, stats.Stored
+	s.Status.EventsDuplicate, s.Status.EventsQuarantined = stats.Duplicate, stats.Quarantined
+	if !stats.LastEventAt.IsZero() {
+		last := metav1.NewMicroTime(stats.LastEventAt)
+		s.Status.LastEventTime = &last
+	}
+	return foreign
+}
+
+func (r *sourceReconciler) stats(ctx context.Context, source string) (store.SourceStats, error) {
+	all, err := r.store.Sources(ctx)
+	for _, stats := range all {
+		if stats.Source == source {
+			return stats, nil
+		}
+	}
+	return store.SourceStats{Source: source}, err
+}
+
+func setReceiving(s *v1alpha1.AuditSource, stats store.SourceStats, now time.Time) {
+	switch {
+	case stats.LastReceivedAt.IsZero():
+		setCondition(s, v1alpha1.ReceivingCondition, metav1.ConditionUnknown, v1alpha1.ReasonNoEventsYet,
+			"Nothing came yet. status.usage says how to connect the API server.")
+	case now.Sub(stats.LastReceivedAt) > silentAfter:
+		setCondition(s, v1alpha1.ReceivingCondition, metav1.ConditionFalse, v1alpha1.ReasonEventsStopped,
+			"Nothing came since "+stats.LastReceivedAt.UTC().Format(time.RFC3339)+". See whether the API server runs and reaches the endpoint, and what its log says of audit.")
+	default:
+		setCondition(s, v1alpha1.ReceivingCondition, metav1.ConditionTrue, v1alpha1.ReasonEventsArriving, "Events arrive.")
+	}
+}

@@ -1,0 +1,63 @@
+// Package controllers reconciles the operator's resources: queries into
+// snapshots, sources into credentials, resource types into the rules that
+// events are classified by.
+package controllers
+
+import (
+	"errors"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/porter-dev/audit-operator/api/v1alpha1"
+	"github.com/porter-dev/audit-operator/internal/collector/webhook"
+	"github.com/porter-dev/audit-operator/internal/credentials"
+	"github.com/porter-dev/audit-operator/internal/store"
+)
+
+// What internal/auth asks for callers.
+// +kubebuilder:rbac:groups=authentication.k8s.io,resources=tokenreviews,verbs=create
+// +kubebuilder:rbac:groups=authorization.k8s.io,resources=subjectaccessreviews,verbs=create
+
+// FieldOwner is the operator's name in managed fields and events.
+const FieldOwner = "audit-operator"
+
+// Options of Setup. Retention, DashboardURL and Now are optional.
+type Options struct {
+	Store    store.Store
+	Issuer   *credentials.Issuer
+	Registry *webhook.Registry
+	Types    *ResourceTypes
+	// ClusterName is the cluster whose sources a namespaced query sees.
+	ClusterName string
+	// DashboardURL is the base of share URLs; empty for none.
+	DashboardURL string
+	// Retention is how long the store keeps events.
+	Retention time.Duration
+	Now       func() time.Time
+}
+
+// Setup adds every controller to the manager.
+func Setup(mgr ctrl.Manager, o Options) error {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	api := client.WithFieldOwner(mgr.GetClient(), FieldOwner)
+	recorder := mgr.GetEventRecorder(FieldOwner)
+	query := func(newQuery func() v1alpha1.Query) error {
+		r := queryReconciler{Options: o, client: api, events: recorder, newQuery: newQuery}
+		return r.setup(mgr)
+	}
+	sources := sourceReconciler{
+		client: api, events: recorder, issuer: o.Issuer.With(api), registry: o.Registry,
+		store: o.Store, now: o.Now, reported: map[types.UID]int64{},
+	}
+	return errors.Join(
+		query(func() v1alpha1.Query { return &v1alpha1.AuditLogQuery{} }),
+		query(func() v1alpha1.Query { return &v1alpha1.ClusterAuditLogQuery{} }),
+		sources.setup(mgr),
+		(&typeReconciler{client: api, types: o.Types}).setup(mgr),
+	)
+}

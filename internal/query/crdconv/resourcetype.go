@@ -1,0 +1,26 @@
+package crdconv
+
+import (
+	"strings"
+
+	"github.com/porter-dev/audit-operator/api/v1alpha1"
+	"github.com/porter-dev/audit-operator/internal/audit"
+)
+
+// TypeValue returns the value that queries and URLs write for the
+// AuditResourceType of a name: my_type for my-type.
+func TypeValue(objectName string) string { return strings.ReplaceAll(objectName, "-", "_") }
+
+// ResourceType returns the resource type that an object defines.
+func ResourceType(t *v1alpha1.AuditResourceType) audit.ResourceType {
+	out := audit.ResourceType{
+		Name: TypeValue(t.Name), DisplayName: t.Spec.DisplayName, Description: t.Spec.Description, Priority: int(t.Spec.Priority),
+	}
+	for _, r := range t.Spec.Match {
+		out.Match = append(out.Match, audit.Rule{
+			APIGroups: unique(r.APIGroups), Resources: unique(r.Resources), Subresources: unique(r.Subresources),
+			Namespaces: unique(r.Namespaces), Names: unique(r.Names),
+		})
+	}
+	return out
+}
