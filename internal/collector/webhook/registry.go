@@ -54,8 +54,8 @@ func (r *Registry) Delete(name string) {
 	delete(r.refused, name)
 }
 
-// Refused returns how many requests in a source's name were refused since the
-// process began.
+// Refused returns how many requests in a source's name were answered with an
+// error since the process began.
 func (r *Registry) Refused(name string) int64 {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -70,12 +70,17 @@ func (r *Registry) authenticate(name string, req *http.Request) (Source, bool) {
 	if known && s.accepts(req) {
 		return s, true
 	}
-	if known { // the names of others would grow without bound
-		r.mu.Lock()
-		r.refused[name]++
-		r.mu.Unlock()
-	}
+	r.countRefused(name)
 	return Source{}, false
+}
+
+// countRefused counts for known sources alone: other names are endless.
+func (r *Registry) countRefused(name string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if _, known := r.sources[name]; known {
+		r.refused[name]++
+	}
 }
 
 func (s *Source) accepts(req *http.Request) bool {

@@ -43,6 +43,7 @@ func NewHandler(registry *Registry, c *collector.Collector, log logr.Logger) htt
 			return
 		}
 		if encoding := req.Header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
+			registry.countRefused(source.Name)
 			http.Error(w, "Content-Encoding: send the body as it is", http.StatusUnsupportedMediaType)
 			return
 		}
@@ -52,6 +53,7 @@ func NewHandler(registry *Registry, c *collector.Collector, log logr.Logger) htt
 		}
 		appended, err := c.Ingest(req.Context(), source.Source, req.Body, limit)
 		if err != nil {
+			registry.countRefused(source.Name)
 			refuse(w, log.WithValues("source", source.Name), err)
 			return
 		}
