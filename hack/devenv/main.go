@@ -11,6 +11,9 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/go-logr/logr"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
 	"github.com/porter-dev/audit-operator/hack/devenv/cluster"
 	"github.com/porter-dev/audit-operator/hack/devenv/demo"
 )
@@ -23,6 +26,7 @@ const usage = `Usage, from the repository's top folder:
 `
 
 func main() {
+	log.SetLogger(logr.Discard()) // controller-runtime's client has nothing to add to the errors
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	err := run(ctx, os.Args[1:], os.Stdout)
 	stop()
