@@ -169,7 +169,7 @@ func (r *queryReconciler) take(ctx context.Context, q v1alpha1.Query, w *statusW
 	began := time.Now()
 	m, err := snapshot.Take(ctx, r.Store, req)
 	if err != nil {
-		return err
+		return crdconv.InSpec(err)
 	}
 	log.FromContext(ctx).Info("Took a snapshot", "snapshot", m.ID, "matched", m.Matched, "stored", m.Stored, "duration", time.Since(began).String())
 	r.events.Eventf(q, nil, corev1.EventTypeNormal, v1alpha1.ReasonSnapshotTaken, takeSnapshot, "Snapshot %s: %s", m.ID, counts(m.Matched, m.Stored))

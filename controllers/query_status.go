@@ -133,10 +133,10 @@ func previewOf(records []snapshot.Record) []v1alpha1.EventPreview {
 
 // counts says how many events a snapshot found and holds.
 func counts(matched, stored int64) string {
-	switch {
-	case matched == 0:
+	switch matched {
+	case 0:
 		return "no events matched"
-	case matched == stored:
+	case stored:
 		return fmt.Sprintf("%d events matched, all are kept", matched)
 	}
 	return fmt.Sprintf("%d events matched, the newest %d are kept", matched, stored)

@@ -30,17 +30,19 @@ var fields = map[string]string{
 // checked validates a filter, and names the resource's fields in the errors.
 func checked(f query.Filter) (query.Filter, error) {
 	if err := f.Validate(); err != nil {
-		return query.Filter{}, inSpec(err)
+		return query.Filter{}, InSpec(err)
 	}
 	return f, nil
 }
 
-func inSpec(err error) error {
+// InSpec returns an error about a filter with the resource's field names instead
+// of the URL's.
+func InSpec(err error) error {
 	var joined interface{ Unwrap() []error }
 	if errors.As(err, &joined) {
 		var errs []error
 		for _, err := range joined.Unwrap() {
-			errs = append(errs, inSpec(err))
+			errs = append(errs, InSpec(err))
 		}
 		return errors.Join(errs...)
 	}
