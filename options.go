@@ -75,7 +75,7 @@ func parse(args []string, out io.Writer) (*options, error) {
 		return nil, fmt.Errorf("unexpected arguments %q; see manager --help", extra)
 	}
 	if err := o.validate(); err != nil {
-		return nil, fmt.Errorf("%w\nSee manager --help.", err)
+		return nil, fmt.Errorf("%w\nsee manager --help", err)
 	}
 	return o, nil
 }
