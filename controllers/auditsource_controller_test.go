@@ -53,7 +53,7 @@ func deliver(t *testing.T, source, token string) int {
 	at := time.Now().UTC().Format(time.RFC3339Nano)
 	body := fmt.Sprintf(`{"items":[{"level":"Metadata","auditID":%q,"stage":"ResponseComplete","requestURI":"/version","verb":"get",`+
 		`"user":{"username":"alice"},"requestReceivedTimestamp":%q,"stageTimestamp":%q}]}`, source+at, at, at)
-	r := httptest.NewRequest(http.MethodPost, webhook.PathPrefix+source, strings.NewReader(body))
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, webhook.PathPrefix+source, strings.NewReader(body))
 	r.Header.Set("Authorization", "Bearer "+token)
 	w := httptest.NewRecorder()
 	ingest.ServeHTTP(w, r)
@@ -203,7 +203,7 @@ func TestRegisterSources(t *testing.T) {
 	if err := RegisterSources(t.Context(), operator, issuer, fresh); err != nil {
 		t.Logf("of other tests' sources: %v", err)
 	}
-	r := httptest.NewRequest(http.MethodPost, webhook.PathPrefix+s.Name, strings.NewReader(`{"items":[]}`))
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, webhook.PathPrefix+s.Name, strings.NewReader(`{"items":[]}`))
 	r.Header.Set("Authorization", "Bearer "+string(secretOf(t, s).Data[credentials.TokenKey]))
 	w := httptest.NewRecorder()
 	newIngest(fresh).ServeHTTP(w, r)

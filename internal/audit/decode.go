@@ -49,7 +49,7 @@ func (d *Decoder) Decode(r io.Reader, emit func(Item) error) error {
 	run := &decoding{Decoder: d, emit: emit, scan: scanner{r: bufio.NewReaderSize(r, 64<<10), max: limit}}
 	for {
 		switch _, err := run.scan.next(); {
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			return nil
 		case err != nil:
 			return err

@@ -165,7 +165,7 @@ func (s *scanner) rest(into *span) error {
 
 // cutOff is the error of a stream that ends where it may not.
 func cutOff(err error) error {
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return errBroken
 	}
 	return err

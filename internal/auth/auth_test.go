@@ -153,7 +153,7 @@ func TestScopes(t *testing.T) {
 			}
 			for ns, allowed := range test.allowed {
 				want := query.Scope{}
-				var wantErr error = auth.ErrForbidden
+				wantErr := auth.ErrForbidden
 				if allowed {
 					want, wantErr = query.InNamespace(cluster, ns), nil
 					if ns == "" {

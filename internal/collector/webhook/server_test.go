@@ -10,6 +10,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"errors"
 	"fmt"
 	"io"
 	"math/big"
@@ -93,7 +94,9 @@ func serve(t *testing.T, maxBody, inFlight int64) *service {
 	go func() { done <- server.ServeTLS(listener, "", "") }()
 	t.Cleanup(func() {
 		server.Close()
-		<-done
+		if err := <-done; !errors.Is(err, http.ErrServerClosed) {
+			t.Error(err)
+		}
 	})
 	svc.url = "https://" + listener.Addr().String() + webhook.PathPrefix
 	svc.client = &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, ForceAttemptHTTP2: true}}
@@ -364,10 +367,12 @@ func TestLargeBody(t *testing.T) {
 
 func TestCutOff(t *testing.T) {
 	s := serve(t, 0, 0)
-	conn, err := tls.Dial("tcp", strings.TrimSuffix(strings.TrimPrefix(s.url, "https://"), webhook.PathPrefix), s.client.Transport.(*http.Transport).TLSClientConfig)
+	dialer := tls.Dialer{Config: s.client.Transport.(*http.Transport).TLSClientConfig}
+	dialed, err := dialer.DialContext(t.Context(), "tcp", strings.TrimSuffix(strings.TrimPrefix(s.url, "https://"), webhook.PathPrefix))
 	if err != nil {
 		t.Fatal(err)
 	}
+	conn := dialed.(*tls.Conn)
 	defer conn.Close()
 	body := list(item(1), item(2))
 	fmt.Fprintf(conn, "POST %skube-apiserver HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Length: %d\r\n\r\n%s", webhook.PathPrefix, token, len(body)+1, body)

@@ -239,7 +239,7 @@ func (p *plan) addDay(d *dayEvents, fresh map[audit.ID]*audit.Event, committed i
 }
 
 // writePlan commits a plan and, once that is durable, records it in memory.
-func (s *Store) writePlan(ctx context.Context, p *plan) error {
+func (s *Store) writePlan(ctx context.Context, p *plan) (err error) {
 	w := &s.writer
 	synced := make(chan error, 1)
 	if err := w.writeFrames(p, synced); err != nil {
@@ -248,11 +248,11 @@ func (s *Store) writePlan(ctx context.Context, p *plan) error {
 	waited := false
 	defer func() {
 		if !waited {
-			<-synced
+			err = errors.Join(err, <-synced)
 		}
 	}()
 	quarantineBytes := w.quarantineBytes
-	err := w.inTransaction(ctx, func() error {
+	err = w.inTransaction(ctx, func() error {
 		for _, day := range slices.Sorted(maps.Keys(p.days)) {
 			if err := w.appendRows(ctx, day, p); err != nil {
 				return fmt.Errorf("append rows: %w", err)

@@ -72,6 +72,13 @@ func (n *snapshots) get(scope query.Scope, id string) (store.Manifest, error) {
 	return clone(m), nil
 }
 
+func (n *snapshots) has(id string) bool {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	_, ok := n.all[id]
+	return ok
+}
+
 // clone gives a caller maps of its own.
 func clone(m store.Manifest) store.Manifest {
 	m.CountsByType = maps.Clone(m.CountsByType)
@@ -112,7 +119,7 @@ func (s *Store) SaveSnapshot(ctx context.Context, id string, write func(io.Write
 }
 
 func (n *snapshots) save(ctx context.Context, id string, write func(io.Writer) (store.Manifest, error)) error {
-	if _, err := n.get(query.ClusterWide(), id); err == nil {
+	if n.has(id) {
 		return store.ErrExists
 	}
 	var manifest store.Manifest
