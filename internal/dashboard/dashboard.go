@@ -60,11 +60,10 @@ type Options struct {
 	Log    logr.Logger
 }
 
-// Paths of the pages. Query is that of the list, query.AuditLogsPath.
+// Paths of pages; those of the list and of snapshots are package query's.
 const (
-	eventsPath    = query.AuditLogsPath + "/events/"
-	snapshotsPath = "/security/snapshots/"
-	loginPath     = "/login"
+	eventsPath = query.AuditLogsPath + "/events/"
+	loginPath  = "/login"
 )
 
 //go:embed templates assets
@@ -104,8 +103,8 @@ func New(opts Options) (http.Handler, error) {
 	})
 	mux.HandleFunc("GET "+query.AuditLogsPath, d.authenticated(d.list))
 	mux.HandleFunc("GET "+eventsPath+"{id}", d.authenticated(d.event))
-	mux.HandleFunc("GET "+snapshotsPath+"{id}", d.authenticated(d.snapshot))
-	mux.HandleFunc("GET "+snapshotsPath+"{id}/ndjson", d.authenticated(d.download))
+	mux.HandleFunc("GET "+query.SnapshotsPath+"{id}", d.authenticated(d.snapshot))
+	mux.HandleFunc("GET "+query.SnapshotsPath+"{id}/ndjson", d.authenticated(d.download))
 	mux.HandleFunc("GET "+loginPath, d.loginPage)
 	mux.HandleFunc("POST "+loginPath, d.login)
 	mux.HandleFunc("POST /logout", d.logout)

@@ -65,9 +65,14 @@ func (d *dashboard) token(r *http.Request) (token string, bearer bool) {
 
 type userHandler func(w http.ResponseWriter, r *http.Request, user auth.User)
 
+// wantsPage reports whether a request is a browser's, which all ask for HTML.
+func wantsPage(r *http.Request) bool {
+	return strings.Contains(strings.Join(r.Header.Values("Accept"), ","), "text/html")
+}
+
 // authenticated lets next answer only for a user that the API server knows.
 // Browsers go to the login page and come back; programs, which send their
-// token themselves, are told that it is wrong.
+// token themselves, are told that it is missing or wrong.
 func (d *dashboard) authenticated(next userHandler) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		token, bearer := d.token(r)
@@ -77,10 +82,10 @@ func (d *dashboard) authenticated(next userHandler) http.HandlerFunc {
 			next(w, r, user)
 		case !errors.Is(err, auth.ErrUnauthenticated):
 			d.unreachable(w, r, auth.User{}, err)
-		case bearer:
+		case bearer || !wantsPage(r):
 			w.Header().Set("WWW-Authenticate", "Bearer")
 			d.fail(w, r, auth.User{}, problem{Status: http.StatusUnauthorized, Title: "Token not accepted",
-				Text: "The API server does not accept the token of this request. It may have expired."})
+				Text: "The API server does not accept the token of this request, or there is none. It may have expired. Send one as: Authorization: Bearer <token>"})
 		default:
 			login := loginPath
 			if to := r.URL.RequestURI(); local(to) {

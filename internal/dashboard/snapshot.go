@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/porter-dev/audit-operator/internal/auth"
+	"github.com/porter-dev/audit-operator/internal/query"
 	"github.com/porter-dev/audit-operator/internal/store"
 )
 
@@ -27,7 +28,14 @@ type snapshotData struct {
 	Preview  []string
 }
 
+// snapshot shows the page to browsers and gives programs the body, so that the
+// address in a query's status serves both.
 func (d *dashboard) snapshot(w http.ResponseWriter, r *http.Request, user auth.User) {
+	w.Header().Set("Vary", "Accept")
+	if !wantsPage(r) {
+		d.download(w, r, user)
+		return
+	}
 	scope, ok := d.itemScope(w, r, user)
 	if !ok {
 		return
@@ -50,7 +58,7 @@ func (d *dashboard) snapshot(w http.ResponseWriter, r *http.Request, user auth.U
 		return
 	}
 	data := snapshotData{
-		Manifest: m, Live: listLink(m.Filter), Download: snapshotsPath + m.ID + "/ndjson" + namespaceQuery(scope),
+		Manifest: m, Live: listLink(m.Filter), Download: query.SnapshotsPath + m.ID + "/ndjson" + namespaceQuery(scope),
 		Types: map[string]int64{}, Preview: rows,
 	}
 	names := displayNames(d.Types())
