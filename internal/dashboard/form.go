@@ -14,8 +14,7 @@ import (
 type form struct {
 	Types    []choice
 	Methods  choices
-	Main     []inputs
-	More     []inputs
+	Texts    []inputs
 	Clients  choices
 	Stages   choices
 	Excluded []any // inputs and choices
@@ -23,8 +22,8 @@ type form struct {
 	DryRun   []choice
 	Range    []choice
 	From, To moment
-	// Exclude and MoreUsed say whether what is folded away holds something.
-	ExcludeUsed, MoreUsed bool
+	// How many values each part that is folded away holds.
+	TypesChosen, MoreChosen, ExcludeChosen int
 }
 
 // choice is a checkbox or an option.
@@ -117,8 +116,9 @@ func newForm(f query.Filter, types []ResourceType) form {
 	out := form{
 		Types:   group("resource_type", typeChoices).Options,
 		Methods: group("method", methods), Clients: group("client", clients), Stages: group("stage", stages),
-		Main: []inputs{text("actor"), text("action"), text("resource_name"), text("namespace"), text("ip"), text("status_code")},
-		More: []inputs{text("cluster")},
+		Texts: []inputs{
+			text("actor"), text("action"), text("resource_name"), text("namespace"), text("ip"), text("status_code"), text("cluster"),
+		},
 		Excluded: []any{
 			group("resource_type"+exclude, typeChoices), group("method"+exclude, methods),
 			text("actor" + exclude), text("action" + exclude), text("resource_name" + exclude), text("namespace" + exclude),
@@ -131,10 +131,16 @@ func newForm(f query.Filter, types []ResourceType) form {
 			{Value: "true", Label: "Only dry runs", On: f.DryRun != nil && *f.DryRun},
 			{Value: "false", Label: "No dry runs", On: f.DryRun != nil && !*f.DryRun},
 		},
-		MoreUsed: len(f.Clusters)+len(f.Stages)+len(f.Clients) > 0 || f.DryRun != nil,
 	}
-	for _, name := range query.Parameters() {
-		out.ExcludeUsed = out.ExcludeUsed || strings.HasSuffix(name, exclude) && len(f.Values(name)) > 0
+	for _, p := range parameters(f) {
+		switch {
+		case p.Name == "resource_type":
+			out.TypesChosen++
+		case strings.HasSuffix(p.Name, exclude):
+			out.ExcludeChosen++
+		case p.Name != "search" && p.Name != "range":
+			out.MoreChosen++
+		}
 	}
 	return out
 }
@@ -151,7 +157,7 @@ func plain(values []string) []choice {
 // times given below it are not contradicted.
 func ranges(r query.TimeRange) []choice {
 	custom := !r.From.IsZero()
-	first := choice{Label: presetLabels[query.DefaultPreset] + ", or the times given", On: r.IsZero()}
+	first := choice{Label: presetLabels[query.DefaultPreset], On: r.IsZero()}
 	if custom {
 		first = choice{Label: "The times given", On: true}
 	}

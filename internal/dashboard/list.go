@@ -49,6 +49,12 @@ func (d *dashboard) list(w http.ResponseWriter, r *http.Request, user auth.User)
 			Text: "Nothing is shown, because leaving out a part of the filter would show more than was asked for. Correct the address, or begin without a filter.", Items: lines(err)})
 		return
 	}
+	if after == nil && hasBlank(r.URL.RawQuery) {
+		// Forms send every field; the address that people copy holds what counts.
+		w.Header().Set("Location", listLink(filter.Encode()))
+		w.WriteHeader(http.StatusSeeOther)
+		return
+	}
 	scope, err := d.scope(r.Context(), user, onlyNamespace(filter))
 	if errors.Is(err, auth.ErrForbidden) {
 		d.forbiddenList(w, r, user, filter)
@@ -105,6 +111,16 @@ func (d *dashboard) readList(r *http.Request) (query.Filter, query.Window, *quer
 	}
 	window, err := filter.Range.Resolve(d.Now())
 	return filter, window, nil, err
+}
+
+// hasBlank reports whether a query string has a parameter without a value.
+func hasBlank(encoded string) bool {
+	for part := range strings.SplitSeq(encoded, "&") {
+		if _, value, _ := strings.Cut(part, "="); value == "" && encoded != "" {
+			return true
+		}
+	}
+	return false
 }
 
 // onlyNamespace returns the one namespace that a filter is about, if there is one.
