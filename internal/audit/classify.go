@@ -190,11 +190,11 @@ func reachesShell(path string) bool {
 }
 
 func actionVerb(e *Event) string {
+	// A sub-path of a proxied request is no part of the action's name.
+	subresource, _, _ := strings.Cut(e.Subresource, "/")
 	switch {
-	case e.Subresource != "":
-		// A sub-path of a proxied request is no part of the action's name.
-		first, _, _ := strings.Cut(e.Subresource, "/")
-		return first
+	case subresource != "":
+		return subresource
 	case e.Verb != "":
 		return e.Verb
 	}
