@@ -53,7 +53,11 @@ func TestRealAPIServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { events.Close() })
+	t.Cleanup(func() {
+		if err := events.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 	logPath, config := startAPIServer(t, events)
 	act(t, config)
 

@@ -107,7 +107,11 @@ func TestPagesShowEveryEventOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.Close()
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 	at := time.Now().UTC().Add(-time.Minute).Truncate(time.Microsecond)
 	batch := store.Batch{Source: "s", ReceivedAt: time.Now()}
 	want := map[string]bool{}
