@@ -133,10 +133,12 @@ func previewOf(records []snapshot.Record) []v1alpha1.EventPreview {
 
 // counts says how many events a snapshot found and holds.
 func counts(matched, stored int64) string {
-	switch matched {
-	case 0:
+	switch {
+	case matched == 0:
 		return "no events matched"
-	case stored:
+	case matched == 1 && stored == 1:
+		return "1 event matched, it is kept"
+	case matched == stored:
 		return fmt.Sprintf("%d events matched, all are kept", matched)
 	}
 	return fmt.Sprintf("%d events matched, the newest %d are kept", matched, stored)

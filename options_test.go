@@ -1,0 +1,69 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/spf13/pflag"
+)
+
+func TestParse(t *testing.T) {
+	required := []string{"--cluster-name=prod-eu", "--ingest-url=https://10.0.0.5:8443"}
+	tests := []struct {
+		name  string
+		args  []string
+		wrong []string // each is in the error; none means that the line is taken
+	}{
+		{"least", required, nil},
+		{"dashboard", append(required, "--dashboard-url=https://audit.example.com/"), nil},
+		{"nothing", nil, []string{"--cluster-name: ", "--ingest-url: ", "see manager --help"}},
+		{"plain ingest", []string{"--cluster-name=x", "--ingest-url=http://10.0.0.5"}, []string{"--ingest-url: give an https URL"}},
+		{"cluster name", []string{"--cluster-name=Prod EU", required[1]}, []string{"--cluster-name: "}},
+		{"dashboard path", append(required, "--dashboard-url=https://x.example/audit"), []string{"--dashboard-url: give it without a path"}},
+		{"dashboard scheme", append(required, "--dashboard-url=javascript:alert(1)"), []string{"--dashboard-url: "}},
+		{"half a certificate", append(required, "--dashboard-tls-cert-file=x"), []string{"--dashboard-tls-key-file"}},
+		{"retention", append(required, "--event-retention=5m"), []string{"--event-retention: "}},
+		{"no duration", append(required, "--event-retention=30"), []string{"event-retention", "see manager --help"}},
+		{"unknown", append(required, "--colour=red"), []string{"colour", "see manager --help"}},
+		{"arguments", append(required, "serve"), []string{`unexpected arguments ["serve"]`}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var out bytes.Buffer
+			o, err := parse(tt.args, &out)
+			if len(tt.wrong) == 0 {
+				if err != nil || o.clusterName != "prod-eu" {
+					t.Fatalf("%+v, %v", o, err)
+				}
+				return
+			}
+			for _, want := range tt.wrong {
+				if err == nil || !strings.Contains(err.Error(), want) {
+					t.Errorf("error %v, want it to say %q", err, want)
+				}
+			}
+		})
+	}
+}
+
+func TestHelp(t *testing.T) {
+	var out bytes.Buffer
+	if _, err := parse([]string{"--help"}, &out); !errors.Is(err, pflag.ErrHelp) {
+		t.Fatalf("error %v", err)
+	}
+	for _, want := range []string{"manager --cluster-name=<name>", "--event-retention", "(default 720h0m0s)", "--kubeconfig"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("the help lacks %q", want)
+		}
+	}
+}
+
+func TestSecure(t *testing.T) {
+	for url, want := range map[string]bool{"https://a": true, "http://a": false, "": false} {
+		if got := (&options{dashboardURL: url}).secure(); got != want {
+			t.Errorf("%q: secure %t", url, got)
+		}
+	}
+}
