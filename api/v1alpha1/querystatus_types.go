@@ -74,7 +74,8 @@ type SnapshotReference struct {
 	// +kubebuilder:validation:MaxLength=80
 	Digest string `json:"digest"`
 
-	// url downloads the snapshot. It needs the operator's --dashboard-url.
+	// url is the snapshot's address on the dashboard: a browser gets a page, a
+	// program the download. It needs the operator's --dashboard-url.
 	// +optional
 	// +kubebuilder:validation:MaxLength=512
 	URL string `json:"url,omitempty"`
