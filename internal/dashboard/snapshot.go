@@ -36,36 +36,48 @@ func (d *dashboard) snapshot(w http.ResponseWriter, r *http.Request, user auth.U
 		d.download(w, r, user)
 		return
 	}
-	scope, ok := d.itemScope(w, r, user)
+	m, body, ok := d.openSnapshot(w, r, user)
 	if !ok {
-		return
-	}
-	id := r.PathValue("id")
-	m, err := d.Store.Snapshot(r.Context(), scope, id)
-	if err != nil {
-		d.readFailed(w, r, user, err)
-		return
-	}
-	body, err := d.Store.OpenSnapshot(r.Context(), scope, id)
-	if err != nil {
-		d.readFailed(w, r, user, err)
 		return
 	}
 	defer body.Close()
 	rows, err := firstRows(body)
 	if err != nil {
-		d.broken(w, r, user, fmt.Errorf("read snapshot %s: %w", id, err))
+		d.broken(w, r, user, fmt.Errorf("read snapshot %s: %w", m.ID, err))
 		return
 	}
 	data := snapshotData{
-		Manifest: m, Live: listLink(m.Filter), Download: query.SnapshotsPath + m.ID + "/ndjson" + namespaceQuery(scope),
+		Manifest: m, Live: listLink(m.Filter), Download: query.SnapshotsPath + m.ID + "/ndjson",
 		Types: map[string]int64{}, Preview: rows,
+	}
+	if m.Namespace != "" {
+		data.Download += "?" + encode(parameter{"namespace", m.Namespace})
 	}
 	names := displayNames(d.Types())
 	for resourceType, n := range m.CountsByType {
 		data.Types[nameOf(names, resourceType)] += n
 	}
 	d.render(w, r, http.StatusOK, "snapshot", page{Title: "Snapshot", User: user.Name, Data: data})
+}
+
+// openSnapshot opens the snapshot that the path names, if the user may see it.
+// If it returns false it has answered.
+func (d *dashboard) openSnapshot(w http.ResponseWriter, r *http.Request, user auth.User) (store.Manifest, io.ReadCloser, bool) {
+	scope, ok := d.itemScope(w, r, user)
+	if !ok {
+		return store.Manifest{}, nil, false
+	}
+	m, err := d.Store.Snapshot(r.Context(), scope, r.PathValue("id"))
+	if err != nil {
+		d.readFailed(w, r, user, err)
+		return store.Manifest{}, nil, false
+	}
+	body, err := d.Store.OpenSnapshot(r.Context(), scope, m.ID)
+	if err != nil {
+		d.readFailed(w, r, user, err)
+		return store.Manifest{}, nil, false
+	}
+	return m, body, true
 }
 
 // firstRows returns the first lines of a snapshot, as many whole ones as fit.
@@ -87,19 +99,8 @@ func firstRows(body io.Reader) ([]string, error) {
 
 // download sends a snapshot's bytes as they are, so that their SHA-256 is the digest.
 func (d *dashboard) download(w http.ResponseWriter, r *http.Request, user auth.User) {
-	scope, ok := d.itemScope(w, r, user)
+	m, body, ok := d.openSnapshot(w, r, user)
 	if !ok {
-		return
-	}
-	id := r.PathValue("id")
-	m, err := d.Store.Snapshot(r.Context(), scope, id)
-	if err != nil {
-		d.readFailed(w, r, user, err)
-		return
-	}
-	body, err := d.Store.OpenSnapshot(r.Context(), scope, id)
-	if err != nil {
-		d.readFailed(w, r, user, err)
 		return
 	}
 	defer body.Close()
@@ -112,7 +113,7 @@ func (d *dashboard) download(w http.ResponseWriter, r *http.Request, user auth.U
 	}
 	if _, err := io.Copy(w, body); err != nil {
 		if r.Context().Err() == nil {
-			d.Log.Error(err, "send a snapshot", "id", id, "user", user.Name)
+			d.Log.Error(err, "send a snapshot", "id", m.ID, "user", user.Name)
 		}
 		// The connection must break: a shorter file must not look whole.
 		panic(http.ErrAbortHandler)
