@@ -131,6 +131,24 @@ func TestSourceOfAnothersSecret(t *testing.T) {
 	awaitSource(t, s, "True/CredentialsIssued", "Unknown/NoEventsYet")
 }
 
+// Whoever replaces a source's Secret with one of their own ends what the old one proved.
+func TestSourceWhoseSecretIsReplaced(t *testing.T) {
+	s := newSource("replaced")
+	create(t, s)
+	awaitSource(t, s, "True/CredentialsIssued", "Unknown/NoEventsYet")
+	secret := secretOf(t, s)
+	token := string(secret.Data[credentials.TokenKey])
+	if got := deliver(t, s.Name, token); got != http.StatusOK {
+		t.Fatalf("delivery answered %d", got)
+	}
+	secret.Labels = nil
+	if err := admin.Update(t.Context(), secret); err != nil {
+		t.Fatal(err)
+	}
+	awaitRefused(t, s.Name, token)
+	awaitSource(t, s, "False/SecretConflict", "True/EventsArriving")
+}
+
 // sources is a reconciler beside the controllers, whose clock a test sets.
 func sources(now func() time.Time) *sourceReconciler {
 	return &sourceReconciler{
@@ -203,11 +221,16 @@ func TestRegisterSources(t *testing.T) {
 	if err := RegisterSources(t.Context(), operator, issuer, fresh); err != nil {
 		t.Logf("of other tests' sources: %v", err)
 	}
-	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, webhook.PathPrefix+s.Name, strings.NewReader(`{"items":[]}`))
+	tooLong := `{"items":[{"userAgent":"` + strings.Repeat("x", 2048) + `"}]}`
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, webhook.PathPrefix+s.Name, strings.NewReader(tooLong))
 	r.Header.Set("Authorization", "Bearer "+string(secretOf(t, s).Data[credentials.TokenKey]))
 	w := httptest.NewRecorder()
 	newIngest(fresh).ServeHTTP(w, r)
 	if w.Code != http.StatusOK {
 		t.Errorf("delivery answered %d", w.Code)
+	}
+	bad, err := faults.Quarantine(t.Context(), s.Name, 10)
+	if err != nil || len(bad) != 1 || !strings.Contains(bad[0].Reason, "2048") {
+		t.Errorf("quarantine %+v, %v: want one item beyond the source's own limit", bad, err)
 	}
 }
