@@ -12,6 +12,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/log"
@@ -49,6 +50,8 @@ func (r *queryReconciler) setup(mgr ctrl.Manager) error {
 	}}
 	return ctrl.NewControllerManagedBy(mgr).
 		For(r.newQuery(), builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, asked))).
+		// One slow question must not hold up the others.
+		WithOptions(controller.Options{MaxConcurrentReconciles: 4}).
 		Complete(r)
 }
 
@@ -70,7 +73,7 @@ func (r *queryReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl
 	if ctx.Err() != nil {
 		return ctrl.Result{}, ctx.Err() // the operator ends; the query is not at fault
 	}
-	result, err := r.conclude(q, failure)
+	result, err := r.conclude(ctx, q, failure)
 	if err := status.write(ctx, q); err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
@@ -199,7 +202,7 @@ func (e *stalledError) Error() string { return e.message }
 
 // conclude sets the conditions by what came of the attempt, and says when to
 // try again. What the store says about itself is for the log, not for users.
-func (r *queryReconciler) conclude(q v1alpha1.Query, failure error) (ctrl.Result, error) {
+func (r *queryReconciler) conclude(ctx context.Context, q v1alpha1.Query, failure error) (ctrl.Result, error) {
 	var stalled *stalledError
 	if problems, ok := fieldProblems(failure); ok {
 		stalled = &stalledError{v1alpha1.ReasonInvalidSpec, problems}
@@ -210,6 +213,7 @@ func (r *queryReconciler) conclude(q v1alpha1.Query, failure error) (ctrl.Result
 		status.LastHandledReconcileAt = requestedAt(q)
 	}
 	failed := func(reason, message string) {
+		log.FromContext(ctx).Error(failure, "Could not answer the query", "reason", reason)
 		markFailed(q, reason, message)
 		r.events.Eventf(q, nil, corev1.EventTypeWarning, reason, takeSnapshot, "%s", message)
 	}
