@@ -63,6 +63,12 @@ bench: needs ## Run the benchmarks.
 fuzz: ## Run every fuzz target for FUZZTIME (default 20s).
 	hack/fuzz.sh $(or $(FUZZTIME),20s)
 
+.PHONY: mutants
+mutants: needs ## Break the code in ways seen elsewhere, one at a time; the tests must notice.
+	assets=$$(hack/controlplane.sh)
+	hack/chromium.sh
+	KUBEBUILDER_ASSETS=$$assets go run ./hack/mutants $(if $(ONLY),-only $(ONLY))
+
 .PHONY: golden
 golden: needs ## Record the golden audit events anew from a real kube-apiserver.
 	assets=$$(hack/controlplane.sh)

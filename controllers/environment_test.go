@@ -53,7 +53,7 @@ var (
 	ingest        http.Handler
 	resourceTypes *ResourceTypes
 	issuer        *credentials.Issuer
-	operator      client.Client // with the operator's rights, without a cache
+	operator      client.WithWatch // with the operator's rights, without a cache
 )
 
 func TestMain(m *testing.M) {
@@ -103,7 +103,7 @@ func newManager(ctx context.Context, config *rest.Config) (ctrl.Manager, error) 
 		UserName: operatorUser, Groups: []string{"system:authenticated", "system:serviceaccounts", "system:serviceaccounts:" + operatorNS},
 	}
 	var err error
-	if operator, err = client.New(own, client.Options{Scheme: scheme}); err != nil {
+	if operator, err = client.NewWithWatch(own, client.Options{Scheme: scheme}); err != nil {
 		return nil, err
 	}
 	mgr, err := ctrl.NewManager(own, ctrl.Options{

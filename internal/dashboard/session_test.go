@@ -104,7 +104,7 @@ func TestLogInRefuses(t *testing.T) {
 
 func TestLogInLeadsNowhereElse(t *testing.T) {
 	for _, next := range []string{
-		"//evil.example", "https://evil.example/", `/\evil.example`, `\/evil.example`, "/security/../../evil", "javascript:alert(1)",
+		"//evil.example", "//evil.example/security/audit-logs", "https://evil.example/", "https://evil.example/security/audit-logs", `/\evil.example`, `\/evil.example`, "/security/../../evil", "javascript:alert(1)",
 		"/\t/evil.example", "/login", "security/audit-logs", "http:evil.example", "/security//evil.example/..//",
 	} {
 		b := newBrowser(t)

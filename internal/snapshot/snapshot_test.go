@@ -8,6 +8,8 @@ import (
 	"io"
 	"net/netip"
 	"os"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -122,8 +124,13 @@ func TestTake(t *testing.T) {
 // from another snapshot of the same events.
 func TestBodyIsTheFormatThatWasPromised(t *testing.T) {
 	e := event(1, "shop")
-	e.IngestedAt = now
+	e.IngestedAt, e.ActedVia, e.CredentialID, e.Subresource = now, "admin", "JTI=1", "scale"
 	r := newRecord(&e)
+	if fields := reflect.ValueOf(r); slices.ContainsFunc(reflect.VisibleFields(fields.Type()), func(f reflect.StructField) bool {
+		return fields.FieldByIndex(f.Index).IsZero() && f.Name != "DryRun" && len(f.Index) == 1
+	}) {
+		t.Errorf("the test leaves a field out: %+v", r)
+	}
 	line, err := r.appendLine(nil)
 	if err != nil {
 		t.Fatal(err)

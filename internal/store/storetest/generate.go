@@ -65,7 +65,8 @@ func eventsAround(now time.Time) *rapid.Generator[audit.Event] {
 		if rapid.Bool().Draw(t, "evenHour") {
 			e.OccurredAt = e.OccurredAt.Truncate(12 * time.Hour).Add(-time.Duration(rapid.IntRange(0, 1).Draw(t, "µs")) * time.Microsecond)
 		}
-		e.StageAt = e.OccurredAt.Add(1234 * time.Microsecond)
+		// A watch may end hours after it began.
+		e.StageAt = e.OccurredAt.Add(time.Duration(oneOf(t, "lasts", []int{0, 0, 0, 200}))*time.Minute + 1234*time.Microsecond)
 		return e
 	})
 }

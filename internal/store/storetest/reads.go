@@ -88,7 +88,10 @@ func testPaging(t *testing.T, b *bench) {
 	midnight := audit.Day(b.clock.Now())
 	var events oracle
 	for i := range 60 {
-		events = append(events, plain(i, midnight.Add(time.Duration(i/20-1)*time.Microsecond)))
+		e := plain(i, midnight.Add(time.Duration(i/20-1)*time.Microsecond))
+		// Some end long after later ones: only the beginning is the order.
+		e.StageAt = e.StageAt.Add(time.Duration(i%3) * time.Hour)
+		events = append(events, e)
 	}
 	b.append(t, store.Appended{Stored: len(events)}, events...)
 	filter, window := query.Filter{}, always(b.clock.Now())
