@@ -124,15 +124,16 @@ func run(ctx context.Context, o *options, log logr.Logger) (err error) {
 	if err != nil {
 		return fmt.Errorf("prepare the dashboard's session keys: %w", err)
 	}
+	callers := auth.New(kube, auth.Options{})
 	pages, err := dashboard.New(dashboard.Options{
-		Store: events, Auth: auth.New(kube, auth.Options{}), Cluster: o.clusterName, Types: picker(types),
+		Store: events, Auth: callers, Cluster: o.clusterName, Types: picker(types),
 		SessionKeys: dashboard.SessionKeys{Hash: hash, Block: block}, Secure: o.secure(), Log: log.WithName("dashboard"),
 	})
 	if err != nil {
 		return err
 	}
 
-	mgr, err := newManager(config, scheme, o)
+	mgr, err := newManager(config, scheme, callers, o)
 	if err != nil {
 		return err
 	}
@@ -157,10 +158,16 @@ func run(ctx context.Context, o *options, log logr.Logger) (err error) {
 	return group.Wait()
 }
 
-func newManager(config *rest.Config, scheme *runtime.Scheme, o *options) (ctrl.Manager, error) {
+func newManager(config *rest.Config, scheme *runtime.Scheme, callers *auth.Auth, o *options) (ctrl.Manager, error) {
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
-		Scheme:                 scheme,
-		Metrics:                metricsserver.Options{BindAddress: o.metricsAddress},
+		Scheme: scheme,
+		// Who scrapes proves who they are, as at every other door.
+		Metrics: metricsserver.Options{
+			BindAddress: o.metricsAddress, SecureServing: true,
+			FilterProvider: func(*rest.Config, *http.Client) (metricsserver.Filter, error) {
+				return func(_ logr.Logger, next http.Handler) (http.Handler, error) { return callers.Guard(next), nil }, nil
+			},
+		},
 		HealthProbeBindAddress: o.healthAddress,
 		// Without the API server some parts would wait for it; what they hold is
 		// not worth the time that a Pod is given to end.

@@ -56,7 +56,7 @@ func parse(args []string, out io.Writer) (*options, error) {
 	flags.StringVar(&o.dashboardKey, "dashboard-tls-key-file", "", "key of the dashboard's certificate")
 	flags.StringVar(&o.namespace, "namespace", "audit-system", "namespace of the operator's Secrets")
 	flags.StringVar(&o.healthAddress, "health-probe-bind-address", ":8081", "address of /healthz and /readyz")
-	flags.StringVar(&o.metricsAddress, "metrics-bind-address", "0", "address of /metrics; 0 for none")
+	flags.StringVar(&o.metricsAddress, "metrics-bind-address", "0", "address of /metrics, by HTTPS, for who may get that path; 0 for none")
 	flags.BoolVar(&o.version, "version", false, "print the version and end")
 	logFlags := goflag.NewFlagSet("log", goflag.ContinueOnError)
 	o.log.BindFlags(logFlags)

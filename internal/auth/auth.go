@@ -137,16 +137,9 @@ func (a *Auth) ScopeFor(ctx context.Context, user User, cluster, namespace strin
 	if namespace != "" && cluster == "" {
 		return query.Scope{}, errors.New("scope: the name of the operator's own cluster is not set")
 	}
-	key, err := json.Marshal(struct {
-		User      User
-		Namespace string
-	}{user, namespace})
-	if err != nil {
-		return query.Scope{}, fmt.Errorf("scope: %w", err)
-	}
-	if _, err := a.rights.get(sha256.Sum256(key), func() (struct{}, error) {
-		return struct{}{}, a.review(ctx, user, namespace)
-	}); err != nil {
+	if err := a.may(ctx, user, authorizationv1.SubjectAccessReviewSpec{ResourceAttributes: &authorizationv1.ResourceAttributes{
+		Namespace: namespace, Verb: Verb, Group: Group, Resource: Resource, Subresource: Subresource,
+	}}); err != nil {
 		return query.Scope{}, err
 	}
 	if namespace == "" {
@@ -155,21 +148,35 @@ func (a *Auth) ScopeFor(ctx context.Context, user User, cluster, namespace strin
 	return query.InNamespace(cluster, namespace), nil
 }
 
-func (a *Auth) review(ctx context.Context, user User, namespace string) error {
+// MayGet returns nil where the user may get a path that is no resource's, such
+// as /metrics. Its errors, and how old its answer may be, are those of ScopeFor.
+func (a *Auth) MayGet(ctx context.Context, user User, path string) error {
+	if err := user.check(); err != nil {
+		return err
+	}
+	return a.may(ctx, user, authorizationv1.SubjectAccessReviewSpec{
+		NonResourceAttributes: &authorizationv1.NonResourceAttributes{Verb: Verb, Path: path},
+	})
+}
+
+// may asks whether the user may do what the attributes say.
+func (a *Auth) may(ctx context.Context, user User, spec authorizationv1.SubjectAccessReviewSpec) error {
+	spec.User, spec.UID, spec.Groups, spec.Extra = user.Name, user.UID, user.Groups, map[string]authorizationv1.ExtraValue{}
+	for k, v := range user.Extra {
+		spec.Extra[k] = v
+	}
+	key, err := json.Marshal(spec)
+	if err != nil {
+		return fmt.Errorf("review the rights of %q: %w", user.Name, err)
+	}
+	_, err = a.rights.get(sha256.Sum256(key), func() (struct{}, error) { return struct{}{}, a.review(ctx, user, spec) })
+	return err
+}
+
+func (a *Auth) review(ctx context.Context, user User, spec authorizationv1.SubjectAccessReviewSpec) error {
 	ctx, cancel := context.WithTimeout(ctx, reviewTimeout)
 	defer cancel()
-	extra := map[string]authorizationv1.ExtraValue{}
-	for k, v := range user.Extra {
-		extra[k] = v
-	}
-	review, err := a.client.AuthorizationV1().SubjectAccessReviews().Create(ctx, &authorizationv1.SubjectAccessReview{
-		Spec: authorizationv1.SubjectAccessReviewSpec{
-			User: user.Name, UID: user.UID, Groups: user.Groups, Extra: extra,
-			ResourceAttributes: &authorizationv1.ResourceAttributes{
-				Namespace: namespace, Verb: Verb, Group: Group, Resource: Resource, Subresource: Subresource,
-			},
-		},
-	}, metav1.CreateOptions{})
+	review, err := a.client.AuthorizationV1().SubjectAccessReviews().Create(ctx, &authorizationv1.SubjectAccessReview{Spec: spec}, metav1.CreateOptions{})
 	if err != nil {
 		return fmt.Errorf("review the rights of %q: %w", user.Name, err)
 	}

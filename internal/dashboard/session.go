@@ -49,8 +49,8 @@ func (d *dashboard) setCookie(w http.ResponseWriter, value string, maxAge int) {
 
 // token returns the request's bearer token, else that of its session.
 func (d *dashboard) token(r *http.Request) (token string, bearer bool) {
-	if scheme, token, ok := strings.Cut(r.Header.Get("Authorization"), " "); ok && strings.EqualFold(scheme, "Bearer") {
-		return strings.TrimSpace(token), true
+	if token, ok := auth.BearerToken(r); ok {
+		return token, true
 	}
 	cookie, err := r.Cookie(d.cookieName())
 	if err != nil {
