@@ -28,6 +28,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/porter-dev/audit-operator/api/v1alpha1"
@@ -96,7 +97,9 @@ func run(ctx context.Context, o *options, log logr.Logger) (err error) {
 		return err
 	}
 
-	taker := collector.New(collector.Options{Writer: events, MaxBytesInFlight: o.maxBytesInFlight})
+	taker := collector.New(collector.Options{
+		Writer: events, MaxBytesInFlight: o.maxBytesInFlight, Metrics: collector.NewMetrics(metrics.Registry),
+	})
 	types, err := controllers.NewResourceTypes(user, taker.SetClassifier)
 	if err != nil {
 		return err

@@ -31,6 +31,8 @@ type Options struct {
 	// MaxBytesInFlight bounds the memory of all deliveries together; 0 means
 	// 256 MiB.
 	MaxBytesInFlight int64
+	// Metrics count what is taken; nil counts nothing.
+	Metrics *Metrics
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 }
@@ -50,6 +52,7 @@ type Collector struct {
 	classifier atomic.Pointer[audit.Classifier]
 	inFlight   *semaphore.Weighted
 	capacity   int64
+	metrics    *Metrics
 	now        func() time.Time
 }
 
@@ -61,7 +64,7 @@ func New(o Options) *Collector {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	c := &Collector{writer: o.Writer, capacity: o.MaxBytesInFlight, inFlight: semaphore.NewWeighted(o.MaxBytesInFlight), now: o.Now}
+	c := &Collector{writer: o.Writer, capacity: o.MaxBytesInFlight, inFlight: semaphore.NewWeighted(o.MaxBytesInFlight), metrics: o.Metrics, now: o.Now}
 	c.classifier.Store(o.Classifier)
 	return c
 }
@@ -77,6 +80,13 @@ func (c *Collector) SetClassifier(classifier *audit.Classifier) { c.classifier.S
 // wraps store.ErrOverloaded where too much is in flight, the store's where it
 // can't commit, and the reader's where the delivery did not come completely.
 func (c *Collector) Ingest(ctx context.Context, source Source, body io.Reader, maxBytes int64) (store.Appended, error) {
+	began := time.Now()
+	total, err := c.ingest(ctx, source, body, maxBytes)
+	c.metrics.observe(source.Name, time.Since(began), total, err)
+	return total, err
+}
+
+func (c *Collector) ingest(ctx context.Context, source Source, body io.Reader, maxBytes int64) (store.Appended, error) {
 	maxItem := source.MaxEventBytes
 	if maxItem <= 0 {
 		maxItem = audit.DefaultMaxItemBytes
@@ -87,7 +97,11 @@ func (c *Collector) Ingest(ctx context.Context, source Source, body io.Reader, m
 	if !c.inFlight.TryAcquire(weight) {
 		return store.Appended{}, fmt.Errorf("%d bytes are in flight: %w", c.capacity, store.ErrOverloaded)
 	}
-	defer c.inFlight.Release(weight)
+	c.metrics.hold(weight)
+	defer func() {
+		c.metrics.hold(-weight)
+		c.inFlight.Release(weight)
+	}()
 
 	decoder := audit.Decoder{
 		Source: source.Name, Cluster: source.Cluster, Classifier: c.classifier.Load(),
@@ -106,7 +120,8 @@ func (c *Collector) Ingest(ctx context.Context, source Source, body io.Reader, m
 			return d.total, fmt.Errorf("read the delivery: %w", err)
 		}
 	}
-	return d.total, d.flush()
+	err := d.flush()
+	return d.total, err
 }
 
 // delivery gathers the items of one delivery into batches.

@@ -1,0 +1,67 @@
+package collector
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/porter-dev/audit-operator/internal/store"
+)
+
+// Metrics tell what became of deliveries. Their labels are bounded: sources are
+// those that an administrator made, whoever else posts is no source.
+type Metrics struct {
+	events     *prometheus.CounterVec
+	deliveries *prometheus.HistogramVec
+	inFlight   prometheus.Gauge
+}
+
+// Values of the label outcome.
+const (
+	outcomeStored      = "stored"
+	outcomeDuplicate   = "duplicate"
+	outcomeQuarantined = "quarantined"
+	outcomeRefused     = "refused"
+)
+
+// NewMetrics registers the collector's metrics. It panics where they are
+// registered already.
+func NewMetrics(r prometheus.Registerer) *Metrics {
+	m := &Metrics{
+		events: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "audit_events_total", Help: "Items that were taken, by source and what became of them: stored, duplicate, quarantined.",
+		}, []string{"source", "outcome"}),
+		deliveries: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "audit_delivery_duration_seconds", Help: "Time from the first byte of a delivery to its durable commit, by outcome: stored, refused.",
+			Buckets: prometheus.ExponentialBuckets(0.001, 2, 15),
+		}, []string{"outcome"}),
+		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "audit_delivery_bytes_in_flight", Help: "Memory that deliveries hold now, in bytes; at --max-bytes-in-flight sources are put off.",
+		}),
+	}
+	r.MustRegister(m.events, m.deliveries, m.inFlight)
+	return m
+}
+
+// observe counts a delivery that ended. A nil Metrics counts nothing.
+func (m *Metrics) observe(source string, took time.Duration, total store.Appended, err error) {
+	if m == nil {
+		return
+	}
+	for outcome, n := range map[string]int{
+		outcomeStored: total.Stored, outcomeDuplicate: total.Duplicate, outcomeQuarantined: total.Quarantined,
+	} {
+		m.events.WithLabelValues(source, outcome).Add(float64(n))
+	}
+	outcome := outcomeStored
+	if err != nil {
+		outcome = outcomeRefused
+	}
+	m.deliveries.WithLabelValues(outcome).Observe(took.Seconds())
+}
+
+func (m *Metrics) hold(bytes int64) {
+	if m != nil {
+		m.inFlight.Add(float64(bytes))
+	}
+}
