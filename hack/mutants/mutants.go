@@ -86,6 +86,24 @@ var mutants = []mutant{
 		packages: []string{"./internal/dashboard"},
 	},
 	{
+		name: "certificate-of-any-source", file: "internal/collector/webhook/registry.go",
+		old:      "		req.TLS.PeerCertificates[0].Subject.CommonName == s.ClientCommonName {\n",
+		new:      "		req.TLS.PeerCertificates[0].Subject.CommonName != \"\" {\n",
+		packages: []string{"./internal/collector/webhook"},
+	},
+	{
+		name: "metrics-without-rights", file: "internal/auth/guard.go",
+		old:      "			err = a.MayGet(r.Context(), user, r.URL.Path)\n",
+		new:      "			_ = user\n",
+		packages: []string{"."},
+	},
+	{
+		name: "conflict-keeps-credentials", file: "controllers/auditsource_controller.go",
+		old:      "		// What was accepted before is in a Secret that is gone.\n		registry.Delete(s.Name)\n",
+		new:      "",
+		packages: []string{"./controllers"},
+	},
+	{
 		name: "page-of-another-namespace", file: "internal/dashboard/problem.go",
 		old:      "		return d.Auth.ScopeFor(ctx, user, d.Cluster, namespace)\n",
 		new:      "		return d.Auth.ScopeFor(ctx, user, d.Cluster, \"shop\")\n",

@@ -75,6 +75,10 @@ func serve(t *testing.T, maxBody, inFlight int64) *service {
 		TokenSHA256: [][32]byte{sha256.Sum256([]byte(token))}, ClientCommonName: "audit-source:kube-apiserver",
 		MaxBodyBytes: maxBody,
 	})
+	svc.registry.Set(webhook.Source{
+		Source: collector.Source{Name: "second", Cluster: "dev"}, TokenSHA256: [][32]byte{sha256.Sum256([]byte("its-own"))},
+		ClientCommonName: "audit-source:second",
+	})
 	c := collector.New(collector.Options{Writer: svc.store, Classifier: classifier, MaxBytesInFlight: inFlight})
 
 	pool := x509.NewCertPool()
@@ -226,6 +230,8 @@ func TestAuthentication(t *testing.T) {
 		"nothing":            {s.client, "kube-apiserver", "", 401},
 		"wrong token":        {s.client, "kube-apiserver", token + "x", 401},
 		"another's path":     {s.client, "other", token, 401},
+		"of another source":  {s.client, "second", token, 401},
+		"certificate of one": {s.trusted, "second", "", 401},
 		"certificate, other": {s.trusted, "other", "", 401},
 	} {
 		t.Run(name, func(t *testing.T) {
