@@ -34,6 +34,7 @@ import (
 	"github.com/porter-dev/audit-operator/internal/query"
 	"github.com/porter-dev/audit-operator/internal/store"
 	"github.com/porter-dev/audit-operator/internal/store/embedded"
+	"github.com/porter-dev/audit-operator/internal/store/embedded/embeddedtest"
 )
 
 var record = flag.Bool("record", false, "write internal/audit/testdata/recorded.ndjson anew (make golden)")
@@ -49,15 +50,7 @@ const policy = `{"apiVersion":"audit.k8s.io/v1","kind":"Policy","omitStages":["R
 // A real API server writes its events to a file and posts them to the
 // collector. Both must be the same events, each once.
 func TestRealAPIServer(t *testing.T) {
-	events, err := embedded.Open(t.Context(), embedded.Options{Dir: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := events.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	events := embeddedtest.Open(t, embedded.Options{})
 	logPath, config := startAPIServer(t, events)
 	act(t, config)
 

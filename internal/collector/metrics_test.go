@@ -11,6 +11,7 @@ import (
 
 	"github.com/porter-dev/audit-operator/internal/collector"
 	"github.com/porter-dev/audit-operator/internal/store/embedded"
+	"github.com/porter-dev/audit-operator/internal/store/embedded/embeddedtest"
 )
 
 // broken is a delivery that breaks off.
@@ -19,15 +20,7 @@ type broken struct{}
 func (broken) Read([]byte) (int, error) { return 0, errors.New("the connection broke") }
 
 func TestMetrics(t *testing.T) {
-	events, err := embedded.Open(t.Context(), embedded.Options{Dir: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := events.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	events := embeddedtest.Open(t, embedded.Options{})
 	registry := prometheus.NewPedanticRegistry()
 	c := collector.New(collector.Options{Writer: events, Classifier: classifier(t), Metrics: collector.NewMetrics(registry)})
 	const item = `{"level":"Metadata","auditID":"a","stage":"ResponseComplete","requestURI":"/version","verb":"get","requestReceivedTimestamp":"2026-11-23T11:00:00Z","stageTimestamp":"2026-11-23T11:00:00Z"}`

@@ -19,6 +19,7 @@ import (
 	"github.com/porter-dev/audit-operator/internal/query"
 	"github.com/porter-dev/audit-operator/internal/store"
 	"github.com/porter-dev/audit-operator/internal/store/embedded"
+	"github.com/porter-dev/audit-operator/internal/store/embedded/embeddedtest"
 )
 
 func keysOf(t *testing.T, b *browser, query string) []string {
@@ -103,15 +104,7 @@ func TestPickerOffersEveryType(t *testing.T) {
 var nextPage = regexp.MustCompile(`href="([^"]+)" rel="next"`)
 
 func TestPagesShowEveryEventOnce(t *testing.T) {
-	s, err := embedded.Open(t.Context(), embedded.Options{Dir: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	s := embeddedtest.Open(t, embedded.Options{})
 	at := time.Now().UTC().Add(-time.Minute).Truncate(time.Microsecond)
 	batch := store.Batch{Source: "s", ReceivedAt: time.Now()}
 	want := map[string]bool{}

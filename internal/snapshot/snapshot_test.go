@@ -21,6 +21,7 @@ import (
 	"github.com/porter-dev/audit-operator/internal/query"
 	"github.com/porter-dev/audit-operator/internal/store"
 	"github.com/porter-dev/audit-operator/internal/store/embedded"
+	"github.com/porter-dev/audit-operator/internal/store/embedded/embeddedtest"
 )
 
 var now = time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
@@ -42,17 +43,7 @@ func event(n int, namespace string) audit.Event {
 
 func newStore(t *testing.T, events ...audit.Event) store.Store {
 	t.Helper()
-	s, err := embedded.Open(t.Context(), embedded.Options{
-		Dir: t.TempDir(), Retention: 30 * 24 * time.Hour, Now: func() time.Time { return now },
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	s := embeddedtest.Open(t, embedded.Options{Retention: 30 * 24 * time.Hour, Now: func() time.Time { return now }})
 	if _, err := s.Append(t.Context(), store.Batch{Source: "control-plane-1", ReceivedAt: now, Events: events}); err != nil {
 		t.Fatal(err)
 	}

@@ -29,6 +29,7 @@ import (
 	"github.com/porter-dev/audit-operator/internal/query"
 	"github.com/porter-dev/audit-operator/internal/store"
 	"github.com/porter-dev/audit-operator/internal/store/embedded"
+	"github.com/porter-dev/audit-operator/internal/store/embedded/embeddedtest"
 )
 
 const token = "correct-horse"
@@ -56,15 +57,7 @@ type service struct {
 
 func serve(t *testing.T, maxBody, inFlight int64) *service {
 	t.Helper()
-	s, err := embedded.Open(t.Context(), embedded.Options{Dir: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	s := embeddedtest.Open(t, embedded.Options{})
 	classifier, err := audit.NewClassifier(audit.BuiltInResourceTypes(), "")
 	if err != nil {
 		t.Fatal(err)
