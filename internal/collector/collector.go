@@ -10,8 +10,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/sync/semaphore"
-
 	"github.com/porter-dev/audit-operator/internal/audit"
 	"github.com/porter-dev/audit-operator/internal/store"
 )
@@ -50,8 +48,7 @@ const (
 type Collector struct {
 	writer     store.Writer
 	classifier atomic.Pointer[audit.Classifier]
-	inFlight   *semaphore.Weighted
-	capacity   int64
+	budget     *budget
 	metrics    *Metrics
 	now        func() time.Time
 }
@@ -64,7 +61,7 @@ func New(o Options) *Collector {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	c := &Collector{writer: o.Writer, capacity: o.MaxBytesInFlight, inFlight: semaphore.NewWeighted(o.MaxBytesInFlight), metrics: o.Metrics, now: o.Now}
+	c := &Collector{writer: o.Writer, budget: newBudget(o.MaxBytesInFlight, o.Metrics), metrics: o.Metrics, now: o.Now}
 	c.classifier.Store(o.Classifier)
 	return c
 }
@@ -93,24 +90,21 @@ func (c *Collector) ingest(ctx context.Context, source Source, body io.Reader, m
 	}
 	// What a delivery can hold at once: a batch, one more event, and the same
 	// again while it is decoded and compressed.
-	weight := min(2*(batchBytes+maxItem), c.capacity)
-	if !c.inFlight.TryAcquire(weight) {
-		return store.Appended{}, fmt.Errorf("%d bytes are in flight: %w", c.capacity, store.ErrOverloaded)
+	reservation, err := c.budget.open(source.Name, 2*(batchBytes+maxItem))
+	if err != nil {
+		return store.Appended{}, err
 	}
-	c.metrics.hold(weight)
-	defer func() {
-		c.metrics.hold(-weight)
-		c.inFlight.Release(weight)
-	}()
+	defer reservation.close()
+	metered := &meter{body: body, reservation: reservation, maxItem: maxItem}
 
 	decoder := audit.Decoder{
 		Source: source.Name, Cluster: source.Cluster, Classifier: c.classifier.Load(),
 		MaxItemBytes: int(maxItem), Now: c.now,
 	}
-	d := delivery{ctx: ctx, writer: c.writer, batch: store.Batch{Source: source.Name, ReceivedAt: c.now().UTC().Truncate(time.Microsecond)}}
-	taken := body
+	d := delivery{ctx: ctx, writer: c.writer, meter: metered, batch: store.Batch{Source: source.Name, ReceivedAt: c.now().UTC().Truncate(time.Microsecond)}}
+	taken := io.Reader(metered)
 	if maxBytes > 0 {
-		taken = io.LimitReader(body, maxBytes)
+		taken = io.LimitReader(taken, maxBytes)
 	}
 	if err := decoder.Decode(taken, d.add); err != nil {
 		return d.total, fmt.Errorf("read the delivery: %w", err)
@@ -120,7 +114,7 @@ func (c *Collector) ingest(ctx context.Context, source Source, body io.Reader, m
 			return d.total, fmt.Errorf("read the delivery: %w", err)
 		}
 	}
-	err := d.flush()
+	err = d.flush()
 	return d.total, err
 }
 
@@ -128,18 +122,24 @@ func (c *Collector) ingest(ctx context.Context, source Source, body io.Reader, m
 type delivery struct {
 	ctx    context.Context
 	writer store.Writer
+	meter  *meter
 	batch  store.Batch
 	bytes  int
 	total  store.Appended
 }
 
 func (d *delivery) add(item audit.Item) error {
+	var size int
 	if e := item.Event; e != nil {
 		d.batch.Events = append(d.batch.Events, *e)
-		d.bytes += len(e.Raw)
+		size = len(e.Raw)
 	} else {
 		d.batch.Quarantined = append(d.batch.Quarantined, *item.Quarantined)
-		d.bytes += len(item.Quarantined.Redacted)
+		size = len(item.Quarantined.Redacted)
+	}
+	d.bytes += size
+	if err := d.meter.gather(int64(size)); err != nil {
+		return err
 	}
 	if len(d.batch.Events)+len(d.batch.Quarantined) >= batchEvents || d.bytes >= batchBytes {
 		return d.flush()
@@ -172,5 +172,6 @@ func (d *delivery) flush() error {
 	d.total.Duplicate += appended.Duplicate
 	d.total.Quarantined += appended.Quarantined
 	d.batch.Events, d.batch.Quarantined, d.bytes = nil, nil, 0
+	d.meter.flushed()
 	return nil
 }
