@@ -87,6 +87,11 @@ type Reader interface {
 	Facet(ctx context.Context, scope query.Scope, req FacetRequest) (Facet, error)
 	// Event returns one event with its Raw, or ErrNotFound.
 	Event(ctx context.Context, scope query.Scope, id audit.ID) (audit.Event, error)
+	// SameRequest returns the other events with an event's audit ID: other
+	// stages of its request, and the same request at other components. Clients
+	// choose audit IDs, so this is a hint and no proof. No event shares an
+	// empty audit ID with another.
+	SameRequest(ctx context.Context, scope query.Scope, e *audit.Event) (SameRequest, error)
 	// Capture reads a window's counts and its newest rows from one read
 	// transaction, for a snapshot. It calls row once for each of the newest
 	// Limit events, in ascending order of (OccurredAt, ID).
@@ -157,6 +162,27 @@ type Facet struct {
 type FacetValue struct {
 	Value string
 	Count int64
+}
+
+// Bounds of a SameRequest. Every stage of a request bears the time at which it
+// was received, and a component passes it on at once, so the span need only
+// cover how far their clocks are apart.
+const (
+	MaxSameRequest  = 50
+	SameRequestSpan = time.Hour
+)
+
+// SameRequestWindow is the time in which an event's request is looked for.
+func SameRequestWindow(e *audit.Event) query.Window {
+	return query.Window{From: e.OccurredAt.Add(-SameRequestSpan), To: e.OccurredAt.Add(SameRequestSpan)}
+}
+
+// SameRequest holds at most MaxSameRequest events without Raw: those nearest
+// in time to the one that was asked about, then by ascending ID, so that many
+// that borrow its audit ID can't push out what belongs to it.
+type SameRequest struct {
+	Events []audit.Event
+	More   bool // there are others
 }
 
 // CaptureRequest says what a snapshot captures.

@@ -208,3 +208,38 @@ func (s *Store) Event(ctx context.Context, scope query.Scope, id audit.ID) (audi
 	}
 	return event, nil
 }
+
+// SameRequest implements store.Reader.
+func (s *Store) SameRequest(ctx context.Context, scope query.Scope, e *audit.Event) (store.SameRequest, error) {
+	var found store.SameRequest
+	if e.AuditID == "" {
+		return found, nil
+	}
+	err := s.read(ctx, func(ctx context.Context, tx *readTx) error {
+		days := daysIn(tx.days, store.SameRequestWindow(e))
+		if len(days) == 0 {
+			return nil
+		}
+		cond := sameRequest(scope, e)
+		distance := "abs(occurred_at - " + cond.bind(e.OccurredAt.UnixMicro()) + ")"
+		rows, err := tx.QueryContext(ctx, "SELECT * FROM ("+cond.overDays(columns, days)+") ORDER BY "+distance+", id LIMIT "+
+			strconv.Itoa(store.MaxSameRequest+1), cond.args...)
+		if err != nil {
+			return err
+		}
+		return each(rows, func() error {
+			var e audit.Event
+			var at place
+			err := scanRow(rows, &e, &at)
+			found.Events = append(found.Events, e)
+			return err
+		})
+	})
+	if err != nil {
+		return store.SameRequest{}, fmt.Errorf("events of the request of %s: %w", e.ID, err)
+	}
+	if len(found.Events) > store.MaxSameRequest {
+		found.Events, found.More = found.Events[:store.MaxSameRequest], true
+	}
+	return found, nil
+}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/porter-dev/audit-operator/internal/audit"
 	"github.com/porter-dev/audit-operator/internal/query"
 	"github.com/porter-dev/audit-operator/internal/store"
 )
@@ -39,6 +40,23 @@ func newWhere(scope query.Scope, f *query.Filter, w query.Window) (*where, error
 		c.and("(contains(lower(path), " + needle + ") OR contains(lower(actor), " + needle + ") OR contains(lower(resource_name), " + needle + "))")
 	}
 	return c, nil
+}
+
+// sameRequest is the condition on the other events with an event's audit ID,
+// which stands in one of two columns, depending on its form.
+func sameRequest(scope query.Scope, e *audit.Event) *where {
+	c := &where{}
+	c.scope(scope)
+	window := store.SameRequestWindow(e)
+	c.and("occurred_at >= " + c.bind(window.From.UnixMicro()))
+	c.and("occurred_at < " + c.bind(window.To.UnixMicro()))
+	if uuid, ok := parseUUID(e.AuditID); ok {
+		c.and("audit_uuid = " + c.bind(uuidText(uuid[:])) + "::UUID")
+	} else {
+		c.and("audit_id = " + c.bind(store.Text(e.AuditID)))
+	}
+	c.and("id <> " + c.bind(uuidText(e.ID[:])) + "::UUID")
+	return c
 }
 
 // scope limits the condition to what the caller may see. It comes first and

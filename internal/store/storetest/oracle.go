@@ -122,6 +122,20 @@ func (o oracle) matches(scope query.Scope, f *query.Filter, w query.Window) []au
 	return found
 }
 
+// sameRequest finds the other events with an event's audit ID.
+func (o oracle) sameRequest(scope query.Scope, e *audit.Event) store.SameRequest {
+	filter := everyStage()
+	others := o.matches(scope, &filter, store.SameRequestWindow(e))
+	others = slices.DeleteFunc(others, func(other audit.Event) bool {
+		return e.AuditID == "" || other.AuditID != e.AuditID || other.ID == e.ID
+	})
+	slices.SortFunc(others, func(a, b audit.Event) int {
+		return cmp.Or(cmp.Compare(a.OccurredAt.Sub(e.OccurredAt).Abs(), b.OccurredAt.Sub(e.OccurredAt).Abs()), slices.Compare(a.ID[:], b.ID[:]))
+	})
+	n := min(len(others), store.MaxSameRequest)
+	return store.SameRequest{Events: others[:n], More: n < len(others)}
+}
+
 func histogram(events []audit.Event, width time.Duration) []store.Bucket {
 	counts := map[int64]int64{}
 	for _, e := range events {

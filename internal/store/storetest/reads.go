@@ -253,8 +253,9 @@ func testCancelled(t *testing.T, b *bench) {
 	_, viewErr := b.View(ctx, query.ClusterWide(), store.ViewRequest{Window: always(b.clock.Now()), Limit: 1})
 	_, facetErr := b.Facet(ctx, query.ClusterWide(), store.FacetRequest{Window: always(b.clock.Now()), Dimension: query.ByActor, Limit: 1})
 	_, eventErr := b.Event(ctx, query.ClusterWide(), plain(1, b.clock.Now()).ID)
+	_, requestErr := b.SameRequest(ctx, query.ClusterWide(), &audit.Event{AuditID: "some", OccurredAt: b.clock.Now()})
 	_, appendErr := b.Append(ctx, store.Batch{Source: "s", Events: []audit.Event{plain(2, b.clock.Now())}})
-	for name, err := range map[string]error{"View": viewErr, "Facet": facetErr, "Event": eventErr, "Append": appendErr} {
+	for name, err := range map[string]error{"View": viewErr, "Facet": facetErr, "Event": eventErr, "SameRequest": requestErr, "Append": appendErr} {
 		if !errors.Is(err, context.Canceled) {
 			t.Errorf("%s with a cancelled context = %v, want context.Canceled", name, err)
 		}
