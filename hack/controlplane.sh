@@ -1,16 +1,23 @@
 #!/usr/bin/env bash
-# Prints the folder that holds etcd, kube-apiserver and kubectl, and makes sure
-# that it does. In this order: $KUBEBUILDER_ASSETS, the cache, what
-# setup-envtest can fetch, a build from their Go modules (once, into the cache).
-# Only the folder's path goes to standard output; progress goes to the error
-# output.
+# Prints the folder that holds etcd, kube-apiserver and kubectl, or with the
+# argument sample-apiserver the one that holds that, and makes sure that it
+# does. In this order: $KUBEBUILDER_ASSETS, the cache, what setup-envtest can
+# fetch, a build from their Go modules (once, into the cache). Only the folder's
+# path goes to standard output; progress goes to the error output.
 set -euo pipefail
 
-readonly tools=(etcd kube-apiserver kubectl)
+say() { printf '%s\n' "$*" >&2; }
+
+# The sets of binaries that others provide hold no aggregated API server, so
+# that one is looked for in them but not asked of them.
+case "$*" in
+  '') tools=(etcd kube-apiserver kubectl) provided=yes ;;
+  sample-apiserver) tools=(sample-apiserver) provided=no ;;
+  *) say "Usage: hack/controlplane.sh [sample-apiserver]"; exit 2 ;;
+esac
+readonly tools provided
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 module=$here/controlplane
-
-say() { printf '%s\n' "$*" >&2; }
 
 complete() {
   local tool
@@ -18,13 +25,15 @@ complete() {
 }
 
 if [ -n "${KUBEBUILDER_ASSETS:-}" ]; then
-  complete "$KUBEBUILDER_ASSETS" || {
+  if complete "$KUBEBUILDER_ASSETS"; then
+    echo "$KUBEBUILDER_ASSETS"
+    exit
+  fi
+  if [ $provided = yes ]; then
     say "KUBEBUILDER_ASSETS=$KUBEBUILDER_ASSETS lacks one of: ${tools[*]}."
     say "Unset it to have them fetched or built."
     exit 1
-  }
-  echo "$KUBEBUILDER_ASSETS"
-  exit
+  fi
 fi
 
 version=$(cd "$module" && go list -m -f '{{.Version}}' k8s.io/kubernetes)
@@ -44,7 +53,7 @@ if complete "$cache"; then
   exit
 fi
 
-if [ "${CONTROLPLANE_FETCH:-yes}" = yes ]; then
+if [ $provided = yes ] && [ "${CONTROLPLANE_FETCH:-yes}" = yes ]; then
   say "Looking for prebuilt Kubernetes ${version#v} binaries with setup-envtest ..."
   if fetched=$(cd "$here/tools" && timeout 180 go tool setup-envtest use "${version#v}" -p path 2>/dev/null) && complete "$fetched"; then
     echo "$fetched"
@@ -72,7 +81,7 @@ progress() {
   if [ -t 2 ]; then printf '\n' >&2; fi
 }
 
-say "Building etcd, kube-apiserver and kubectl $version (about 10 minutes on 2 cores, once):"
+say "Building ${tools[*]} $version (up to 10 minutes on 2 cores, once):"
 export CGO_ENABLED=0 GOFLAGS=-mod=readonly
 cd "$module"
 minor=${version#v*.}
@@ -82,13 +91,15 @@ for package in k8s.io/component-base/version k8s.io/client-go/pkg/version; do
   flags+=" -X $package.gitTreeState=clean -X $package.buildDate=1970-01-01T00:00:00Z"
 done
 go mod download
-total=$(go list -deps ./... | wc -l)
+packages=("${tools[@]/#/./}")
+total=$(go list -deps "${packages[@]}" | wc -l)
 staging=$cache.partial
 rm -rf "$staging"
 mkdir -p "$staging"
-go build -v -trimpath -buildvcs=false -ldflags "$flags" -o "$staging/" ./... 2> >(progress "$total")
+go build -v -trimpath -buildvcs=false -ldflags "$flags" -o "$staging/" "${packages[@]}" 2> >(progress "$total")
 complete "$staging" || { say "The build left no complete set in $staging."; exit 1; }
-rm -rf "$cache"
-mv "$staging" "$cache"
+mkdir -p "$cache"
+mv "$staging"/* "$cache"/
+rmdir "$staging"
 say "Built into $cache."
 echo "$cache"
