@@ -44,8 +44,9 @@ generate: bin/controller-gen ## Write deepcopy code, CRDs and RBAC from the Go t
 .PHONY: test
 test: needs ## Run the whole test suite, with what it needs installed.
 	assets=$$(hack/controlplane.sh)
+	promtool=$$(hack/promtool.sh)
 	hack/chromium.sh
-	KUBEBUILDER_ASSETS=$$assets go test -race -timeout 25m $(ARGS) $(or $(PKG),./...)
+	PATH=$$promtool:$$PATH KUBEBUILDER_ASSETS=$$assets go test -race -timeout 25m $(ARGS) $(or $(PKG),./...)
 
 .PHONY: verify
 verify: needs bin/controller-gen bin/golangci-lint ## Check generated code, formatting, lint, import direction and go.mod.
@@ -66,8 +67,9 @@ fuzz: ## Run every fuzz target for FUZZTIME (default 20s).
 .PHONY: mutants
 mutants: needs ## Break the code in ways seen elsewhere, one at a time; the tests must notice.
 	assets=$$(hack/controlplane.sh)
+	promtool=$$(hack/promtool.sh)
 	hack/chromium.sh
-	KUBEBUILDER_ASSETS=$$assets go run ./hack/mutants $(if $(ONLY),-only $(ONLY))
+	PATH=$$promtool:$$PATH KUBEBUILDER_ASSETS=$$assets go run ./hack/mutants $(if $(ONLY),-only $(ONLY))
 
 .PHONY: golden
 golden: needs ## Record the golden audit events anew from a real kube-apiserver.

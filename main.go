@@ -38,6 +38,7 @@ import (
 	"github.com/porter-dev/audit-operator/internal/collector/webhook"
 	"github.com/porter-dev/audit-operator/internal/credentials"
 	"github.com/porter-dev/audit-operator/internal/dashboard"
+	"github.com/porter-dev/audit-operator/internal/door"
 	"github.com/porter-dev/audit-operator/internal/store/embedded"
 )
 
@@ -78,7 +79,9 @@ func run(ctx context.Context, o *options, log logr.Logger) (err error) {
 		return err
 	}
 
-	events, err := embedded.Open(ctx, embedded.Options{Dir: o.dataDir, Retention: o.retention, Log: log.WithName("store")})
+	events, err := embedded.Open(ctx, embedded.Options{
+		Dir: o.dataDir, Retention: o.retention, Metrics: embedded.NewMetrics(metrics.Registry), Log: log.WithName("store"),
+	})
 	if err != nil {
 		return fmt.Errorf("open the store in %s: %w", o.dataDir, err)
 	}
@@ -109,6 +112,8 @@ func run(ctx context.Context, o *options, log logr.Logger) (err error) {
 		return fmt.Errorf("prepare credentials: %w", err)
 	}
 	registry := webhook.NewRegistry()
+	metrics.Registry.MustRegister(registry, buildInfo())
+	doors := door.NewWatch(metrics.Registry)
 	// Both before the first delivery: it would be refused, or classified wrong.
 	if err := types.Load(ctx, api); err != nil {
 		return fmt.Errorf("%w (are the CRDs installed? kubectl apply -k config/crd)", err)
@@ -130,7 +135,7 @@ func run(ctx context.Context, o *options, log logr.Logger) (err error) {
 	callers := auth.New(kube, auth.Options{})
 	pages, err := dashboard.New(dashboard.Options{
 		Store: events, Auth: callers, Cluster: o.clusterName, Types: picker(types),
-		SessionKeys: dashboard.SessionKeys{Hash: hash, Block: block}, Secure: o.secure(), Log: log.WithName("dashboard"),
+		SessionKeys: dashboard.SessionKeys{Hash: hash, Block: block}, Secure: o.secure(), Doors: doors, Log: log.WithName("dashboard"),
 	})
 	if err != nil {
 		return err
@@ -146,6 +151,7 @@ func run(ctx context.Context, o *options, log logr.Logger) (err error) {
 	if err := controllers.Setup(mgr, controllers.Options{
 		Store: events, Issuer: issuer, Registry: registry, Types: types,
 		ClusterName: o.clusterName, DashboardURL: o.dashboardURL, Retention: o.retention,
+		Doors: doors, Metrics: controllers.NewMetrics(metrics.Registry),
 	}); err != nil {
 		return fmt.Errorf("set up the controllers: %w", err)
 	}

@@ -19,6 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 
 	"github.com/porter-dev/audit-operator/api/v1alpha1"
+	"github.com/porter-dev/audit-operator/internal/door"
 	"github.com/porter-dev/audit-operator/internal/query"
 	"github.com/porter-dev/audit-operator/internal/query/crdconv"
 	"github.com/porter-dev/audit-operator/internal/snapshot"
@@ -69,7 +70,9 @@ func (r *queryReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
 	status := newStatusWriter(r.client, q)
+	end := r.Doors.Begin(door.Query)
 	surplus, failure := r.answer(ctx, q, status)
+	end(outcomeOf(failure))
 	if ctx.Err() != nil {
 		return ctrl.Result{}, ctx.Err() // the operator ends; the query is not at fault
 	}
@@ -171,6 +174,7 @@ func (r *queryReconciler) take(ctx context.Context, q v1alpha1.Query, w *statusW
 	}
 	began := time.Now()
 	m, err := snapshot.Take(ctx, r.Store, req)
+	r.Metrics.took(time.Since(began), err)
 	if err != nil {
 		return crdconv.InSpec(err)
 	}

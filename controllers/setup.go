@@ -14,6 +14,7 @@ import (
 	"github.com/porter-dev/audit-operator/api/v1alpha1"
 	"github.com/porter-dev/audit-operator/internal/collector/webhook"
 	"github.com/porter-dev/audit-operator/internal/credentials"
+	"github.com/porter-dev/audit-operator/internal/door"
 	"github.com/porter-dev/audit-operator/internal/store"
 )
 
@@ -36,7 +37,10 @@ type Options struct {
 	DashboardURL string
 	// Retention is how long the store keeps events.
 	Retention time.Duration
-	Now       func() time.Time
+	// Doors and Metrics watch the queries and their snapshots; nil watches nothing.
+	Doors   *door.Watch
+	Metrics *Metrics
+	Now     func() time.Time
 }
 
 // Setup adds every controller to the manager.

@@ -20,6 +20,7 @@ import (
 	"github.com/gorilla/securecookie"
 
 	"github.com/porter-dev/audit-operator/internal/auth"
+	"github.com/porter-dev/audit-operator/internal/door"
 	"github.com/porter-dev/audit-operator/internal/query"
 	"github.com/porter-dev/audit-operator/internal/store"
 )
@@ -56,8 +57,10 @@ type Options struct {
 	// Secure says that browsers reach the pages by HTTPS; cookies then go no
 	// other way.
 	Secure bool
-	Now    func() time.Time
-	Log    logr.Logger
+	// Doors watches the pages; nil watches nothing.
+	Doors *door.Watch
+	Now   func() time.Time
+	Log   logr.Logger
 }
 
 // Paths of pages; those of the list and of snapshots are package query's.
@@ -101,10 +104,10 @@ func New(opts Options) (http.Handler, error) {
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, query.AuditLogsPath, http.StatusSeeOther)
 	})
-	mux.HandleFunc("GET "+query.AuditLogsPath, d.authenticated(d.list))
-	mux.HandleFunc("GET "+eventsPath+"{id}", d.authenticated(d.event))
-	mux.HandleFunc("GET "+query.SnapshotsPath+"{id}", d.authenticated(d.snapshot))
-	mux.HandleFunc("GET "+query.SnapshotsPath+"{id}/ndjson", d.authenticated(d.download))
+	mux.HandleFunc("GET "+query.AuditLogsPath, opts.Doors.Handler(door.Page, d.authenticated(d.list)))
+	mux.HandleFunc("GET "+eventsPath+"{id}", opts.Doors.Handler(door.Event, d.authenticated(d.event)))
+	mux.HandleFunc("GET "+query.SnapshotsPath+"{id}", opts.Doors.Handler(door.Snapshot, d.authenticated(d.snapshot)))
+	mux.HandleFunc("GET "+query.SnapshotsPath+"{id}/ndjson", opts.Doors.Handler(door.Download, d.authenticated(d.download)))
 	mux.HandleFunc("GET "+loginPath, d.loginPage)
 	mux.HandleFunc("POST "+loginPath, d.login)
 	mux.HandleFunc("POST /logout", d.logout)

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/porter-dev/audit-operator/internal/collector"
 )
@@ -31,12 +32,18 @@ const DefaultMaxBodyBytes = 64 << 20
 type Registry struct {
 	mu      sync.RWMutex
 	sources map[string]Source
-	refused map[string]int64
+	traffic map[string]traffic
+}
+
+// traffic is what came in a source's name since the process began.
+type traffic struct {
+	refused   int64
+	delivered time.Time // last; until then, when the source became known
 }
 
 // NewRegistry returns a registry without sources: every request is refused.
 func NewRegistry() *Registry {
-	return &Registry{sources: map[string]Source{}, refused: map[string]int64{}}
+	return &Registry{sources: map[string]Source{}, traffic: map[string]traffic{}}
 }
 
 // Set adds a source or replaces the one of its name.
@@ -44,6 +51,9 @@ func (r *Registry) Set(s Source) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.sources[s.Name] = s
+	if _, known := r.traffic[s.Name]; !known {
+		r.traffic[s.Name] = traffic{delivered: time.Now()}
+	}
 }
 
 // Delete removes a source.
@@ -51,7 +61,7 @@ func (r *Registry) Delete(name string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.sources, name)
-	delete(r.refused, name)
+	delete(r.traffic, name)
 }
 
 // Refused returns how many requests in a source's name were answered with an
@@ -59,7 +69,7 @@ func (r *Registry) Delete(name string) {
 func (r *Registry) Refused(name string) int64 {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	return r.refused[name]
+	return r.traffic[name].refused
 }
 
 // authenticate returns the named source if the request proves to be from it.
@@ -78,8 +88,19 @@ func (r *Registry) authenticate(name string, req *http.Request) (Source, bool) {
 func (r *Registry) countRefused(name string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if _, known := r.sources[name]; known {
-		r.refused[name]++
+	if t, known := r.traffic[name]; known {
+		t.refused++
+		r.traffic[name] = t
+	}
+}
+
+// countDelivered notes that a source's delivery was acknowledged just now.
+func (r *Registry) countDelivered(name string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if t, known := r.traffic[name]; known {
+		t.delivered = time.Now()
+		r.traffic[name] = t
 	}
 }
 

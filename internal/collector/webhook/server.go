@@ -60,6 +60,7 @@ func NewHandler(registry *Registry, c *collector.Collector, log logr.Logger) htt
 		if appended.Quarantined > 0 {
 			log.Info("Quarantined items of a delivery", "source", source.Name, "quarantined", appended.Quarantined)
 		}
+		registry.countDelivered(source.Name)
 		w.Header().Del("Connection")
 		w.WriteHeader(http.StatusOK)
 	})

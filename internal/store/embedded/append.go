@@ -72,6 +72,13 @@ func (q *queue) release(events int, bytes int64) {
 	q.bytes -= bytes
 }
 
+// load returns what is reserved.
+func (q *queue) load() (events int, bytes int64) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.events, q.bytes
+}
+
 func (q *queue) push(j *job) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

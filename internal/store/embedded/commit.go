@@ -45,7 +45,9 @@ func (s *Store) commitLoop() {
 // what is in one of them, the others get a commit of their own.
 func (s *Store) commitGroup(group []*job) {
 	ctx := context.Background()
+	began := time.Now()
 	err := s.write(ctx, group)
+	s.opts.Metrics.committed(time.Since(began), err)
 	if err != nil && len(group) > 1 && !errors.Is(err, errVolume) {
 		s.log.Error(err, "A commit of several batches failed; trying them one by one", "batches", len(group))
 		for _, j := range group {
@@ -280,6 +282,7 @@ func (s *Store) writePlan(ctx context.Context, p *plan) (err error) {
 	}
 	for number, day := range p.days {
 		s.filters.add(number, day.ids)
+		s.opts.Metrics.grew(number, len(day.rows), len(day.frames))
 		if len(day.frames) > 0 {
 			w.sizes[number] += int64(len(day.frames))
 			w.segments[number].size = w.sizes[number]

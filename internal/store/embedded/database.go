@@ -93,7 +93,10 @@ func (s *Store) reopen(ctx context.Context) error {
 	s.mu.Lock()
 	s.db = db
 	s.mu.Unlock()
-	return s.writer.load(ctx, db, s.opts, s.log)
+	if err := s.writer.load(ctx, db, s.opts, s.log); err != nil {
+		return err
+	}
+	return s.opts.Metrics.watch(ctx, s)
 }
 
 // readTx is one read transaction: every statement in it sees the same commits.

@@ -53,6 +53,9 @@ type Options struct {
 	// QuarantineBytes bounds the items kept in quarantine; the oldest give way
 	// (default 64 MiB).
 	QuarantineBytes int64
+	// Metrics tell what the store holds and does; nil tells nothing. They are
+	// one store's.
+	Metrics *Metrics
 }
 
 func (o *Options) setDefaults() {
@@ -135,6 +138,9 @@ func Open(ctx context.Context, opts Options) (_ *Store, err error) {
 		return nil, err
 	}
 	if err := syncDir(opts.Dir); err != nil {
+		return nil, err
+	}
+	if err := opts.Metrics.watch(ctx, s); err != nil {
 		return nil, err
 	}
 	s.committer.Go(s.commitLoop)

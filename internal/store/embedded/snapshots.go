@@ -79,6 +79,12 @@ func (n *snapshots) has(id string) bool {
 	return ok
 }
 
+func (n *snapshots) count() int {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	return len(n.all)
+}
+
 // clone gives a caller maps of its own.
 func clone(m store.Manifest) store.Manifest {
 	m.CountsByType = maps.Clone(m.CountsByType)

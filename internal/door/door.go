@@ -1,0 +1,95 @@
+// Package door watches the ways by which questions come in.
+package door
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/felixge/httpsnoop"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Door is a way by which questions come in. The list is fixed, so that it can
+// be a label.
+type Door string
+
+// The doors.
+const (
+	Page     Door = "page"     // the list of events
+	Event    Door = "event"    // one event in full
+	Snapshot Door = "snapshot" // a snapshot's page
+	Download Door = "download" // a snapshot's bytes
+	Query    Door = "query"    // a query resource that is reconciled
+)
+
+var doors = []Door{Page, Event, Snapshot, Download, Query}
+
+// Outcome is what became of a question.
+type Outcome string
+
+// The outcomes.
+const (
+	Answered Outcome = "answered"
+	Refused  Outcome = "refused" // for what was asked, or who asked
+	Failed   Outcome = "failed"
+)
+
+// Watch measures how long questions last. A nil Watch measures nothing.
+type Watch struct {
+	durations *prometheus.HistogramVec
+}
+
+// NewWatch registers the doors' metrics. It panics where they are registered
+// already.
+func NewWatch(r prometheus.Registerer) *Watch {
+	w := &Watch{
+		durations: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "audit_query_duration_seconds", Help: "Time from a question to the end of its answer, by door and by outcome: answered, refused, failed.",
+			Buckets: prometheus.ExponentialBuckets(0.001, 2, 16),
+		}, []string{"door", "outcome"}),
+	}
+	for _, door := range doors {
+		for _, outcome := range []Outcome{Answered, Refused, Failed} {
+			w.durations.WithLabelValues(string(door), string(outcome))
+		}
+	}
+	r.MustRegister(w.durations)
+	return w
+}
+
+// Begin watches a question until end is called.
+func (w *Watch) Begin(door Door) (end func(Outcome)) {
+	began := time.Now()
+	return func(outcome Outcome) {
+		if w != nil {
+			w.durations.WithLabelValues(string(door), string(outcome)).Observe(time.Since(began).Seconds())
+		}
+	}
+}
+
+// Handler watches the requests that next answers.
+func (w *Watch) Handler(door Door, next http.HandlerFunc) http.HandlerFunc {
+	return func(rw http.ResponseWriter, r *http.Request) {
+		end := w.Begin(door)
+		outcome := Failed // stays where next panics, to break a connection
+		defer func() { end(outcome) }()
+		status := http.StatusOK
+		next(httpsnoop.Wrap(rw, httpsnoop.Hooks{WriteHeader: func(write httpsnoop.WriteHeaderFunc) httpsnoop.WriteHeaderFunc {
+			return func(code int) {
+				status = code
+				write(code)
+			}
+		}}), r)
+		outcome = outcomeOf(status)
+	}
+}
+
+func outcomeOf(status int) Outcome {
+	switch {
+	case status >= 500:
+		return Failed
+	case status >= 400:
+		return Refused
+	}
+	return Answered
+}

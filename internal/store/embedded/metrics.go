@@ -1,0 +1,194 @@
+package embedded
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Metrics tell what a store holds and how long its commits last. Their labels
+// are bounded: a day has a label as long as it is kept. What is told at a
+// scrape is known already or asked of the file system; nothing is scanned.
+type Metrics struct {
+	commits *prometheus.HistogramVec
+	store   atomic.Pointer[Store] // nil while none is open
+
+	mu   sync.Mutex
+	days map[int]usage
+}
+
+// usage is what a day takes. Its share of the database's file is not known.
+type usage struct{ rows, raw int64 }
+
+// Values of the label outcome.
+const (
+	outcomeCommitted = "committed"
+	outcomeFailed    = "failed"
+)
+
+// What is read when it is asked for.
+var (
+	queueEvents   = prometheus.NewDesc("audit_store_queue_events", "Items that wait for a commit or are in one.", nil, nil)
+	queueBytes    = prometheus.NewDesc("audit_store_queue_bytes", "Raw bytes of the items that wait for a commit or are in one.", nil, nil)
+	dayRows       = prometheus.NewDesc("audit_store_day_rows", "Events of a UTC day.", []string{"day"}, nil)
+	dayRawBytes   = prometheus.NewDesc("audit_store_day_raw_bytes", "Size of the raw events of a UTC day, compressed.", []string{"day"}, nil)
+	databaseBytes = prometheus.NewDesc("audit_store_database_bytes", "Size of the database's file and its log, which hold the rows of all days.", nil, nil)
+	snapshotCount = prometheus.NewDesc("audit_store_snapshots", "Snapshots that are kept.", nil, nil)
+	volumeBytes   = prometheus.NewDesc("audit_store_volume_size_bytes", "Size of the volume that the store lies on.", nil, nil)
+	volumeFree    = prometheus.NewDesc("audit_store_volume_free_bytes", "Space on the store's volume that the operator may still use.", nil, nil)
+)
+
+// NewMetrics registers the store's metrics. It panics where they are registered
+// already.
+func NewMetrics(r prometheus.Registerer) *Metrics {
+	m := &Metrics{
+		commits: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "audit_store_commit_duration_seconds", Help: "Time that a commit of one or more batches takes until it is durable, by outcome: committed, failed.",
+			Buckets: prometheus.ExponentialBuckets(0.001, 2, 15),
+		}, []string{"outcome"}),
+		days: map[int]usage{},
+	}
+	for _, outcome := range []string{outcomeCommitted, outcomeFailed} {
+		m.commits.WithLabelValues(outcome)
+	}
+	r.MustRegister(m.commits, m)
+	return m
+}
+
+// Describe implements prometheus.Collector.
+func (m *Metrics) Describe(descriptions chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{queueEvents, queueBytes, dayRows, dayRawBytes, databaseBytes, snapshotCount, volumeBytes, volumeFree} {
+		descriptions <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (m *Metrics) Collect(metrics chan<- prometheus.Metric) {
+	s := m.store.Load()
+	if s == nil || s.enter() != nil {
+		return
+	}
+	defer s.leave()
+	gauge := func(d *prometheus.Desc, value float64, labels ...string) {
+		metrics <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...)
+	}
+	events, bytes := s.queue.load()
+	gauge(queueEvents, float64(events))
+	gauge(queueBytes, float64(bytes))
+	for day, u := range m.usage() {
+		name := dayStart(day).Format(time.DateOnly)
+		gauge(dayRows, float64(u.rows), name)
+		gauge(dayRawBytes, float64(u.raw), name)
+	}
+	gauge(databaseBytes, float64(s.databaseSize()))
+	gauge(snapshotCount, float64(s.snapshots.count()))
+	var fs syscall.Statfs_t
+	if err := syscall.Statfs(s.opts.Dir, &fs); err == nil {
+		gauge(volumeBytes, float64(fs.Blocks*uint64(fs.Bsize)))
+		gauge(volumeFree, float64(fs.Bavail*uint64(fs.Bsize)))
+	}
+}
+
+func (m *Metrics) usage() map[int]usage {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return maps.Clone(m.days)
+}
+
+// databaseSize is 0 for a file that is not there: the log comes and goes.
+func (s *Store) databaseSize() int64 {
+	var size int64
+	for _, name := range []string{"events.duckdb", "events.duckdb.wal"} {
+		if info, err := os.Stat(filepath.Join(s.opts.Dir, name)); err == nil {
+			size += info.Size()
+		}
+	}
+	return size
+}
+
+// watch tells of a store that was opened, or opened its database again, from
+// now on. A nil Metrics tells nothing.
+func (m *Metrics) watch(ctx context.Context, s *Store) error {
+	if m == nil {
+		return nil
+	}
+	days := map[int]usage{}
+	for day, size := range s.writer.sizes {
+		days[day] = usage{raw: size}
+	}
+	if err := countRows(ctx, &s.writer, days); err != nil {
+		return fmt.Errorf("count the rows of the days: %w", err)
+	}
+	m.mu.Lock()
+	m.days = days
+	m.mu.Unlock()
+	m.store.Store(s)
+	return nil
+}
+
+// countRows fills in the rows. DuckDB knows them without reading the tables.
+func countRows(ctx context.Context, w *writer, days map[int]usage) error {
+	if len(days) == 0 {
+		return nil
+	}
+	var counts []string
+	for _, day := range slices.Sorted(maps.Keys(days)) {
+		counts = append(counts, "SELECT "+strconv.Itoa(day)+", count(*) FROM "+tableOf(day))
+	}
+	rows, err := w.conn.QueryContext(ctx, strings.Join(counts, " UNION ALL "))
+	if err != nil {
+		return err
+	}
+	return each(rows, func() error {
+		var day int
+		var u usage
+		err := rows.Scan(&day, &u.rows)
+		u.raw = days[day].raw
+		days[day] = u
+		return err
+	})
+}
+
+// committed counts a commit that ended.
+func (m *Metrics) committed(took time.Duration, err error) {
+	if m == nil {
+		return
+	}
+	outcome := outcomeCommitted
+	if err != nil {
+		outcome = outcomeFailed
+	}
+	m.commits.WithLabelValues(outcome).Observe(took.Seconds())
+}
+
+// grew adds what was committed to a day.
+func (m *Metrics) grew(day int, rows, raw int) {
+	if m == nil {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	u := m.days[day]
+	m.days[day] = usage{rows: u.rows + int64(rows), raw: u.raw + int64(raw)}
+}
+
+// dropped forgets a day.
+func (m *Metrics) dropped(day int) {
+	if m == nil {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.days, day)
+}

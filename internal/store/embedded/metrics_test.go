@@ -1,0 +1,99 @@
+package embedded
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+)
+
+// gauges returns the registry's gauges by name and, where there is one, day.
+func gauges(t *testing.T, r prometheus.Gatherer) map[string]float64 {
+	t.Helper()
+	families, err := r.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	values := map[string]float64{}
+	for _, family := range families {
+		for _, metric := range family.Metric {
+			name := strings.TrimPrefix(family.GetName(), "audit_store_")
+			for _, label := range metric.Label {
+				name += " " + label.GetValue()
+			}
+			if metric.Gauge != nil {
+				values[name] = metric.Gauge.GetValue()
+			} else {
+				values[name] = float64(metric.Histogram.GetSampleCount())
+			}
+		}
+	}
+	return values
+}
+
+// TestMetrics checks what is told of days as they grow, after opening again,
+// and when they go.
+func TestMetrics(t *testing.T) {
+	dir := t.TempDir()
+	registry := prometheus.NewPedanticRegistry()
+	metrics := NewMetrics(registry)
+	s := mustOpen(t, Options{Dir: dir, Metrics: metrics})
+	m := newMaker(1)
+	batch := m.batch(10)
+	yesterday := &batch.Events[0]
+	yesterday.OccurredAt = batch.Events[1].OccurredAt.Add(-24 * time.Hour)
+	for range 2 { // the second time nothing is new
+		if _, err := s.Append(t.Context(), batch); err != nil {
+			t.Fatal(err)
+		}
+	}
+	day := dayOf(yesterday.OccurredAt)
+	was, is := dayStart(day).Format(time.DateOnly), dayStart(day+1).Format(time.DateOnly)
+	got := gauges(t, registry)
+	want := map[string]float64{
+		"commit_duration_seconds committed": 2, "commit_duration_seconds failed": 0,
+		"day_rows " + was: 1, "day_rows " + is: 9, "queue_events": 0, "queue_bytes": 0, "snapshots": 0,
+		"day_raw_bytes " + was: float64(s.writer.sizes[day]), "day_raw_bytes " + is: float64(s.writer.sizes[day+1]),
+	}
+	for _, name := range []string{"database_bytes", "volume_size_bytes", "volume_free_bytes"} {
+		if got[name] <= 0 {
+			t.Errorf("%s is %v", name, got[name])
+		}
+		delete(got, name)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	if problems, err := testutil.GatherAndLint(registry); err != nil || len(problems) > 0 {
+		t.Errorf("%v, %v", problems, err)
+	}
+
+	closed(t, s)
+	if got := gauges(t, registry); len(got) != 2 {
+		t.Errorf("of a closed store: %v", got)
+	}
+	s = mustOpen(t, Options{Dir: dir, Metrics: metrics})
+	defer closed(t, s)
+	got = gauges(t, registry)
+	for name, n := range want {
+		if got[name] != n {
+			t.Errorf("after opening again %s is %v, want %v", name, got[name], n)
+		}
+	}
+	if !s.queue.reserve(8, 100) {
+		t.Fatal("no room in an empty queue")
+	}
+	if got := gauges(t, registry); got["queue_events"] != 8 || got["queue_bytes"] != 100 {
+		t.Errorf("the queue holds 8 items of 100 bytes, not %v", got)
+	}
+	s.queue.release(8, 100)
+	if _, err := s.Retain(t.Context(), dayStart(day+1)); err != nil {
+		t.Fatal(err)
+	}
+	if _, there := gauges(t, registry)["day_rows "+was]; there {
+		t.Error("a day that was dropped is still told of")
+	}
+}
