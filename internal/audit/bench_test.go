@@ -1,0 +1,58 @@
+package audit
+
+import (
+	"bytes"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/porter-dev/audit-operator/internal/audit/audittest"
+)
+
+// BenchmarkDecode decodes bodies as an API server posts them: 400 events.
+// cpu-ns/event is the time that the processor worked, the collector of garbage
+// included; it hardly moves when others use the machine too.
+func BenchmarkDecode(b *testing.B) {
+	for name, opts := range map[string]audittest.Options{
+		"level=Metadata": {Seed: 1}, "level=RequestResponse": {Seed: 1, Bodies: true},
+	} {
+		b.Run(name, func(b *testing.B) {
+			const items = 400
+			opts.Start = time.Date(2026, 11, 23, 11, 0, 0, 0, time.UTC)
+			generator := audittest.New(opts)
+			bodies := make([][]byte, 16)
+			var size int
+			for i := range bodies {
+				bodies[i] = generator.Batch(items)
+				size += len(bodies[i])
+			}
+			d := newDecoder(b)
+			b.SetBytes(int64(size / len(bodies)))
+			b.ReportAllocs()
+			before := processorTime(b)
+			for i := 0; b.Loop(); i++ {
+				events := 0
+				if err := d.Decode(bytes.NewReader(bodies[i%len(bodies)]), func(item Item) error {
+					if item.Event != nil {
+						events++
+					}
+					return nil
+				}); err != nil || events != items {
+					b.Fatalf("%d events, %v", events, err)
+				}
+			}
+			events := float64(items * b.N)
+			b.ReportMetric(float64(processorTime(b)-before)/events, "cpu-ns/event")
+			b.ReportMetric(events/b.Elapsed().Seconds(), "events/s")
+		})
+	}
+}
+
+func processorTime(t testing.TB) time.Duration {
+	t.Helper()
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+}
