@@ -8,9 +8,9 @@ var mutants = []mutant{
 		packages: []string{"./internal/collector/webhook"},
 	},
 	{
-		name: "identity-by-audit-id-only", file: "internal/audit/wire.go",
+		name: "identity-by-audit-id-only", file: "internal/audit/identity.go",
 		old:      "	h.add(source, w.Level, w.AuditID, w.Stage, w.RequestURI, w.Verb)\n",
-		new:      "	h.add(w.AuditID)\n	if true {\n		return ID(h.Sum(nil)[:16])\n	}\n",
+		new:      "	h.add(w.AuditID)\n	if true {\n		sum := sha256.Sum256(h)\n		return ID(sum[:16])\n	}\n",
 		packages: []string{"./internal/audit"},
 	},
 	{
@@ -45,8 +45,8 @@ var mutants = []mutant{
 	},
 	{
 		name: "raw-before-redaction", file: "internal/audit/decode.go",
-		old:      "	w.redact()\n",
-		new:      "",
+		old:      "	changed := w.redact()\n",
+		new:      "	changed := false\n",
 		packages: []string{"./internal/audit"},
 	},
 	{

@@ -4,11 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"net/url"
 	"slices"
 	"strings"
-
-	"github.com/go-json-experiment/json"
 )
 
 // Rule matches resources. Each list is of alternatives and an empty one
@@ -38,6 +35,8 @@ const FallbackType = "cluster"
 // It does not change and may be used by several goroutines.
 type Classifier struct {
 	types        []ResourceType
+	ofGroup      map[string][]typeRule // the rules that may match a group which some rule names
+	ofOthers     []typeRule            // the rules that may match any other group
 	operatorUser string
 }
 
@@ -62,21 +61,22 @@ func NewClassifier(types []ResourceType, operatorUser string) (*Classifier, erro
 		}
 		seen[t.Name] = true
 	}
-	return &Classifier{types: ordered, operatorUser: operatorUser}, nil
+	c := &Classifier{types: ordered, operatorUser: operatorUser}
+	c.index()
+	return c, nil
 }
 
 // classify fills in what the event says by its other fields. It must see the
 // event before redaction.
-func (c *Classifier) classify(w *wireEvent, e *Event) {
+func (c *Classifier) classify(p *parser, e *Event) {
+	w := &p.wire
 	effective := &w.User
 	if w.ImpersonatedUser != nil {
 		effective = w.ImpersonatedUser
 		e.ActedVia = w.User.Username
 	}
 	e.Actor = effective.Username
-	if ids := w.User.Extra["authentication.kubernetes.io/credential-id"]; len(ids) > 0 {
-		e.CredentialID = ids[0]
-	}
+	e.CredentialID = w.User.Extra.first("authentication.kubernetes.io/credential-id")
 	e.ActorKind = actorKind(e.Actor)
 	e.Verb = w.Verb
 	if o := w.ObjectRef; o != nil {
@@ -87,19 +87,17 @@ func (c *Classifier) classify(w *wireEvent, e *Event) {
 	e.Namespace, e.DryRun = where.namespace, where.dryRun
 	e.Method = method(e, where)
 	e.ResourceType = c.resourceType(e)
-	e.Action = e.ResourceType + "." + actionVerb(e)
-	e.Client = c.client(w, e)
-	for _, s := range w.SourceIPs {
+	e.Action = p.join(e.ResourceType, ".", actionVerb(e))
+	e.Client = c.client(p)
+	for i, s := range w.SourceIPs {
 		if addr, err := netip.ParseAddr(s); err == nil {
+			if e.IPs == nil {
+				e.IPs = p.room.addresses(len(w.SourceIPs) - i)
+			}
 			e.IPs = append(e.IPs, addr.Unmap().WithZone(""))
 		}
 	}
-	var status struct {
-		Code float64 `json:"code"`
-	}
-	if json.Unmarshal(w.ResponseStatus, &status, parseOptions) == nil && status.Code >= 100 && status.Code <= 599 {
-		e.StatusCode = int(status.Code)
-	}
+	e.StatusCode = p.status.code
 }
 
 func actorKind(name string) string {
@@ -114,43 +112,6 @@ func actorKind(name string) string {
 		return ActorToken
 	}
 	return ActorUser
-}
-
-// requestPlace is what the path says about a request.
-type requestPlace struct {
-	path      string
-	namespace string
-	dryRun    bool
-}
-
-// parseRequestURI reads the path as the API server's own request resolver does:
-// /api/<version>/… or /apis/<group>/<version>/…, then perhaps watch, then
-// perhaps namespaces/<name>.
-func parseRequestURI(uri string) requestPlace {
-	u, err := url.ParseRequestURI(uri)
-	if err != nil {
-		return requestPlace{}
-	}
-	place := requestPlace{path: u.Path}
-	if values, err := url.ParseQuery(u.RawQuery); err == nil {
-		place.dryRun = slices.ContainsFunc(values["dryRun"], func(v string) bool { return v != "" })
-	}
-	parts := strings.Split(strings.Trim(u.Path, "/"), "/")
-	switch {
-	case len(parts) >= 3 && parts[0] == "api":
-		parts = parts[2:]
-	case len(parts) >= 4 && parts[0] == "apis":
-		parts = parts[3:]
-	default:
-		return place
-	}
-	if (parts[0] == "watch" || parts[0] == "proxy") && len(parts) > 1 {
-		parts = parts[1:]
-	}
-	if parts[0] == "namespaces" && len(parts) > 1 {
-		place.namespace = parts[1]
-	}
-	return place
 }
 
 var methodOfVerb = map[string]string{
@@ -205,14 +166,48 @@ func (c *Classifier) resourceType(e *Event) string {
 	if e.Resource == "" {
 		return FallbackType
 	}
-	for _, t := range c.types {
-		for i := range t.Match {
-			if t.Match[i].matches(e) {
-				return t.Name
-			}
+	rules, ok := c.ofGroup[e.APIGroup]
+	if !ok {
+		rules = c.ofOthers
+	}
+	for _, r := range rules {
+		if r.matches(e) {
+			return r.resourceType
 		}
 	}
 	return FallbackType
+}
+
+// typeRule is a rule of a resource type.
+type typeRule struct {
+	*Rule
+	resourceType string
+}
+
+// rulesFor returns the rules that may match a group, in their order.
+func rulesFor(types []ResourceType, mayMatch func(groups []string) bool) []typeRule {
+	var rules []typeRule
+	for _, t := range types {
+		for i := range t.Match {
+			if mayMatch(t.Match[i].APIGroups) {
+				rules = append(rules, typeRule{&t.Match[i], t.Name})
+			}
+		}
+	}
+	return rules
+}
+
+// index sorts the rules by the groups that they name.
+func (c *Classifier) index() {
+	c.ofGroup = map[string][]typeRule{}
+	for _, r := range rulesFor(c.types, func([]string) bool { return true }) {
+		for _, group := range r.APIGroups {
+			c.ofGroup[group] = rulesFor(c.types, func(groups []string) bool { return matchesAny(groups, group) })
+		}
+	}
+	c.ofOthers = rulesFor(c.types, func(groups []string) bool {
+		return len(groups) == 0 || slices.ContainsFunc(groups, func(g string) bool { return strings.HasSuffix(g, "*") })
+	})
 }
 
 func (r *Rule) matches(e *Event) bool {
@@ -250,21 +245,54 @@ var (
 // client says what kind of program sent the request. The user agent is the
 // client's own word, so nothing that protects anything may rest on it; the
 // operator alone is known by its authenticated name.
-func (c *Classifier) client(w *wireEvent, e *Event) string {
-	agent := strings.ToLower(w.UserAgent)
-	begins := func(s string, with []string) bool {
-		return slices.ContainsFunc(with, func(p string) bool { return strings.HasPrefix(s, p) })
-	}
+func (c *Classifier) client(p *parser) string {
+	user, kind := p.wire.User.Username, p.agents.kind(p.wire.UserAgent)
 	switch {
-	case c.operatorUser != "" && w.User.Username == c.operatorUser:
+	case c.operatorUser != "" && user == c.operatorUser:
 		return ClientOperator
-	case strings.HasPrefix(w.User.Username, "system:node:") || begins(agent, nodeAgents):
+	case strings.HasPrefix(user, "system:node:"):
 		return ClientNode
-	case begins(agent, cliAgents):
+	case kind == ClientOther && beginsWith(user, controllerActors):
+		return ClientController
+	}
+	return kind
+}
+
+// agents remembers the kinds of user agents.
+type agents map[string]string
+
+const (
+	maxAgents     = 1024
+	maxAgentBytes = 256
+)
+
+func (known agents) kind(agent string) string {
+	if kind, ok := known[agent]; ok {
+		return kind
+	}
+	kind := agentKind(agent)
+	if len(agent) <= maxAgentBytes {
+		if len(known) >= maxAgents {
+			clear(known)
+		}
+		known[strings.Clone(agent)] = kind
+	}
+	return kind
+}
+
+func agentKind(agent string) string {
+	agent = strings.ToLower(agent)
+	switch {
+	case beginsWith(agent, nodeAgents):
+		return ClientNode
+	case beginsWith(agent, cliAgents):
 		return ClientCLI
-	case begins(w.User.Username, controllerActors),
-		slices.ContainsFunc(controllerMarks, func(m string) bool { return strings.Contains(agent, m) }):
+	case slices.ContainsFunc(controllerMarks, func(m string) bool { return strings.Contains(agent, m) }):
 		return ClientController
 	}
 	return ClientOther
+}
+
+func beginsWith(s string, any []string) bool {
+	return slices.ContainsFunc(any, func(start string) bool { return strings.HasPrefix(s, start) })
 }

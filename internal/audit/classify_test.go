@@ -205,12 +205,14 @@ func FuzzClassify(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, verb, uri, group, resource, subresource, name, user, agent, ip string) {
 		e := Event{}
-		w := wireEvent{Verb: verb, RequestURI: uri, UserAgent: agent, SourceIPs: []string{ip}}
+		p := newParser()
+		w := &p.wire
+		*w = wireEvent{Verb: verb, RequestURI: uri, UserAgent: agent, SourceIPs: []string{ip}}
 		w.User.Username = user
 		if resource != "" {
 			w.ObjectRef = &wireObjectRef{APIGroup: group, Resource: resource, Subresource: subresource, Name: name}
 		}
-		classifier.classify(&w, &e)
+		classifier.classify(p, &e)
 		if !slices.Contains(Methods, e.Method) || !slices.Contains(Clients, e.Client) {
 			t.Errorf("method %q, client %q", e.Method, e.Client)
 		}

@@ -1,11 +1,11 @@
 package audit
 
 import (
-	"bufio"
 	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -46,7 +46,8 @@ func (d *Decoder) Decode(r io.Reader, emit func(Item) error) error {
 	if limit <= 0 {
 		limit = DefaultMaxItemBytes
 	}
-	run := &decoding{Decoder: d, emit: emit, scan: scanner{r: bufio.NewReaderSize(r, 64<<10), max: limit}}
+	run := &decoding{Decoder: d, emit: emit, scan: scanner{r: newBuffer(r), max: limit}, parser: newParser()}
+	defer run.release()
 	for {
 		switch _, err := run.scan.next(); {
 		case errors.Is(err, io.EOF):
@@ -65,11 +66,17 @@ func (d *Decoder) Decode(r io.Reader, emit func(Item) error) error {
 // decoding is one call of Decode.
 type decoding struct {
 	*Decoder
-	scan scanner
-	emit func(Item) error
+	scan   scanner
+	parser *parser
+	emit   func(Item) error
 	// partial is what was read of a value that turned out to be broken.
 	partial *span
 	count   int
+}
+
+func (d *decoding) release() {
+	d.parser.release()
+	releaseBuffer(d.scan.r)
 }
 
 // document reads one value at the top of the stream: a list or an item.
@@ -78,6 +85,9 @@ func (d *decoding) document() error {
 		return cutOff(err)
 	} else if first != '{' {
 		return d.item()
+	}
+	if done, err := d.inPlace(); done { // a line of a log
+		return err
 	}
 	// Members are gathered until one is a list of items. Without such a list
 	// they are an event.
@@ -172,11 +182,14 @@ func (d *decoding) items() error {
 }
 
 func (d *decoding) item() error {
-	item := &span{}
-	d.partial = item
 	if _, err := d.scan.next(); err != nil {
 		return cutOff(err)
 	}
+	if done, err := d.inPlace(); done {
+		return err
+	}
+	item := &span{}
+	d.partial = item
 	if err := d.scan.value(item); err != nil {
 		return err
 	}
@@ -190,11 +203,49 @@ func (d *decoding) finish(item *span) error {
 	if item.bytes == nil {
 		return d.quarantine(item, fmt.Sprintf("larger than %d bytes: raise the source's limits.maxEventBytes, or truncate with --audit-webhook-truncate-enabled", d.scan.max))
 	}
+	if err := d.parse(item.bytes); err != nil {
+		return d.quarantine(item, err.Error())
+	}
 	event, err := d.event(item.bytes)
 	if err != nil {
 		return d.quarantine(item, err.Error())
 	}
 	return d.emit(Item{Event: event})
+}
+
+// inPlace takes the item that comes next if all of it is buffered and it is an
+// event as API servers write it.
+func (d *decoding) inPlace() (done bool, err error) {
+	chunk := d.scan.buffered()
+	n, ok := d.parser.inPlace(chunk[:min(len(chunk), d.scan.max)])
+	if !ok {
+		return false, nil
+	}
+	event, err := d.event(chunk[:n])
+	if err != nil {
+		return false, nil // finish says why
+	}
+	d.scan.discard(n)
+	d.count++
+	return true, d.emit(Item{Event: event})
+}
+
+// parse reads a complete item.
+func (d *decoding) parse(item []byte) error {
+	if item[0] == '"' { // one event, wrapped as a string
+		unquoted, err := jsontext.AppendUnquote(nil, item)
+		if err != nil || len(unquoted) == 0 || unquoted[0] != '{' {
+			return errors.New("a string, not an event")
+		}
+		item = unquoted
+	}
+	if item[0] != '{' {
+		return errors.New("not an object, so no event")
+	}
+	if n, ok := d.parser.inPlace(item); ok && n == len(item) {
+		return nil
+	}
+	return d.parser.general(item)
 }
 
 func (d *decoding) quarantine(item *span, reason string) error {
@@ -226,79 +277,43 @@ func (d *decoding) quarantineRest() error {
 	return d.quarantine(rest, fmt.Sprintf("not JSON after %d complete items; those were taken", d.count))
 }
 
-// parseOptions tolerate what clients can bring into an event.
-var parseOptions = json.JoinOptions(jsontext.AllowInvalidUTF8(true))
-
-// event makes a row of one item. Its error says why the item is none, without
-// repeating any of its values.
-func (d *Decoder) event(item []byte) (*Event, error) {
-	if item[0] == '"' { // one event, wrapped as a string
-		unquoted, err := jsontext.AppendUnquote(nil, item)
-		if err != nil || len(unquoted) == 0 || unquoted[0] != '{' {
-			return nil, errors.New("a string, not an event")
-		}
-		item = unquoted
-	}
-	if item[0] != '{' {
-		return nil, errors.New("not an object, so no event")
-	}
-	var w wireEvent
-	if err := json.Unmarshal(item, &w, parseOptions); err != nil {
-		return nil, wireProblem(err)
-	}
+// event makes a row of what the parser has read, or says why that is none.
+func (d *decoding) event(received []byte) (*Event, error) {
+	p, w := d.parser, &d.parser.wire
 	if kind, ok := w.Kind.text(); ok && kind != "" && kind != "Event" {
 		return nil, errors.New("kind is not Event")
 	}
-	event := &Event{
-		ID: w.identify(d.Source), Source: d.Source, Cluster: d.Cluster,
-		AuditID: w.AuditID, Level: w.Level, Stage: w.Stage, UserAgent: w.UserAgent,
-	}
-	received, reached := w.RequestReceivedTimestamp.time(), w.StageTimestamp.time()
-	if event.OccurredAt = received; received.IsZero() {
-		event.OccurredAt = reached
-	}
-	if event.StageAt = reached; reached.IsZero() {
-		event.StageAt = received
-	}
-	if event.OccurredAt.IsZero() {
+	if p.received.IsZero() && p.reached.IsZero() {
 		return nil, errors.New("neither requestReceivedTimestamp nor stageTimestamp is a time")
 	}
-	if !isStage(w.Stage) {
+	if !slices.Contains(Stages, w.Stage) {
 		return nil, errors.New("stage is none of RequestReceived, ResponseStarted, ResponseComplete, Panic")
 	}
-	d.Classifier.classify(&w, event)
-	w.redact()
+	event := p.room.event()
+	*event = Event{
+		ID: p.identify(d.Source), Source: d.Source, Cluster: d.Cluster,
+		AuditID: w.AuditID, Level: w.Level, Stage: w.Stage, UserAgent: w.UserAgent,
+		OccurredAt: p.received, StageAt: p.reached,
+	}
+	if p.received.IsZero() {
+		event.OccurredAt = p.reached
+	}
+	if p.reached.IsZero() {
+		event.StageAt = p.received
+	}
+	d.Classifier.classify(p, event)
+	changed := w.redact()
 	event.Path = w.RequestURI
-	raw, err := json.Marshal(&w, parseOptions, json.Deterministic(true))
-	if err != nil {
-		return nil, errors.New("can't be written as JSON")
+	raw := p.room.raw(len(received) + len(received)/8)
+	if p.exact && !changed {
+		raw = append(raw, received...)
+	} else {
+		var err error
+		if raw, err = w.append(raw); err != nil {
+			return nil, err
+		}
 	}
-	event.Raw, event.RawSHA256 = raw, sha256.Sum256(raw)
+	event.Raw = p.room.keepRaw(raw)
+	event.RawSHA256 = sha256.Sum256(event.Raw)
 	return event, nil
-}
-
-func isStage(stage string) bool {
-	for _, s := range Stages {
-		if s == stage {
-			return true
-		}
-	}
-	return false
-}
-
-// wireProblem says where an item is not as an event should be. The parser's own
-// message may repeat a value, which may be secret.
-func wireProblem(err error) error {
-	var semantic *json.SemanticError
-	if errors.As(err, &semantic) {
-		return fmt.Errorf("%s has another type than an audit event's", semantic.JSONPointer)
-	}
-	var syntactic *jsontext.SyntacticError
-	if errors.As(err, &syntactic) {
-		if errors.Is(err, jsontext.ErrDuplicateName) {
-			return errors.New("an object has two members of one name")
-		}
-		return fmt.Errorf("not valid JSON at byte %d of the item", syntactic.ByteOffset)
-	}
-	return errors.New("not an audit event")
 }

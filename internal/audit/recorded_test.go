@@ -50,7 +50,7 @@ func rowOf(e *Event) row {
 	return r
 }
 
-func readRecorded(t *testing.T) string {
+func readRecorded(t testing.TB) string {
 	t.Helper()
 	data, err := os.ReadFile(recorded)
 	if err != nil {

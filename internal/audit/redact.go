@@ -2,9 +2,10 @@ package audit
 
 import (
 	"bytes"
-	"net/url"
 	"regexp"
+	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -15,44 +16,56 @@ const Redacted = "[redacted]"
 
 var redactedValue = jsontext.Value(`"` + Redacted + `"`)
 
-// redact takes out of the event what may be secret.
-func (w *wireEvent) redact() {
+// redact takes out of the event what may be secret. It reports whether that
+// changed how the event is written.
+func (w *wireEvent) redact() (changed bool) {
+	replace := func(v *jsontext.Value, by jsontext.Value) {
+		changed = changed || !bytes.Equal(*v, by)
+		*v = by
+	}
 	if w.ObjectRef.holdsSecrets() {
-		w.RequestObject, w.ResponseObject = redactBody(w.RequestObject), redactBody(w.ResponseObject)
-		w.ResponseStatus = redactStatus(w.ResponseStatus)
+		replace(&w.RequestObject, redactBody(w.RequestObject))
+		replace(&w.ResponseObject, redactBody(w.ResponseObject))
+		replace(&w.ResponseStatus, redactStatus(w.ResponseStatus))
 	} else {
-		w.RequestObject, w.ResponseObject = redactByKey(w.RequestObject), redactByKey(w.ResponseObject)
+		replace(&w.RequestObject, redactByKey(w.RequestObject))
+		replace(&w.ResponseObject, redactByKey(w.ResponseObject))
 	}
-	w.RequestURI = redactURI(w.RequestURI)
-	w.User.redact()
-	if w.ImpersonatedUser != nil {
-		w.ImpersonatedUser.redact()
-	}
-	for name := range w.Annotations {
+	uri := redactURI(w.RequestURI)
+	changed = changed || uri != w.RequestURI
+	w.RequestURI = uri
+	for i, m := range w.Annotations {
 		// The API server writes the patches of admission webhooks here, with
 		// whatever they put into an object.
-		if strings.HasPrefix(name, "patch.webhook.admission.k8s.io/") || name == lastApplied {
-			w.Annotations[name] = Redacted
+		if strings.HasPrefix(m.name, "patch.webhook.admission.k8s.io/") || m.name == lastApplied {
+			w.Annotations[i].value, changed = Redacted, true
 		}
 	}
-	w.Unknown = redactByKey(w.Unknown)
-	w.User.Unknown = redactByKey(w.User.Unknown)
-	if w.ObjectRef != nil {
-		w.ObjectRef.Unknown = redactByKey(w.ObjectRef.Unknown)
+	for _, u := range []*wireUser{&w.User, w.ImpersonatedUser} {
+		if u != nil {
+			changed = u.Extra.redact() || changed
+			replace(&u.Unknown, redactByKey(u.Unknown))
+		}
 	}
+	replace(&w.Unknown, redactByKey(w.Unknown))
+	if w.ObjectRef != nil {
+		replace(&w.ObjectRef.Unknown, redactByKey(w.ObjectRef.Unknown))
+	}
+	return changed
 }
 
 const lastApplied = "kubectl.kubernetes.io/last-applied-configuration"
 
-func (u *wireUser) redact() {
-	for name, values := range u.Extra {
-		if strings.HasPrefix(name, "authentication.kubernetes.io/") || !isSecretKey(name) {
+func (m listMap) redact() (changed bool) {
+	for _, extra := range m {
+		if strings.HasPrefix(extra.name, "authentication.kubernetes.io/") || !isSecretKey(extra.name) {
 			continue
 		}
-		for i := range values {
-			values[i] = Redacted
+		for i := range extra.values {
+			extra.values[i], changed = Redacted, true
 		}
 	}
+	return changed
 }
 
 // holdsSecrets reports whether a request's bodies are nothing but secret, or
@@ -200,7 +213,7 @@ func redactText(names []string, text string) string {
 	if len(names) > 0 && names[len(names)-1] == "requestURI" {
 		return redactURI(text)
 	}
-	return secretArgument.ReplaceAllString(text, "${1}"+Redacted)
+	return redactArguments(text)
 }
 
 var secretWords = []string{
@@ -211,20 +224,53 @@ var secretWords = []string{
 // Ends of names that hold the name of a secret or a switch, not the secret.
 var plainEnds = []string{"name", "namespace", "ref", "refs", "keyref", "secrets", "path", "accounttoken", "credentialid", "expirationseconds", "type"}
 
+// secretWordsFrom has the words by their first byte.
+var secretWordsFrom = func() (words [256][]string) {
+	for _, word := range secretWords {
+		words[word[0]] = append(words[word[0]], word)
+	}
+	return words
+}()
+
 // isSecretKey reports whether what stands under a name is likely secret.
 func isSecretKey(name string) bool {
-	folded := strings.NewReplacer("-", "", "_", "").Replace(strings.ToLower(name))
-	for _, end := range plainEnds {
-		if strings.HasSuffix(folded, end) {
-			return false
+	if !isASCII(name) {
+		name = strings.ToLower(name)
+	}
+	var space [64]byte
+	folded := space[:0]
+	for i := range len(name) {
+		switch c := name[i]; {
+		case c == '-' || c == '_':
+		case 'A' <= c && c <= 'Z':
+			folded = append(folded, c+'a'-'A')
+		default:
+			folded = append(folded, c)
 		}
 	}
-	for _, word := range secretWords {
-		if strings.Contains(folded, word) {
-			return true
+	return holdsSecretWord(folded) && !slices.ContainsFunc(plainEnds, func(end string) bool {
+		return bytes.HasSuffix(folded, []byte(end))
+	})
+}
+
+func holdsSecretWord(folded []byte) bool {
+	for i, c := range folded {
+		for _, word := range secretWordsFrom[c] {
+			if rest := folded[i:]; len(rest) >= len(word) && string(rest[:len(word)]) == word {
+				return true
+			}
 		}
 	}
 	return false
+}
+
+func isASCII(s string) bool {
+	for i := range len(s) {
+		if s[i] >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
 }
 
 // secretArgument finds a secret in a command line: --password=x, TOKEN=x.
@@ -232,31 +278,40 @@ var secretArgument = regexp.MustCompile(`(?i)((?:password|passwd|passphrase|toke
 
 var secretFlag = regexp.MustCompile(`(?i)^--?[a-z0-9-]*(?:password|passwd|passphrase|token|secret|api-?key|access-?key)[a-z0-9-]*$`)
 
-// redactURI replaces secrets in the query of a request: parameters with the
-// name of one, and arguments of a command. The rest stays as it was written.
-func redactURI(uri string) string {
-	path, query, ok := strings.Cut(uri, "?")
-	if !ok {
-		return uri
+func redactArguments(text string) string {
+	if !mayHoldArgument(text) {
+		return text
 	}
-	params := strings.Split(query, "&")
-	afterFlag := false
-	for i, p := range params {
-		rawName, rawValue, _ := strings.Cut(p, "=")
-		name, errName := url.QueryUnescape(rawName)
-		value, errValue := url.QueryUnescape(rawValue)
-		switch {
-		case errName != nil || errValue != nil:
-			// What can't be read can't be known to be harmless.
-			params[i] = Redacted
-		case isSecretKey(name) || afterFlag && name == "command":
-			params[i] = rawName + "=" + Redacted
+	return secretArgument.ReplaceAllString(text, "${1}"+Redacted)
+}
+
+// mayHoldArgument spares most texts the regular expression: there must be an
+// equals sign, and before it a word of which it knows.
+func mayHoldArgument(text string) bool {
+	before := text[:strings.LastIndexByte(text, '=')+1]
+	if before == "" {
+		return false
+	}
+	if !isASCII(before) {
+		return true // more than ASCII folds to ASCII
+	}
+	for i := range len(before) {
+		word := ""
+		switch before[i] | 0x20 {
+		case 'p':
+			word = "pass"
+		case 't':
+			word = "token"
+		case 's':
+			word = "secret"
+		case 'k':
+			word = "key"
 		default:
-			if redacted := secretArgument.ReplaceAllString(value, "${1}"+Redacted); redacted != value {
-				params[i] = rawName + "=" + url.QueryEscape(redacted)
-			}
+			continue
 		}
-		afterFlag = name == "command" && secretFlag.MatchString(value)
+		if rest := before[i:]; len(rest) > len(word) && strings.EqualFold(rest[:len(word)], word) {
+			return true
+		}
 	}
-	return path + "?" + strings.Join(params, "&")
+	return false
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"hash"
 	"io"
+	"sync"
 )
 
 // scanner finds where JSON values begin and end in a stream, and holds no more
@@ -15,6 +16,19 @@ import (
 type scanner struct {
 	r   *bufio.Reader
 	max int
+}
+
+var buffers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, 64<<10) }}
+
+func newBuffer(r io.Reader) *bufio.Reader {
+	b := buffers.Get().(*bufio.Reader)
+	b.Reset(r)
+	return b
+}
+
+func releaseBuffer(b *bufio.Reader) {
+	b.Reset(nil)
+	buffers.Put(b)
 }
 
 // errBroken means that the stream is not JSON where a value was expected.
@@ -87,7 +101,7 @@ func (s *scanner) value(into *span) error {
 			}
 			return cutOff(err)
 		}
-		chunk, _ := s.r.Peek(s.r.Buffered())
+		chunk := s.buffered()
 		end, done := 0, false
 		for end < len(chunk) && !done {
 			c := chunk[end]
@@ -135,10 +149,17 @@ func nonEmpty(begun bool) error {
 	return nil
 }
 
+// buffered is what was read of the stream and not consumed.
+func (s *scanner) buffered() []byte {
+	chunk, _ := s.r.Peek(s.r.Buffered())
+	return chunk
+}
+
+func (s *scanner) discard(n int) { _, _ = s.r.Discard(n) } // n bytes are buffered
+
 func (s *scanner) take(into *span, n int) {
-	chunk, _ := s.r.Peek(n)
-	into.add(chunk, s.max)
-	_, _ = s.r.Discard(n) // n bytes are buffered
+	into.add(s.buffered()[:n], s.max)
+	s.discard(n)
 }
 
 // skip consumes one byte if it is the wanted one.
@@ -147,7 +168,7 @@ func (s *scanner) skip(want byte) bool {
 	if err != nil || b != want {
 		return false
 	}
-	_, _ = s.r.Discard(1) // it is buffered
+	s.discard(1)
 	return true
 }
 

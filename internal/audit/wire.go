@@ -1,9 +1,6 @@
 package audit
 
 import (
-	"crypto/sha256"
-	"encoding/binary"
-	"hash"
 	"maps"
 	"slices"
 	"time"
@@ -14,53 +11,94 @@ import (
 
 // wireEvent is an event as API servers write it (audit.k8s.io/v1, with its
 // fields in that order), as far as this package reads it. What it doesn't know
-// it keeps.
+// it keeps. parser reads it, and append writes it.
 type wireEvent struct {
-	Kind                     wireText          `json:"kind,omitzero"`
-	APIVersion               wireText          `json:"apiVersion,omitzero"`
-	Level                    string            `json:"level,omitempty"`
-	AuditID                  string            `json:"auditID,omitempty"`
-	Stage                    string            `json:"stage,omitempty"`
-	RequestURI               string            `json:"requestURI,omitempty"`
-	Verb                     string            `json:"verb,omitempty"`
-	User                     wireUser          `json:"user"`
-	ImpersonatedUser         *wireUser         `json:"impersonatedUser,omitempty"`
-	SourceIPs                []string          `json:"sourceIPs,omitempty"`
-	UserAgent                string            `json:"userAgent,omitempty"`
-	ObjectRef                *wireObjectRef    `json:"objectRef,omitempty"`
-	ResponseStatus           jsontext.Value    `json:"responseStatus,omitempty"`
-	RequestObject            jsontext.Value    `json:"requestObject,omitempty"`
-	ResponseObject           jsontext.Value    `json:"responseObject,omitempty"`
-	RequestReceivedTimestamp wireText          `json:"requestReceivedTimestamp,omitzero"`
-	StageTimestamp           wireText          `json:"stageTimestamp,omitzero"`
-	Annotations              map[string]string `json:"annotations,omitempty"`
-	Unknown                  jsontext.Value    `json:",embed"`
+	Kind                     wireText       `json:"kind"`
+	APIVersion               wireText       `json:"apiVersion"`
+	Level                    string         `json:"level"`
+	AuditID                  string         `json:"auditID"`
+	Stage                    string         `json:"stage"`
+	RequestURI               string         `json:"requestURI"`
+	Verb                     string         `json:"verb"`
+	User                     wireUser       `json:"user"`
+	ImpersonatedUser         *wireUser      `json:"impersonatedUser"`
+	SourceIPs                []string       `json:"sourceIPs"`
+	UserAgent                string         `json:"userAgent"`
+	ObjectRef                *wireObjectRef `json:"objectRef"`
+	ResponseStatus           jsontext.Value `json:"responseStatus"`
+	RequestObject            jsontext.Value `json:"requestObject"`
+	ResponseObject           jsontext.Value `json:"responseObject"`
+	RequestReceivedTimestamp wireText       `json:"requestReceivedTimestamp"`
+	StageTimestamp           wireText       `json:"stageTimestamp"`
+	Annotations              textMap        `json:"annotations"`
+	Unknown                  jsontext.Value `json:",embed"`
 }
 
 type wireUser struct {
-	Username string              `json:"username,omitempty"`
-	UID      string              `json:"uid,omitempty"`
-	Groups   []string            `json:"groups,omitempty"`
-	Extra    map[string][]string `json:"extra,omitempty"`
-	Unknown  jsontext.Value      `json:",embed"`
+	Username string         `json:"username"`
+	UID      string         `json:"uid"`
+	Groups   []string       `json:"groups"`
+	Extra    listMap        `json:"extra"`
+	Unknown  jsontext.Value `json:",embed"`
 }
 
 type wireObjectRef struct {
-	Resource        string         `json:"resource,omitempty"`
-	Namespace       string         `json:"namespace,omitempty"`
-	Name            string         `json:"name,omitempty"`
-	UID             string         `json:"uid,omitempty"`
-	APIGroup        string         `json:"apiGroup,omitempty"`
-	APIVersion      string         `json:"apiVersion,omitempty"`
-	ResourceVersion string         `json:"resourceVersion,omitempty"`
-	Subresource     string         `json:"subresource,omitempty"`
+	Resource        string         `json:"resource"`
+	Namespace       string         `json:"namespace"`
+	Name            string         `json:"name"`
+	UID             string         `json:"uid"`
+	APIGroup        string         `json:"apiGroup"`
+	APIVersion      string         `json:"apiVersion"`
+	ResourceVersion string         `json:"resourceVersion"`
+	Subresource     string         `json:"subresource"`
 	Unknown         jsontext.Value `json:",embed"`
+}
+
+// textMap is an object of texts, and listMap one of lists of them, sorted by
+// name: a Go map would have to be made for each event.
+type (
+	textMap []textMember
+	listMap []listMember
+
+	textMember struct{ name, value string }
+	listMember struct {
+		name   string
+		values []string
+	}
+)
+
+// UnmarshalJSONFrom reads an object.
+func (m *textMap) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
+	var members map[string]string
+	err := json.UnmarshalDecode(dec, &members)
+	for _, name := range slices.Sorted(maps.Keys(members)) {
+		*m = append(*m, textMember{name, members[name]})
+	}
+	return err
+}
+
+// UnmarshalJSONFrom reads an object.
+func (m *listMap) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
+	var members map[string][]string
+	err := json.UnmarshalDecode(dec, &members)
+	for _, name := range slices.Sorted(maps.Keys(members)) {
+		*m = append(*m, listMember{name, members[name]})
+	}
+	return err
+}
+
+// first returns the first value under a name; "" when there is none.
+func (m listMap) first(name string) string {
+	for _, member := range m {
+		if member.name == name && len(member.values) > 0 {
+			return member.values[0]
+		}
+	}
+	return ""
 }
 
 // wireText is a value that ought to be a string, but was seen to be something else.
 type wireText jsontext.Value
-
-func (t wireText) MarshalJSON() ([]byte, error) { return jsontext.Value(t).MarshalJSON() }
 
 // UnmarshalJSON keeps any value.
 func (t *wireText) UnmarshalJSON(b []byte) error {
@@ -73,7 +111,15 @@ func (t wireText) text() (string, bool) {
 	if len(t) == 0 || t[0] != '"' {
 		return "", false
 	}
+	if t.isPlain() {
+		return string(unquoted(t)), true
+	}
 	return s, json.Unmarshal(t, &s, parseOptions) == nil
+}
+
+// isPlain reports whether it is a string of printable ASCII without escapes.
+func (t wireText) isPlain() bool {
+	return len(t) >= 2 && t[0] == '"' && plainLength(t[1:]) == len(t)-2
 }
 
 // timeLayouts are the forms in which times were seen; those without a zone are
@@ -85,6 +131,9 @@ var timeLayouts = []string{
 
 // time returns the time in whole microseconds of UTC, or zero if it is none.
 func (t wireText) time() time.Time {
+	if at, ok := microTime(unquoted(t)); ok {
+		return at
+	}
 	s, ok := t.text()
 	if !ok {
 		return time.Time{}
@@ -98,88 +147,26 @@ func (t wireText) time() time.Time {
 	return time.Time{}
 }
 
-// identify computes the event's ID. Bodies, kind and apiVersion are not in it:
-// the same event comes with them or without, depending on the way.
-func (w *wireEvent) identify(source string) ID {
-	h := identity{sha256.New()}
-	h.add(source, w.Level, w.AuditID, w.Stage, w.RequestURI, w.Verb)
-	h.user(&w.User)
-	h.count(boolCount(w.ImpersonatedUser != nil))
-	if w.ImpersonatedUser != nil {
-		h.user(w.ImpersonatedUser)
+// microTime reads a time in the form in which API servers write it.
+func microTime(s []byte) (at time.Time, ok bool) {
+	const form = "YYYY-MM-DDTHH:MM:SS.000000Z"
+	if len(s) != len(form) || s[4] != '-' || s[7] != '-' || s[10] != 'T' || s[13] != ':' || s[16] != ':' || s[19] != '.' || s[26] != 'Z' {
+		return time.Time{}, false
 	}
-	h.list(w.SourceIPs)
-	h.add(w.UserAgent)
-	h.count(boolCount(w.ObjectRef != nil))
-	if o := w.ObjectRef; o != nil {
-		h.add(o.Resource, o.Namespace, o.Name, o.UID, o.APIGroup, o.APIVersion, o.ResourceVersion, o.Subresource)
+	ok = true
+	number := func(digits []byte) (n int) {
+		for _, c := range digits {
+			ok = ok && '0' <= c && c <= '9'
+			n = 10*n + int(c-'0')
+		}
+		return n
 	}
-	h.add(canonical(w.ResponseStatus))
-	h.instant(w.RequestReceivedTimestamp)
-	h.instant(w.StageTimestamp)
-	h.count(len(w.Annotations))
-	for _, name := range slices.Sorted(maps.Keys(w.Annotations)) {
-		h.add(name, w.Annotations[name])
+	year, month, day := number(s[:4]), time.Month(number(s[5:7])), number(s[8:10])
+	hour, minute, second, micro := number(s[11:13]), number(s[14:16]), number(s[17:19]), number(s[20:26])
+	if !ok || year < 1970 || hour > 23 || minute > 59 || second > 59 {
+		return time.Time{}, false
 	}
-	return ID(h.Sum(nil)[:16])
-}
-
-// identity hashes values with their lengths, so that no two lists of values
-// are the same bytes.
-type identity struct{ hash.Hash }
-
-func (h identity) add(values ...string) {
-	for _, v := range values {
-		h.count(len(v))
-		h.Write([]byte(v))
-	}
-}
-
-func (h identity) count(n int) {
-	h.Write(binary.BigEndian.AppendUint64(nil, uint64(n)))
-}
-
-func (h identity) list(values []string) {
-	h.count(len(values))
-	h.add(values...)
-}
-
-func (h identity) user(u *wireUser) {
-	h.add(u.Username, u.UID)
-	h.list(u.Groups)
-	h.count(len(u.Extra))
-	for _, name := range slices.Sorted(maps.Keys(u.Extra)) {
-		h.add(name)
-		h.list(u.Extra[name])
-	}
-}
-
-// instant hashes a time as its microseconds, however it was written, and
-// anything else as it is.
-func (h identity) instant(t wireText) {
-	if at := t.time(); !at.IsZero() {
-		h.add("time")
-		h.count(int(at.UnixMicro()))
-		return
-	}
-	h.add("text", canonical(jsontext.Value(t)))
-}
-
-func boolCount(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
-}
-
-// canonical writes a value in one way, whatever the order of its members.
-func canonical(v jsontext.Value) string {
-	if len(v) == 0 {
-		return ""
-	}
-	c := v.Clone()
-	if err := c.Canonicalize(jsontext.AllowInvalidUTF8(true)); err != nil {
-		return string(v)
-	}
-	return string(c)
+	at = time.Date(year, month, day, hour, minute, second, 1000*micro, time.UTC)
+	// Date takes a day or month that does not exist for a later one.
+	return at, at.Day() == day && at.Month() == month
 }

@@ -1,0 +1,117 @@
+package audit
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// parseOptions tolerate what clients can bring into an event.
+var parseOptions = json.JoinOptions(jsontext.AllowInvalidUTF8(true))
+
+// parser reads one event after the other and uses its memory again; what it
+// read is good until the next one. It is for one goroutine.
+//
+// Events that are as API servers write them are read in place. For all others,
+// and for what is wrong, the general parser is asked: both give the same event.
+type parser struct {
+	lexer
+	wire              wireEvent
+	status            status
+	received, reached time.Time
+
+	statuses     statuses
+	agents       agents
+	impersonated wireUser
+	objectRef    wireObjectRef
+	values       []string // of the lists in extra
+	hashed       []byte
+}
+
+var parsers = sync.Pool{New: func() any { return &parser{statuses: statuses{}, agents: agents{}} }}
+
+func newParser() *parser { return parsers.Get().(*parser) }
+
+// release gives back what the parser learnt, and nothing that an event holds.
+func (p *parser) release() {
+	const most = 64 << 10
+	kept := &parser{statuses: p.statuses, agents: p.agents}
+	if cap(p.scratch) <= most {
+		kept.scratch = p.scratch
+	}
+	if cap(p.hashed) <= most {
+		kept.hashed = p.hashed
+	}
+	parsers.Put(kept)
+}
+
+// inPlace reads the event that begins the input, and returns its length.
+func (p *parser) inPlace(in []byte) (n int, ok bool) {
+	p.lexer.in, p.lexer.at, p.exact = in, 0, true
+	p.reset()
+	if !p.event() || p.complete() != nil {
+		return 0, false
+	}
+	return p.at, true
+}
+
+// general reads an item that is one event, of any kind. Its error says why it
+// is none, without repeating any of its values.
+func (p *parser) general(item []byte) error {
+	p.exact = false
+	p.wire = wireEvent{}
+	if err := json.Unmarshal(item, &p.wire, parseOptions); err != nil {
+		return wireProblem(err)
+	}
+	if p.complete() != nil {
+		return errors.New("not an audit event")
+	}
+	return nil
+}
+
+// complete derives what more than one reader of the event needs.
+func (p *parser) complete() (err error) {
+	p.received, p.reached = p.wire.RequestReceivedTimestamp.time(), p.wire.StageTimestamp.time()
+	p.status, err = p.statuses.read(p.wire.ResponseStatus)
+	p.exact = p.exact && string(p.status.written) == string(p.wire.ResponseStatus)
+	p.wire.ResponseStatus = p.status.written
+	return err
+}
+
+// reset empties the event and keeps its memory.
+func (p *parser) reset() {
+	w := &p.wire
+	user := wireUser{Groups: w.User.Groups[:0], Extra: w.User.Extra[:0]}
+	*w = wireEvent{User: user, SourceIPs: w.SourceIPs[:0], Annotations: w.Annotations[:0]}
+	p.values = p.values[:0]
+}
+
+// join keeps a text made of parts.
+func (p *parser) join(parts ...string) string {
+	p.scratch = p.scratch[:0]
+	for _, part := range parts {
+		p.scratch = append(p.scratch, part...)
+	}
+	return p.room.text(p.scratch)
+}
+
+// wireProblem says where an item is not as an event should be. The parser's own
+// message may repeat a value, which may be secret.
+func wireProblem(err error) error {
+	var semantic *json.SemanticError
+	if errors.As(err, &semantic) {
+		return fmt.Errorf("%s has another type than an audit event's", semantic.JSONPointer)
+	}
+	var syntactic *jsontext.SyntacticError
+	if errors.As(err, &syntactic) {
+		if errors.Is(err, jsontext.ErrDuplicateName) {
+			return errors.New("an object has two members of one name")
+		}
+		return fmt.Errorf("not valid JSON at byte %d of the item", syntactic.ByteOffset)
+	}
+	return errors.New("not an audit event")
+}

@@ -1,0 +1,121 @@
+package audit
+
+import (
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// requestPlace is what requestURI says about a request.
+type requestPlace struct {
+	path      string
+	namespace string
+	dryRun    bool
+}
+
+// parseRequestURI reads the path as the API server's own request resolver does:
+// /api/<version>/… or /apis/<group>/<version>/…, then perhaps watch, then
+// perhaps namespaces/<name>.
+func parseRequestURI(uri string) requestPlace {
+	path, query, _ := strings.Cut(uri, "?")
+	if !isPlainPath(path) || containsControl(query) {
+		u, err := url.ParseRequestURI(uri)
+		if err != nil {
+			return requestPlace{}
+		}
+		path, query = u.Path, u.RawQuery
+	}
+	return requestPlace{path: path, namespace: namespaceOf(path), dryRun: isDryRun(query)}
+}
+
+// isPlainPath reports whether a path is what net/url would take it for.
+func isPlainPath(path string) bool {
+	return strings.HasPrefix(path, "/") && !strings.Contains(path, "%") && !containsControl(path)
+}
+
+func containsControl(s string) bool {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] == 0x7f {
+			return true
+		}
+	}
+	return false
+}
+
+func isDryRun(query string) bool {
+	if !strings.Contains(query, "dryRun") && !strings.Contains(query, "%") {
+		return false
+	}
+	values, err := url.ParseQuery(query)
+	return err == nil && slices.ContainsFunc(values["dryRun"], func(v string) bool { return v != "" })
+}
+
+func namespaceOf(path string) string {
+	part, rest, more := strings.Cut(strings.Trim(path, "/"), "/")
+	skipped := 0 // parts before the resource
+	switch part {
+	case "api":
+		skipped = 2
+	case "apis":
+		skipped = 3
+	default:
+		return ""
+	}
+	for ; skipped > 0; skipped-- {
+		if !more {
+			return ""
+		}
+		part, rest, more = strings.Cut(rest, "/")
+	}
+	if (part == "watch" || part == "proxy") && more {
+		part, rest, more = strings.Cut(rest, "/")
+	}
+	if part != "namespaces" || !more {
+		return ""
+	}
+	namespace, _, _ := strings.Cut(rest, "/")
+	return namespace
+}
+
+// redactURI replaces secrets in the query of a request: parameters with the
+// name of one, and arguments of a command. The rest stays as it was written.
+func redactURI(uri string) string {
+	path, query, ok := strings.Cut(uri, "?")
+	if !ok || isHarmless(query) {
+		return uri
+	}
+	params := strings.Split(query, "&")
+	afterFlag := false
+	for i, p := range params {
+		rawName, rawValue, _ := strings.Cut(p, "=")
+		name, errName := url.QueryUnescape(rawName)
+		value, errValue := url.QueryUnescape(rawValue)
+		switch {
+		case errName != nil || errValue != nil:
+			// What can't be read can't be known to be harmless.
+			params[i] = Redacted
+		case isSecretKey(name) || afterFlag && name == "command":
+			params[i] = rawName + "=" + Redacted
+		default:
+			if redacted := redactArguments(value); redacted != value {
+				params[i] = rawName + "=" + url.QueryEscape(redacted)
+			}
+		}
+		afterFlag = name == "command" && secretFlag.MatchString(value)
+	}
+	return path + "?" + strings.Join(params, "&")
+}
+
+// isHarmless reports whether it is plain to see that nothing in a query is
+// secret. Most have a few parameters without escapes.
+func isHarmless(query string) bool {
+	for more := true; more; {
+		var param string
+		param, query, more = strings.Cut(query, "&")
+		name, value, _ := strings.Cut(param, "=")
+		if strings.Contains(param, "%") || name == "command" || isSecretKey(name) || mayHoldArgument(value) {
+			return false
+		}
+	}
+	return true
+}
