@@ -37,7 +37,7 @@ build: needs ## Build bin/manager.
 generate: bin/controller-gen ## Write deepcopy code, CRDs and RBAC from the Go types and markers.
 	bin/controller-gen object paths=./api/...
 	bin/controller-gen crd paths=./api/... output:crd:artifacts:config=config/crd/bases
-	bin/controller-gen rbac:roleName=manager-role paths=./controllers/... output:rbac:artifacts:config=config/rbac
+	bin/controller-gen rbac:roleName=audit-operator paths=./controllers/... output:rbac:artifacts:config=config/rbac
 
 ##@ Check
 

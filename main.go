@@ -118,6 +118,9 @@ func run(ctx context.Context, o *options, log logr.Logger) (err error) {
 	if err := types.Load(ctx, api); err != nil {
 		return fmt.Errorf("%w (are the CRDs installed? kubectl apply -k config/crd)", err)
 	}
+	if err := controllers.CreateBuiltInTypes(ctx, api); err != nil {
+		log.Error(err, "Some built-in resource types have no object; they are in force without it")
+	}
 	if err := controllers.RegisterSources(ctx, api, issuer, registry); err != nil {
 		log.Error(err, "Some sources can't deliver yet; their controller tries again")
 	}

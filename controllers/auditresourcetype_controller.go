@@ -12,7 +12,7 @@ import (
 	"github.com/porter-dev/audit-operator/internal/query/crdconv"
 )
 
-// +kubebuilder:rbac:groups=audit.porter.run,resources=auditresourcetypes,verbs=get;list;watch
+// +kubebuilder:rbac:groups=audit.porter.run,resources=auditresourcetypes,verbs=list;watch
 // +kubebuilder:rbac:groups=audit.porter.run,resources=auditresourcetypes/status,verbs=patch
 
 // typeReconciler puts the rules of AuditResourceTypes in force.

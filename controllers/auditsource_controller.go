@@ -27,7 +27,7 @@ import (
 	"github.com/porter-dev/audit-operator/internal/store"
 )
 
-// +kubebuilder:rbac:groups=audit.porter.run,resources=auditsources,verbs=get;list;watch
+// +kubebuilder:rbac:groups=audit.porter.run,resources=auditsources,verbs=list;watch
 // +kubebuilder:rbac:groups=audit.porter.run,resources=auditsources/status,verbs=patch
 // +kubebuilder:rbac:groups="",namespace=audit-system,resources=secrets,verbs=get;list;watch;create;update
 

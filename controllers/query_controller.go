@@ -26,7 +26,7 @@ import (
 	"github.com/porter-dev/audit-operator/internal/store"
 )
 
-// +kubebuilder:rbac:groups=audit.porter.run,resources=auditlogqueries;clusterauditlogqueries,verbs=get;list;watch;patch
+// +kubebuilder:rbac:groups=audit.porter.run,resources=auditlogqueries;clusterauditlogqueries,verbs=list;watch;patch
 // +kubebuilder:rbac:groups=audit.porter.run,resources=auditlogqueries/status;clusterauditlogqueries/status,verbs=patch
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 

@@ -75,7 +75,7 @@ type phase struct {
 // Up brings up what does not run, and restarts what would run otherwise now.
 func (c *Cluster) Up(ctx context.Context) error {
 	return c.carryOut(ctx, append(c.controlPlane(),
-		phase{"Apply the CRDs, roles and resource types", c.applyConfig},
+		phase{"Apply the CRDs and roles", c.applyConfig},
 		phase{"Build the operator", c.buildOperator},
 		phase{"Start the operator", c.startOperator},
 		phase{"Connect the API server as an AuditSource", c.connectSource},

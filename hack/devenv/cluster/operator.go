@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -59,9 +58,6 @@ func (c *Cluster) applyConfig(ctx context.Context) error {
 		{"wait", "--for=condition=Established", "--timeout=30s", "crd", "--all"},
 		apply("-k", "config/rbac"),
 		apply("-f", manifest),
-	}
-	if exists(filepath.Join(c.root, "config", "resourcetypes")) {
-		steps = append(steps, apply("-k", "config/resourcetypes"))
 	}
 	for _, step := range steps {
 		if _, err := c.Kubectl(ctx, step...); err != nil {

@@ -24,3 +24,14 @@ func ResourceType(t *v1alpha1.AuditResourceType) audit.ResourceType {
 	}
 	return out
 }
+
+// ResourceTypeObject returns the object that defines a resource type.
+func ResourceTypeObject(t audit.ResourceType) *v1alpha1.AuditResourceType {
+	o := &v1alpha1.AuditResourceType{}
+	o.Name = strings.ReplaceAll(t.Name, "_", "-")
+	o.Spec = v1alpha1.AuditResourceTypeSpec{DisplayName: t.DisplayName, Description: t.Description, Priority: int32(t.Priority)}
+	for _, r := range t.Match {
+		o.Spec.Match = append(o.Spec.Match, v1alpha1.MatchRule(r))
+	}
+	return o
+}

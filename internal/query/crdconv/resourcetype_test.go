@@ -5,7 +5,6 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -26,7 +25,7 @@ func TestShippedResourceTypes(t *testing.T) {
 	kustomization := "# The built-in types, written by: go test ./internal/query/crdconv -update\n" +
 		"apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources:\n"
 	for _, builtIn := range audit.BuiltInResourceTypes() {
-		object := objectOf(builtIn)
+		object := crdconv.ResourceTypeObject(builtIn)
 		if diff := cmp.Diff(builtIn, crdconv.ResourceType(object)); diff != "" {
 			t.Errorf("%s is another as an object: %s", builtIn.Name, diff)
 		}
@@ -36,20 +35,10 @@ func TestShippedResourceTypes(t *testing.T) {
 	checkShipped(t, "kustomization.yaml", []byte(kustomization))
 }
 
-func objectOf(t audit.ResourceType) *v1alpha1.AuditResourceType {
-	o := &v1alpha1.AuditResourceType{}
-	o.APIVersion, o.Kind, o.Name = v1alpha1.GroupVersion.String(), "AuditResourceType", strings.ReplaceAll(t.Name, "_", "-")
-	o.Spec = v1alpha1.AuditResourceTypeSpec{DisplayName: t.DisplayName, Description: t.Description, Priority: int32(t.Priority)}
-	for _, r := range t.Match {
-		o.Spec.Match = append(o.Spec.Match, v1alpha1.MatchRule(r))
-	}
-	return o
-}
-
 func manifest(t *testing.T, o *v1alpha1.AuditResourceType) []byte {
 	t.Helper()
 	out, err := yaml.Marshal(map[string]any{
-		"apiVersion": o.APIVersion, "kind": o.Kind, "metadata": map[string]string{"name": o.Name}, "spec": o.Spec,
+		"apiVersion": v1alpha1.GroupVersion.String(), "kind": "AuditResourceType", "metadata": map[string]string{"name": o.Name}, "spec": o.Spec,
 	})
 	if err != nil {
 		t.Fatal(err)
