@@ -148,7 +148,16 @@ func run(ctx context.Context, o *options, log logr.Logger) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := mgr.AddReadyzCheck("store", func(r *http.Request) error { return events.Ready(r.Context()) }); err != nil {
+	listener, err := listen(ctx, o.ingestAddress, "--ingest-bind-address")
+	if err != nil {
+		return err
+	}
+	defer listener.Close()
+	// Ready means that a delivery would be taken, and be durable.
+	if err := errors.Join(
+		mgr.AddReadyzCheck("store", func(r *http.Request) error { return events.Ready(r.Context()) }),
+		mgr.AddReadyzCheck("collector", webhook.Probe(listener.Addr(), issuer.IngestHost(), issuer.ClientCAs())),
+	); err != nil {
 		return err
 	}
 	if err := controllers.Setup(mgr, controllers.Options{
@@ -160,7 +169,7 @@ func run(ctx context.Context, o *options, log logr.Logger) (err error) {
 	}
 
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return serveIngest(ctx, ingest, o.ingestAddress) })
+	group.Go(func() error { return serve(ctx, ingest, func() error { return ingest.ServeTLS(listener, "", "") }) })
 	group.Go(func() error { return serveDashboard(ctx, pages, o) })
 	group.Go(func() error { certificate.Renew(ctx, log.WithName("collector")); return nil })
 	group.Go(func() error { retain(ctx, events, o.retention, log.WithName("retention")); return nil })
@@ -213,14 +222,6 @@ func picker(types *controllers.ResourceTypes) func() []dashboard.ResourceType {
 		}
 		return out
 	}
-}
-
-func serveIngest(ctx context.Context, server *http.Server, address string) error {
-	listener, err := listen(ctx, address, "--ingest-bind-address")
-	if err != nil {
-		return err
-	}
-	return serve(ctx, server, func() error { return server.ServeTLS(listener, "", "") })
 }
 
 func serveDashboard(ctx context.Context, pages http.Handler, o *options) error {

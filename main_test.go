@@ -93,6 +93,8 @@ func TestDoors(t *testing.T) {
 		{"list, without rights", http.MethodGet, "http://" + pages + "/security/audit-logs", stranger, http.StatusForbidden},
 		{"metrics", http.MethodGet, "https://" + metrics + "/metrics", "", http.StatusUnauthorized},
 		{"metrics, without rights", http.MethodGet, "https://" + metrics + "/metrics", stranger, http.StatusForbidden},
+		{"readiness of the store", http.MethodGet, "http://" + health + "/readyz/store", "", http.StatusOK},
+		{"readiness of the collector", http.MethodGet, "http://" + health + "/readyz/collector", "", http.StatusOK},
 		{"pprof", http.MethodGet, "https://" + metrics + "/debug/pprof/", reader, http.StatusNotFound},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

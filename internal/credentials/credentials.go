@@ -91,6 +91,9 @@ func (i *Issuer) With(c client.Client) *Issuer {
 // Namespace returns the namespace of the Secrets.
 func (i *Issuer) Namespace() string { return i.namespace }
 
+// IngestHost returns the host that the collector's certificate is for.
+func (i *Issuer) IngestHost() string { return i.ingest.Hostname() }
+
 // SessionKeys returns the keys that protect dashboard sessions: one to sign
 // (64 bytes) and one to encrypt (32 bytes).
 func (i *Issuer) SessionKeys(ctx context.Context) (hash, block []byte, err error) {

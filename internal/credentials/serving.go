@@ -57,7 +57,7 @@ func (s *Serving) Renew(ctx context.Context, log logr.Logger) {
 
 func (s *Serving) renew(ctx context.Context) error {
 	i := s.issuer
-	host := i.ingest.Hostname()
+	host := i.IngestHost()
 	make := func() (map[string][]byte, error) {
 		template := &x509.Certificate{
 			Subject:     pkix.Name{CommonName: "audit-operator collector"},
