@@ -55,7 +55,7 @@ type service struct {
 	trusted  *http.Client // with the certificate audit-source:kube-apiserver
 }
 
-func serve(t *testing.T, maxBody, inFlight int64) *service {
+func serve(t testing.TB, maxBody, inFlight int64) *service {
 	t.Helper()
 	s := embeddedtest.Open(t, embedded.Options{})
 	classifier, err := audit.NewClassifier(audit.BuiltInResourceTypes(), "")
@@ -103,7 +103,7 @@ func serve(t *testing.T, maxBody, inFlight int64) *service {
 	return svc
 }
 
-func certificate(t *testing.T, name string, parent *x509.Certificate, parentKey *ecdsa.PrivateKey) (tls.Certificate, *ecdsa.PrivateKey) {
+func certificate(t testing.TB, name string, parent *x509.Certificate, parentKey *ecdsa.PrivateKey) (tls.Certificate, *ecdsa.PrivateKey) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
