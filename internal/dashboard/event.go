@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -18,6 +19,9 @@ type eventData struct {
 	Fields []field
 	JSON   string
 	List   string
+	// Same are the other events with its audit ID, as the request went on.
+	Same []row
+	More bool // there are others that bear it
 }
 
 type field struct{ Label, Value string }
@@ -37,7 +41,16 @@ func (d *dashboard) event(w http.ResponseWriter, r *http.Request, user auth.User
 		d.readFailed(w, r, user, err)
 		return
 	}
-	data := eventData{Event: &e, Fields: d.fields(&e), JSON: indent(e.Raw), List: query.AuditLogsPath + namespaceQuery(scope)}
+	same, err := d.Store.SameRequest(r.Context(), scope, &e)
+	if err != nil {
+		d.readFailed(w, r, user, err)
+		return
+	}
+	data := eventData{
+		Event: &e, Fields: d.fields(&e), JSON: indent(e.Raw), List: query.AuditLogsPath + namespaceQuery(scope),
+		Same: d.rows(same.Events, scope), More: same.More,
+	}
+	slices.SortStableFunc(data.Same, func(a, b row) int { return a.StageAt.Compare(b.StageAt) })
 	d.render(w, r, http.StatusOK, "event", page{Title: "Audit event", User: user.Name, Data: data})
 }
 

@@ -71,21 +71,27 @@ func (d *dashboard) list(w http.ResponseWriter, r *http.Request, user auth.User)
 	}
 
 	types := d.Types()
-	names := displayNames(types)
 	data := listData{
-		Form: newForm(filter, types), Chips: chips(filter, names), Window: window, AsOf: view.AsOf,
-		Matched: view.Matched, Later: after != nil, First: listLink(filter.Encode()), All: query.AuditLogsPath,
+		Form: newForm(filter, types), Chips: chips(filter, displayNames(types)), Window: window, AsOf: view.AsOf,
+		Rows: d.rows(view.Events, scope), Matched: view.Matched, Later: after != nil, First: listLink(filter.Encode()), All: query.AuditLogsPath,
 	}
 	_, data.Only, _ = scope.Namespace()
-	for i := range view.Events {
-		e := &view.Events[i]
-		data.Rows = append(data.Rows, row{Event: e, Type: nameOf(names, e.ResourceType), Link: eventsPath + e.ID.String() + namespaceQuery(scope)})
-	}
 	if view.Next != nil {
 		cursor := query.Cursor{Position: *view.Next, Window: window, FilterHash: filter.Hash()}
 		data.Next = listLink(join(filter.Encode(), encode(parameter{cursorParameter, cursor.Encode()})))
 	}
 	d.render(w, r, http.StatusOK, "list", page{Title: "API audit logs", User: user.Name, Data: data})
+}
+
+// rows returns events with the links to them, which stay within the scope.
+func (d *dashboard) rows(events []audit.Event, scope query.Scope) []row {
+	names := displayNames(d.Types())
+	var rows []row
+	for i := range events {
+		e := &events[i]
+		rows = append(rows, row{Event: e, Type: nameOf(names, e.ResourceType), Link: eventsPath + e.ID.String() + namespaceQuery(scope)})
+	}
+	return rows
 }
 
 // readList reads the filter, its window and where the page starts. Its error's

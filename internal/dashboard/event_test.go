@@ -1,0 +1,102 @@
+package dashboard_test
+
+import (
+	"crypto/rand"
+	"fmt"
+	"net/http/httptest"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/porter-dev/audit-operator/internal/audit"
+	"github.com/porter-dev/audit-operator/internal/store"
+	"github.com/porter-dev/audit-operator/internal/store/embedded"
+	"github.com/porter-dev/audit-operator/internal/store/embedded/embeddedtest"
+)
+
+var sameLink = regexp.MustCompile(`<a href="([^"]+/events/[^"]+)"><time`)
+
+// An event's page links what bears its audit ID, in order of time, as far as
+// the reader may see it.
+func TestEventLinksItsRequest(t *testing.T) {
+	s := embeddedtest.Open(t, embedded.Options{})
+	at := time.Now().UTC().Add(-time.Minute).Truncate(time.Microsecond)
+	links, keys := map[string]string{}, map[string]string{}
+	add := func(key, source, cluster, namespace, stage, auditID string, after time.Duration) {
+		e := audit.Event{
+			Source: source, Cluster: cluster, Stage: stage, AuditID: auditID, OccurredAt: at, StageAt: at.Add(after),
+			Actor: "actor of " + key, Method: "POST", Namespace: namespace, StatusCode: 201, Raw: []byte("{}"),
+		}
+		_, _ = rand.Read(e.ID[:])
+		if _, err := s.Append(t.Context(), store.Batch{Source: source, ReceivedAt: time.Now(), Events: []audit.Event{e}}); err != nil {
+			t.Fatal(err)
+		}
+		links[key] = "/security/audit-logs/events/" + e.ID.String()
+		keys[links[key]] = key
+	}
+	const id = "0f0e0d0c-0b0a-4908-8706-050403020100"
+	add("complete", "control-plane-1", ownCluster, "shop", audit.StageResponseComplete, id, 4*time.Second)
+	add("received", "control-plane-1", ownCluster, "shop", audit.StageRequestReceived, id, 0)
+	add("aggregated", "sample-apiserver", ownCluster, "shop", audit.StageResponseComplete, id, 2*time.Second)
+	add("billing", "control-plane-1", ownCluster, "billing", audit.StageResponseComplete, id, 3*time.Second)
+	add("foreign", "control-plane-2", "elsewhere", "shop", audit.StageResponseComplete, id, time.Second)
+	add("alone", "control-plane-1", ownCluster, "shop", audit.StageResponseComplete, "another", 0)
+	add("unnamed", "control-plane-1", ownCluster, "shop", audit.StageResponseComplete, "", 0)
+
+	server := httptest.NewServer(handler(t, s, false))
+	defer server.Close()
+	for _, tt := range []struct {
+		user, of, namespace string
+		want                []string
+		says                string
+	}{
+		{everywhere, "complete", "", []string{"received", "foreign", "aggregated", "billing"}, "a hint, not a proof"},
+		{everywhere, "aggregated", "", []string{"received", "foreign", "billing", "complete"}, "a hint, not a proof"},
+		{inShop, "complete", "?namespace=shop", []string{"received", "aggregated"}, "a hint, not a proof"},
+		{inShop, "alone", "?namespace=shop", nil, "none that you may see"},
+		{everywhere, "unnamed", "", nil, "Event as received"},
+	} {
+		t.Run(tt.user+" "+tt.of, func(t *testing.T) {
+			b := newBrowser(t)
+			b.base = server.URL
+			b.login(t, world.tokens[tt.user], "")
+			page := b.get(t, links[tt.of]+tt.namespace).body
+			var got []string
+			for _, m := range sameLink.FindAllStringSubmatch(page, -1) {
+				link, ok := strings.CutSuffix(m[1], tt.namespace)
+				if !ok {
+					t.Errorf("%s leaves the reader's namespace", m[1])
+				}
+				got = append(got, keys[link])
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("linked events (-want +got):\n%s", diff)
+			}
+			for _, key := range tt.want {
+				if want := "actor of " + key; !strings.Contains(page, want) {
+					t.Errorf("the page lacks %q", want)
+				}
+			}
+			if !strings.Contains(page, tt.says) {
+				t.Errorf("the page does not say %q", tt.says)
+			}
+			if tt.of == "unnamed" && strings.Contains(page, "Same audit ID") {
+				t.Error("an event without an audit ID has a section for it")
+			}
+		})
+	}
+
+	for i := range store.MaxSameRequest {
+		add(fmt.Sprint("borrowed", i), "control-plane-1", ownCluster, "shop", audit.StageResponseComplete, id, time.Hour)
+	}
+	b := newBrowser(t)
+	b.base = server.URL
+	b.login(t, world.tokens[everywhere], "")
+	page := b.get(t, links["complete"]).body
+	if n := len(sameLink.FindAllString(page, -1)); n != store.MaxSameRequest || !strings.Contains(page, "There are more than these") {
+		t.Errorf("of many events %d are linked, want %d, and that there are more", n, store.MaxSameRequest)
+	}
+}
