@@ -20,29 +20,53 @@ import (
 // A dev environment that is older than this is torn down and brought up anew.
 const certificateLife = 365 * 24 * time.Hour
 
+// Files of the authorities. What the front proxy's has signed speaks for every
+// user, so it signs nothing else.
+const (
+	clusterCA    = "ca"
+	frontProxyCA = "front-proxy-ca"
+)
+
+// frontProxy is how an aggregated API server knows kube-apiserver.
+const frontProxy = "front-proxy-client"
+
 type authority struct {
 	certificate *x509.Certificate
 	key         *ecdsa.PrivateKey
 }
 
-// ensureCerts writes the authority, the API server's certificate and the key
-// that signs service account tokens, unless they are there.
+// ensureCerts writes the authorities, the certificates of the API servers and
+// the key that signs service account tokens, unless they are there.
 func ensureCerts(dir string) error {
-	ca, err := loadAuthority(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		ca, err = newAuthority(dir)
-	}
-	if err != nil {
-		return fmt.Errorf("certificates in %s: %w", dir, err)
-	}
-	if !exists(filepath.Join(dir, "apiserver.crt")) {
-		err := ca.issue(dir, "apiserver", &x509.Certificate{
-			Subject:     pkix.Name{CommonName: "kube-apiserver"},
+	for _, each := range []struct {
+		authority, file string
+		template        x509.Certificate
+	}{
+		{clusterCA, "apiserver", x509.Certificate{
+			Subject:     pkix.Name{CommonName: apiServer},
 			ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 			DNSNames:    []string{"localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc"},
 			IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv4(10, 0, 0, 1)},
-		})
+		}},
+		{clusterCA, "sample-apiserver", x509.Certificate{
+			Subject:     pkix.Name{CommonName: sampleAPIServer},
+			ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+			DNSNames:    []string{sampleService + "." + sampleNamespace + ".svc"},
+			IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		}},
+		{frontProxyCA, "front-proxy", x509.Certificate{
+			Subject:     pkix.Name{CommonName: frontProxy},
+			ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+		}},
+	} {
+		ca, err := ensureAuthority(dir, each.authority)
 		if err != nil {
+			return err
+		}
+		if exists(filepath.Join(dir, each.file+".crt")) {
+			continue
+		}
+		if err := ca.issue(dir, each.file, &each.template); err != nil {
 			return err
 		}
 	}
@@ -58,7 +82,7 @@ func ensureCerts(dir string) error {
 
 // issueUser writes a client certificate, which names a user and its groups.
 func issueUser(dir, file, user string, groups []string) error {
-	ca, err := loadAuthority(dir)
+	ca, err := loadAuthority(dir, clusterCA)
 	if err != nil {
 		return err
 	}
@@ -68,21 +92,32 @@ func issueUser(dir, file, user string, groups []string) error {
 	})
 }
 
-func newAuthority(dir string) (*authority, error) {
+func ensureAuthority(dir, file string) (*authority, error) {
+	ca, err := loadAuthority(dir, file)
+	if errors.Is(err, fs.ErrNotExist) {
+		ca, err = newAuthority(dir, file)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("certificates in %s: %w", dir, err)
+	}
+	return ca, nil
+}
+
+func newAuthority(dir, file string) (*authority, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, err
 	}
 	ca := &authority{key: key, certificate: &x509.Certificate{
-		Subject:               pkix.Name{CommonName: "audit-operator dev environment"},
+		Subject:               pkix.Name{CommonName: "audit-operator dev environment " + file},
 		IsCA:                  true,
 		BasicConstraintsValid: true,
 		KeyUsage:              x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
 	}}
-	if err := ca.issue(dir, "ca", ca.certificate); err != nil {
+	if err := ca.issue(dir, file, ca.certificate); err != nil {
 		return nil, err
 	}
-	return loadAuthority(dir)
+	return loadAuthority(dir, file)
 }
 
 // issue signs a certificate and writes it and its key. The authority's own
@@ -112,12 +147,12 @@ func (a *authority) issue(dir, file string, template *x509.Certificate) error {
 	return writeFile(filepath.Join(dir, file+".crt"), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
 }
 
-func loadAuthority(dir string) (*authority, error) {
-	certificate, err := readPEM(filepath.Join(dir, "ca.crt"))
+func loadAuthority(dir, file string) (*authority, error) {
+	certificate, err := readPEM(filepath.Join(dir, file+".crt"))
 	if err != nil {
 		return nil, err
 	}
-	key, err := readPEM(filepath.Join(dir, "ca.key"))
+	key, err := readPEM(filepath.Join(dir, file+".key"))
 	if err != nil {
 		return nil, err
 	}

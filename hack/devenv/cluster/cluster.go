@@ -15,29 +15,29 @@ import (
 
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
-	"sigs.k8s.io/yaml"
 
-	"github.com/porter-dev/audit-operator/api/v1alpha1"
 	"github.com/porter-dev/audit-operator/hack/devenv/process"
 )
 
 // Names of the processes, which their logs bear too.
 const (
-	etcd      = "etcd"
-	apiServer = "kube-apiserver"
-	operator  = "operator"
+	etcd            = "etcd"
+	apiServer       = "kube-apiserver"
+	sampleAPIServer = "sample-apiserver"
+	operator        = "operator"
 )
 
 // Cluster is one dev environment: everything of it lies in one folder. It is
 // locked from Open to Close.
 type Cluster struct {
-	root    string // the repository's top folder
-	dir     string
-	assets  string // holds etcd, kube-apiserver and kubectl
-	state   State
-	out     io.Writer
-	started time.Time
-	release func()
+	root         string // the repository's top folder
+	dir          string
+	assets       string // holds etcd, kube-apiserver and kubectl
+	sampleBinary string // the aggregated API server
+	state        State
+	out          io.Writer
+	started      time.Time
+	release      func()
 }
 
 // Open reads what is known of the environment in dir. Progress goes to out.
@@ -78,8 +78,10 @@ func (c *Cluster) Up(ctx context.Context) error {
 		phase{"Apply the CRDs and roles", c.applyConfig},
 		phase{"Build the operator", c.buildOperator},
 		phase{"Start the operator", c.startOperator},
-		phase{"Connect the API server as an AuditSource", c.connectSource},
+		phase{"Connect the API servers as AuditSources", c.connectSources},
 		phase{"Have kube-apiserver send its audit events", c.startAPIServer},
+		phase{"Find sample-apiserver", c.findSampleAPIServer},
+		phase{"Start sample-apiserver, which sends its own", c.startSampleAPIServer},
 	))
 }
 
@@ -105,14 +107,10 @@ func (c *Cluster) carryOut(ctx context.Context, phases []phase) error {
 	return nil
 }
 
-// Stop stops what runs. The API server goes first, so that it can still send
-// what it has buffered; etcd, which both need, last.
+// Stop stops what runs. The API servers go first, so that they can still send
+// what they have buffered; etcd, which all need, last.
 func (c *Cluster) Stop() error {
-	var problems []error
-	for _, name := range []string{apiServer, operator, etcd} {
-		problems = append(problems, c.stop(name))
-	}
-	return errors.Join(problems...)
+	return errors.Join(c.StopAPIServers(), c.stop(operator), c.stop(etcd))
 }
 
 // Down stops what runs and removes the folder.
@@ -140,11 +138,22 @@ func (c *Cluster) Down() error {
 	return nil
 }
 
-// StopAPIServer ends the API server, which sends what it has buffered first.
-func (c *Cluster) StopAPIServer() error { return c.stop(apiServer) }
+// StopAPIServers ends the API servers, which send what they have buffered first.
+func (c *Cluster) StopAPIServers() error {
+	var problems []error
+	for _, s := range APIServers {
+		problems = append(problems, c.stop(s.name))
+	}
+	return errors.Join(problems...)
+}
 
-// StartAPIServer starts it again as it ran before.
-func (c *Cluster) StartAPIServer(ctx context.Context) error { return c.startAPIServer(ctx) }
+// StartAPIServers starts them again as they ran before.
+func (c *Cluster) StartAPIServers(ctx context.Context) error {
+	if err := c.startAPIServer(ctx); err != nil {
+		return err
+	}
+	return c.startSampleAPIServer(ctx)
+}
 
 // path is that of a file in the environment's folder.
 func (c *Cluster) path(elements ...string) string {
@@ -158,14 +167,6 @@ func (c *Cluster) Dir() string { return c.dir }
 
 // Kubeconfig is the administrator's.
 func (c *Cluster) Kubeconfig() string { return c.path("kubeconfig") }
-
-// AuditFiles is the folder of what the API server needs to audit. It does so
-// when the files are there at its start.
-func (c *Cluster) AuditFiles() string { return c.path("audit") }
-
-// AuditLog is the file that the API server writes its events to, beside
-// sending them.
-func (c *Cluster) AuditLog() string { return c.path("logs", "audit.log") }
 
 // DashboardURL is the dashboard's address.
 func (c *Cluster) DashboardURL() string { return local("http", c.state.Ports.Dashboard) }
@@ -192,19 +193,6 @@ func (c *Cluster) User(name string, groups ...string) (*rest.Config, error) {
 	anonymous := rest.AnonymousClientConfig(config)
 	anonymous.CertFile, anonymous.KeyFile = c.path("certs", "user-"+name+".crt"), c.path("certs", "user-"+name+".key")
 	return anonymous, nil
-}
-
-// Source returns the AuditSource of the environment's API server.
-func (c *Cluster) Source() (*v1alpha1.AuditSource, error) {
-	data, err := os.ReadFile(filepath.Join(c.root, "config", "samples", "source", "control-plane-1.yaml"))
-	if err != nil {
-		return nil, err
-	}
-	source := &v1alpha1.AuditSource{}
-	if err := yaml.UnmarshalStrict(data, source); err != nil {
-		return nil, fmt.Errorf("control-plane-1.yaml: %w", err)
-	}
-	return source, nil
 }
 
 func (c *Cluster) progress(format string, args ...any) {

@@ -17,28 +17,34 @@ import (
 	"github.com/porter-dev/audit-operator/hack/devenv/process"
 )
 
-// findAssets asks the script, which tells about its own progress.
-func (c *Cluster) findAssets(ctx context.Context) error {
-	command := exec.CommandContext(ctx, filepath.Join(c.root, "hack", "controlplane.sh"))
+func (c *Cluster) findAssets(ctx context.Context) (err error) {
+	c.assets, err = c.find(ctx)
+	return err
+}
+
+func (c *Cluster) findSampleAPIServer(ctx context.Context) error {
+	folder, err := c.find(ctx, sampleAPIServer)
+	c.sampleBinary = filepath.Join(folder, sampleAPIServer)
+	return err
+}
+
+// find asks the script, which tells about its own progress.
+func (c *Cluster) find(ctx context.Context, args ...string) (folder string, err error) {
+	command := exec.CommandContext(ctx, filepath.Join(c.root, "hack", "controlplane.sh"), args...)
 	var stdout bytes.Buffer
 	command.Stdout, command.Stderr = &stdout, c.out
 	if err := command.Run(); err != nil {
-		return fmt.Errorf("hack/controlplane.sh: %w", err)
+		return "", fmt.Errorf("hack/controlplane.sh: %w", err)
 	}
-	c.assets = strings.TrimSpace(stdout.String())
-	return nil
+	return strings.TrimSpace(stdout.String()), nil
 }
 
 func (c *Cluster) prepare(context.Context) error {
-	if c.state.Ports == (Ports{}) {
-		ports, err := choosePorts()
-		if err != nil {
-			return err
-		}
-		c.state.Ports = ports
-		if err := c.state.write(c.path("state.json")); err != nil {
-			return err
-		}
+	if err := c.state.Ports.choose(); err != nil {
+		return err
+	}
+	if err := c.state.write(c.path("state.json")); err != nil {
+		return err
 	}
 	certs := c.path("certs")
 	if err := ensureCerts(certs); err != nil {
@@ -106,8 +112,6 @@ func (c *Cluster) startEtcd(ctx context.Context) error {
 	})
 }
 
-// startAPIServer starts it with auditing as soon as there are files for it: it
-// would not start without them, and who makes them needs an API server.
 func (c *Cluster) startAPIServer(ctx context.Context) error {
 	certs := c.path("certs")
 	spec := process.Spec{
@@ -124,6 +128,14 @@ func (c *Cluster) startAPIServer(ctx context.Context) error {
 			"--service-account-key-file=" + filepath.Join(certs, "service-accounts.key"),
 			"--service-account-signing-key-file=" + filepath.Join(certs, "service-accounts.key"),
 			"--service-cluster-ip-range=10.0.0.0/24",
+			// How it tells an aggregated API server who the caller is.
+			"--proxy-client-cert-file=" + filepath.Join(certs, "front-proxy.crt"),
+			"--proxy-client-key-file=" + filepath.Join(certs, "front-proxy.key"),
+			"--requestheader-client-ca-file=" + filepath.Join(certs, "front-proxy-ca.crt"),
+			"--requestheader-allowed-names=" + frontProxy,
+			"--requestheader-username-headers=X-Remote-User",
+			"--requestheader-group-headers=X-Remote-Group",
+			"--requestheader-extra-headers-prefix=X-Remote-Extra-",
 			// Nothing here answers for the Service kubernetes, and no
 			// controller makes the default service accounts.
 			"--endpoint-reconciler-type=none",
@@ -132,20 +144,7 @@ func (c *Cluster) startAPIServer(ctx context.Context) error {
 			"--shutdown-watch-termination-grace-period=2s",
 		},
 	}
-	if policy, kubeconfig := c.path("audit", "policy.yaml"), c.path("audit", "kubeconfig"); exists(kubeconfig) {
-		spec.Args = append(spec.Args,
-			"--audit-policy-file="+policy,
-			"--audit-webhook-config-file="+kubeconfig,
-			"--audit-webhook-mode=batch",
-			"--audit-webhook-batch-max-wait=1s",
-			"--audit-webhook-batch-buffer-size=100000",
-			"--audit-log-path="+c.AuditLog(),
-			"--audit-log-format=json",
-			"--audit-log-maxsize=200",
-			"--audit-log-maxbackup=2",
-		)
-		spec.Inputs = []string{policy, kubeconfig, c.path("audit", "ca.crt")}
-	}
+	c.auditing(KubeAPIServer, &spec)
 	config, err := c.Config()
 	if err != nil {
 		return err

@@ -4,14 +4,9 @@ import (
 	"context"
 	_ "embed"
 	"errors"
-	"fmt"
 	"net/http"
 	"strings"
-	"time"
 
-	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
@@ -81,17 +76,10 @@ func (c *Cluster) buildOperator(ctx context.Context) error {
 // roles lack is missed here too.
 func (c *Cluster) startOperator(ctx context.Context) error {
 	kubeconfig := c.path("operator.kubeconfig")
-	if !exists(kubeconfig) {
-		token, err := c.Kubectl(ctx, "create", "token", "audit-operator", "-n", operatorNamespace, "--duration=8760h")
-		if err != nil {
-			return err
-		}
-		user := &clientcmdapi.AuthInfo{Token: strings.TrimSpace(token)}
-		if err := c.writeKubeconfig(kubeconfig, "audit-operator", user); err != nil {
-			return err
-		}
+	if err := c.ensureKubeconfigOf(ctx, kubeconfig, operatorNamespace, "audit-operator"); err != nil {
+		return err
 	}
-	source, err := c.Source()
+	source, err := c.Source(KubeAPIServer)
 	if err != nil {
 		return err
 	}
@@ -117,59 +105,14 @@ func (c *Cluster) startOperator(ctx context.Context) error {
 	})
 }
 
-// connectSource writes the files that the operator has made for the API server.
-func (c *Cluster) connectSource(ctx context.Context) error {
-	if _, err := c.Kubectl(ctx, apply("-k", "config/samples/source")...); err != nil {
-		return err
+// ensureKubeconfigOf writes a service account's, unless it is there.
+func (c *Cluster) ensureKubeconfigOf(ctx context.Context, path, namespace, name string) error {
+	if exists(path) {
+		return nil
 	}
-	source, err := c.Source()
+	token, err := c.Kubectl(ctx, "create", "token", name, "-n", namespace, "--duration=8760h")
 	if err != nil {
 		return err
 	}
-	api, err := c.Client()
-	if err != nil {
-		return err
-	}
-	err = c.await(ctx, operator, time.Minute, func(ctx context.Context) error {
-		if err := api.Get(ctx, client.ObjectKeyFromObject(source), source); err != nil {
-			return err
-		}
-		return sourceReady(source)
-	})
-	if err != nil {
-		return err
-	}
-	reference := source.Status.SecretRef
-	var secret corev1.Secret
-	if err := api.Get(ctx, client.ObjectKey{Namespace: reference.Namespace, Name: reference.Name}, &secret); err != nil {
-		return err
-	}
-	for _, required := range []string{"kubeconfig", "policy.yaml", "ca.crt"} {
-		if len(secret.Data[required]) == 0 {
-			return fmt.Errorf("the Secret %s/%s lacks %s", secret.Namespace, secret.Name, required)
-		}
-	}
-	for name, data := range secret.Data {
-		// The kubeconfig makes the API server ask for the others: it comes last.
-		if name == "kubeconfig" {
-			continue
-		}
-		if err := writeFile(c.path("audit", name), data); err != nil {
-			return err
-		}
-	}
-	return writeFile(c.path("audit", "kubeconfig"), secret.Data["kubeconfig"])
-}
-
-func sourceReady(source *v1alpha1.AuditSource) error {
-	ready := meta.FindStatusCondition(source.Status.Conditions, v1alpha1.ReadyCondition)
-	switch {
-	case ready == nil || source.Status.ObservedGeneration != source.Generation:
-		return fmt.Errorf("the operator has not looked at the AuditSource %s", source.Name)
-	case ready.Status != metav1.ConditionTrue:
-		return fmt.Errorf("the AuditSource %s is not ready: %s: %s", source.Name, ready.Reason, ready.Message)
-	case source.Status.SecretRef == nil:
-		return fmt.Errorf("the AuditSource %s is ready, but names no Secret", source.Name)
-	}
-	return nil
+	return c.writeKubeconfig(path, name, &clientcmdapi.AuthInfo{Token: strings.TrimSpace(token)})
 }

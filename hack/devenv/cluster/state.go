@@ -21,12 +21,13 @@ type State struct {
 
 // Ports are chosen once, so that what is written down stays true.
 type Ports struct {
-	Etcd      int `json:"etcd"`
-	EtcdPeer  int `json:"etcdPeer"`
-	APIServer int `json:"apiserver"`
-	Ingest    int `json:"ingest"`
-	Dashboard int `json:"dashboard"`
-	Health    int `json:"health"`
+	Etcd            int `json:"etcd"`
+	EtcdPeer        int `json:"etcdPeer"`
+	APIServer       int `json:"apiserver"`
+	SampleAPIServer int `json:"sampleAPIServer"`
+	Ingest          int `json:"ingest"`
+	Dashboard       int `json:"dashboard"`
+	Health          int `json:"health"`
 }
 
 func readState(path string) (State, error) {
@@ -68,19 +69,21 @@ func writeFile(path string, data []byte) error {
 	return os.Rename(partial, path)
 }
 
-// choosePorts asks the kernel for free ports. All are held until the last one
-// is known, so that no two are the same.
-func choosePorts() (Ports, error) {
-	var ports Ports
-	for _, port := range []*int{&ports.Etcd, &ports.EtcdPeer, &ports.APIServer, &ports.Ingest, &ports.Dashboard, &ports.Health} {
+// choose asks the kernel for free ports where none is chosen yet. All are held
+// until the last one is known, so that no two are the same.
+func (p *Ports) choose() error {
+	for _, port := range []*int{&p.Etcd, &p.EtcdPeer, &p.APIServer, &p.SampleAPIServer, &p.Ingest, &p.Dashboard, &p.Health} {
+		if *port != 0 {
+			continue
+		}
 		listener, err := net.ListenTCP("tcp4", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
 		if err != nil {
-			return Ports{}, fmt.Errorf("choose a free port: %w", err)
+			return fmt.Errorf("choose a free port: %w", err)
 		}
 		defer func(held net.Listener) { held.Close() }(listener)
 		*port = listener.Addr().(*net.TCPAddr).Port
 	}
-	return ports, nil
+	return nil
 }
 
 // ErrLocked means that another command works on the same folder.

@@ -50,7 +50,7 @@ const (
 	deployer = "system:serviceaccount:shop:deployer"
 )
 
-func (d *demo) cast(ctx context.Context) (*cast, error) {
+func (d *demo) newCast(ctx context.Context) (*cast, error) {
 	admin, err := d.cluster.Config()
 	if err != nil {
 		return nil, err

@@ -34,7 +34,7 @@ var selects = map[string]func(e *audit.Event) bool{
 // commit began before the snapshot's moment and ended after it.
 const inFlight = 2 * time.Second
 
-// checkCounts compares each sample's snapshot with the API server's log. Only
+// checkCounts compares each sample's snapshot with the API servers' logs. Only
 // what reached the store after the snapshot was taken may be missing from it.
 func (d *demo) checkCounts(queries []v1alpha1.Query, answers map[string]*answer, log map[string]*audit.Event, all *answer) error {
 	var problems []error
@@ -82,13 +82,13 @@ func (d *demo) checkCounts(queries []v1alpha1.Query, answers map[string]*answer,
 	return errors.Join(problems...)
 }
 
-// settle asks for every event until nothing that the log holds now is missing.
-// It returns what the log held, and that answer.
+// settle asks for every event until nothing that the logs hold now is missing.
+// It returns what they held, and that answer.
 func (d *demo) settle(ctx context.Context) (log map[string]*audit.Event, all *answer, err error) {
-	if log, err = d.log.read(); err != nil {
+	if log, err = d.logs.read(); err != nil {
 		return nil, nil, err
 	}
-	maps.DeleteFunc(log, func(_ string, e *audit.Event) bool { return d.log.unsent(e) })
+	maps.DeleteFunc(log, func(_ string, e *audit.Event) bool { return d.logs.unsent(e) })
 	err = poll(ctx, 2*time.Minute, func(ctx context.Context) error {
 		if all, err = d.ask(ctx); err != nil {
 			return err
@@ -98,7 +98,7 @@ func (d *demo) settle(ctx context.Context) (log map[string]*audit.Event, all *an
 	return log, all, err
 }
 
-// compare says which events of the log an answer lacks.
+// compare says which events of the logs an answer lacks.
 func compare(log map[string]*audit.Event, a *answer) error {
 	var missing []*audit.Event
 	for id, e := range log {
@@ -112,26 +112,37 @@ func compare(log map[string]*audit.Event, a *answer) error {
 	first := slices.MinFunc(missing, func(a, b *audit.Event) int {
 		return a.OccurredAt.Compare(b.OccurredAt)
 	})
-	return fmt.Errorf("apiserver wrote %d events, missing %d, the first of them %s: %s %s %s by %q at %v", len(log),
-		len(missing), first.ID, first.Stage, first.Verb, first.Path, first.Actor, first.OccurredAt)
+	return fmt.Errorf("API servers wrote %d events, missing %d, the first of them %s: %s %s %s %s by %q at %v", len(log),
+		len(missing), first.ID, first.Source, first.Stage, first.Verb, first.Path, first.Actor, first.OccurredAt)
 }
 
-// checkIDs tells how the answer compares with what was written before it, all
-// of which it holds; what it holds beyond that must be in the log by now.
+// checkIDs tells how the answer compares with what each API server wrote
+// before it, all of which it holds; what it holds beyond that must be in the
+// logs by now.
 func (d *demo) checkIDs(written map[string]*audit.Event, all *answer) error {
-	log, err := d.log.read()
+	log, err := d.logs.read()
 	if err != nil {
 		return err
 	}
-	unexpected := 0
-	for id := range all.records {
+	count, unexpected := map[string]int{}, map[string]int{}
+	for _, e := range written {
+		count[e.Source]++
+	}
+	for id, r := range all.records {
 		if log[id] == nil {
-			unexpected++
+			unexpected[r.Source]++
 		}
 	}
-	d.say("apiserver wrote %d events, stored %d, missing 0, unexpected %d", len(written), len(written), unexpected)
-	if unexpected > 0 {
-		return fmt.Errorf("%d stored events are not in the API server's log", unexpected)
+	for _, reader := range d.logs.readers {
+		source := reader.decoder.Source
+		n := count[source]
+		d.say("%-16s wrote %d events, stored %d, missing 0, unexpected %d", source, n, n, unexpected[source])
+		if n == 0 {
+			return fmt.Errorf("%s wrote no events", source)
+		}
+	}
+	if len(unexpected) > 0 {
+		return fmt.Errorf("events are stored that are not in the API servers' logs: %v", unexpected)
 	}
 	return nil
 }

@@ -27,8 +27,9 @@ type demo struct {
 	steps   int
 
 	api   client.Client
-	log   logReader
+	logs  logs
 	token string // of someone who may read every event
+	cast  *cast
 	deeds []deed
 }
 
@@ -62,7 +63,7 @@ func Run(ctx context.Context, root string, once bool, out io.Writer) error {
 }
 
 func (d *demo) run(ctx context.Context, once bool) error {
-	d.step("Start etcd, kube-apiserver and the operator, and have the one send its audit events to the other")
+	d.step("Start etcd, kube-apiserver, an aggregated API server and the operator, and have both send it their audit events")
 	if err := d.cluster.Up(ctx); err != nil {
 		return err
 	}
@@ -73,7 +74,7 @@ func (d *demo) run(ctx context.Context, once bool) error {
 	if err := d.act(ctx); err != nil {
 		return err
 	}
-	d.step("Wait until the operator has stored what the API server wrote")
+	d.step("Wait until the operator has stored what the API servers wrote")
 	if err := d.createEveryEvent(ctx); err != nil {
 		return err
 	}
@@ -86,6 +87,10 @@ func (d *demo) run(ctx context.Context, once bool) error {
 	}
 	d.say("all %d things that were done are among %d stored events", len(d.deeds), len(all.records))
 
+	d.step("Send a request through two API servers")
+	if err := d.passThrough(ctx); err != nil {
+		return err
+	}
 	d.step("Ask: kubectl apply -k config/samples")
 	queries, answers, err := d.applySamples(ctx)
 	if err != nil {
@@ -94,7 +99,7 @@ func (d *demo) run(ctx context.Context, once bool) error {
 	if err := d.show(ctx); err != nil {
 		return err
 	}
-	d.step("Compare the answers with the API server's own audit log")
+	d.step("Compare the answers with the API servers' own audit logs")
 	log, all, err := d.settle(ctx)
 	if err != nil {
 		return err
@@ -122,7 +127,7 @@ func (d *demo) connect(ctx context.Context) error {
 		return err
 	}
 	d.token = strings.TrimSpace(token)
-	d.log, err = newLogReader(d.cluster)
+	d.logs, err = newLogs(d.cluster)
 	return err
 }
 
@@ -136,11 +141,11 @@ func (d *demo) act(ctx context.Context) error {
 			return err
 		}
 	}
-	people, err := d.cast(ctx)
-	if err != nil {
+	var err error
+	if d.cast, err = d.newCast(ctx); err != nil {
 		return err
 	}
-	d.deeds = deeds(people)
+	d.deeds = deeds(d.cast)
 	for _, deed := range d.deeds {
 		if err := deed.do(ctx); err != nil {
 			return fmt.Errorf("%s: %w", deed.text, err)
@@ -191,23 +196,23 @@ func (d *demo) show(ctx context.Context) error {
 	return nil
 }
 
-// restart ends the API server, so that its log is final, and looks whether all
-// of it is stored.
+// restart ends the API servers, so that their logs are final, and looks whether
+// all of them is stored.
 func (d *demo) restart(ctx context.Context) error {
-	d.step("Stop the API server, start it again, and compare event by event")
-	if err := d.stopAPIServer(); err != nil {
+	d.step("Stop the API servers, start them again, and compare event by event")
+	if err := d.stopAPIServers(); err != nil {
 		return err
 	}
-	final, err := d.log.read()
+	final, err := d.logs.read()
 	if err != nil {
 		return err
 	}
 	n := len(final)
-	maps.DeleteFunc(final, func(_ string, e *audit.Event) bool { return d.log.unsent(e) })
-	d.say("its log ends with %d events; %d of them are ends of watches, which it logs after it has closed its webhook,",
+	maps.DeleteFunc(final, func(_ string, e *audit.Event) bool { return d.logs.unsent(e) })
+	d.say("their logs end with %d events; %d of them are ends of watches, which are logged after the webhook is closed,",
 		n, n-len(final))
-	d.say("never sends, and which are left out from here on")
-	if err := d.cluster.StartAPIServer(ctx); err != nil {
+	d.say("never sent, and left out from here on")
+	if err := d.cluster.StartAPIServers(ctx); err != nil {
 		return err
 	}
 	log, all, err := d.settle(ctx)
@@ -220,10 +225,10 @@ func (d *demo) restart(ctx context.Context) error {
 	return d.checkIDs(log, all)
 }
 
-func (d *demo) stopAPIServer() error {
-	d.log.stopped.from = time.Now()
-	err := d.cluster.StopAPIServer()
-	d.log.stopped.to = time.Now()
+func (d *demo) stopAPIServers() error {
+	d.logs.stopped.from = time.Now()
+	err := d.cluster.StopAPIServers()
+	d.logs.stopped.to = time.Now()
 	return err
 }
 

@@ -30,17 +30,8 @@ current-context: receiver
 // What is done must leave the traces that the demo looks for, in the log and
 // in what the API server sends until it has ended.
 func TestDeedsLeaveTheirTraces(t *testing.T) {
-	c, err := cluster.Open(filepath.Join("..", "..", ".."), filepath.Join(t.TempDir(), "dev"), t.Output())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := c.Down(); err != nil {
-			t.Error(err)
-		}
-		c.Close()
-	})
-	log, err := newLogReader(c)
+	c := open(t)
+	log, err := newLogReader(c, cluster.KubeAPIServer)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,21 +52,22 @@ func TestDeedsLeaveTheirTraces(t *testing.T) {
 		}
 	}))
 	defer receiver.Close()
-	write(t, filepath.Join(c.AuditFiles(), "policy.yaml"), policy)
-	write(t, filepath.Join(c.AuditFiles(), "kubeconfig"), fmt.Sprintf(webhook, receiver.URL))
-	write(t, filepath.Join(c.AuditFiles(), "ca.crt"), "")
+	files := c.AuditFiles(cluster.KubeAPIServer)
+	write(t, filepath.Join(files, "policy.yaml"), policy)
+	write(t, filepath.Join(files, "kubeconfig"), fmt.Sprintf(webhook, receiver.URL))
+	write(t, filepath.Join(files, "ca.crt"), "")
 	if err := c.UpControlPlane(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 
-	d := &demo{cluster: c, out: t.Output(), log: log}
+	d := &demo{cluster: c, out: t.Output(), logs: logs{readers: []logReader{log}}}
 	if err := d.act(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if err := d.stopAPIServer(); err != nil {
+	if err := d.stopAPIServers(); err != nil {
 		t.Fatal(err)
 	}
-	written, err := d.log.read()
+	written, err := d.logs.read()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,7 +97,7 @@ func TestDeedsLeaveTheirTraces(t *testing.T) {
 	mu.Lock()
 	defer mu.Unlock()
 	for id, e := range written {
-		if !sent[id] && !d.log.unsent(e) {
+		if !sent[id] && !d.logs.unsent(e) {
 			t.Errorf("written but not sent: %s %s %s %s by %q at %v", id, e.Stage, e.Verb, e.Path, e.Actor, e.StageAt)
 		}
 	}

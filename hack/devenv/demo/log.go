@@ -3,6 +3,7 @@ package demo
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"os"
 	"time"
 
@@ -10,25 +11,14 @@ import (
 	"github.com/porter-dev/audit-operator/internal/audit"
 )
 
-// logReader reads what the API server wrote down beside sending it.
+// logReader reads what an API server wrote down beside sending it.
 type logReader struct {
 	path    string
 	decoder audit.Decoder
-	stopped interval // when the API server was stopped
 }
 
-type interval struct{ from, to time.Time }
-
-// unsent reports whether an event is the end of a watch that the API server's
-// own end brought about. It logs these after it has closed its webhook and
-// never sends them.
-func (l *logReader) unsent(e *audit.Event) bool {
-	return e.Verb == "watch" && e.Stage == audit.StageResponseComplete &&
-		!e.StageAt.Before(l.stopped.from) && e.StageAt.Before(l.stopped.to)
-}
-
-func newLogReader(c *cluster.Cluster) (logReader, error) {
-	source, err := c.Source()
+func newLogReader(c *cluster.Cluster, s cluster.APIServer) (logReader, error) {
+	source, err := c.Source(s)
 	if err != nil {
 		return logReader{}, err
 	}
@@ -37,7 +27,7 @@ func newLogReader(c *cluster.Cluster) (logReader, error) {
 		return logReader{}, err
 	}
 	decoder := audit.Decoder{Source: source.Name, Cluster: source.Spec.Cluster, Classifier: classifier}
-	return logReader{path: c.AuditLog(), decoder: decoder}, nil
+	return logReader{path: c.AuditLog(s), decoder: decoder}, nil
 }
 
 // read returns the distinct events of the log as it is now.
@@ -57,4 +47,46 @@ func (l *logReader) read() (map[string]*audit.Event, error) {
 		return nil
 	})
 	return events, err
+}
+
+// logs are those of the API servers.
+type logs struct {
+	readers []logReader
+	stopped interval // when the API servers were stopped
+}
+
+type interval struct{ from, to time.Time }
+
+func newLogs(c *cluster.Cluster) (logs, error) {
+	var l logs
+	for _, s := range cluster.APIServers {
+		reader, err := newLogReader(c, s)
+		if err != nil {
+			return logs{}, err
+		}
+		l.readers = append(l.readers, reader)
+	}
+	return l, nil
+}
+
+// read returns the distinct events of all logs as they are now. An event's
+// identity covers its source, so no two logs have one in common.
+func (l *logs) read() (map[string]*audit.Event, error) {
+	all := map[string]*audit.Event{}
+	for i := range l.readers {
+		events, err := l.readers[i].read()
+		if err != nil {
+			return nil, err
+		}
+		maps.Copy(all, events)
+	}
+	return all, nil
+}
+
+// unsent reports whether an event is the end of a watch that an API server's
+// own end brought about. It logs these after it has closed its webhook and
+// never sends them.
+func (l *logs) unsent(e *audit.Event) bool {
+	return e.Verb == "watch" && e.Stage == audit.StageResponseComplete &&
+		!e.StageAt.Before(l.stopped.from) && e.StageAt.Before(l.stopped.to)
 }
