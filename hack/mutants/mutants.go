@@ -109,4 +109,40 @@ var mutants = []mutant{
 		new:      "		return d.Auth.ScopeFor(ctx, user, d.Cluster, \"shop\")\n",
 		packages: []string{"./internal/dashboard"},
 	},
+	{
+		name: "segment-not-synced", file: "internal/store/embedded/commit.go",
+		old:      "			errs = append(errs, g.file.Sync())\n",
+		new:      "			_ = g\n",
+		packages: []string{"./internal/store/embedded"},
+	},
+	{
+		name: "segment-name-not-synced", file: "internal/store/embedded/segment.go",
+		old:      "		err = syncDir(filepath.Dir(path))\n",
+		new:      "		_ = syncDir\n",
+		packages: []string{"./internal/store/embedded"},
+	},
+	{
+		name: "log-name-not-synced", file: "internal/store/embedded/commit.go",
+		old:      "		err = w.syncLogName()\n",
+		new:      "		_ = w.syncLogName\n",
+		packages: []string{"./internal/store/embedded"},
+	},
+	{
+		name: "directory-name-not-synced", file: "internal/store/embedded/open.go",
+		old:      "		if err := syncDir(parent); err != nil",
+		new:      "		if _, err := os.Stat(parent); err != nil",
+		packages: []string{"./internal/store/embedded"},
+	},
+	{
+		name: "torn-log-keeps-the-store-shut", file: "internal/store/embedded/wal.go",
+		old:      "	if match == nil {\n",
+		new:      "	if match != nil {\n",
+		packages: []string{"./internal/store/embedded"},
+	},
+	{
+		name: "damaged-log-cut-silently", file: "internal/store/embedded/wal.go",
+		old:      "; n > 1 || n == 1 && !bytes.HasSuffix(rest, walCommit) {\n",
+		new:      "; n < 0 {\n",
+		packages: []string{"./internal/store/embedded"},
+	},
 }

@@ -36,7 +36,19 @@ type database struct {
 	reads sync.WaitGroup
 }
 
+// openDatabase opens the database of a store, or makes it.
 func openDatabase(ctx context.Context, opts Options) (*database, error) {
+	db, err := connectDatabase(ctx, opts)
+	if err == nil {
+		return db, nil
+	}
+	if err := cutTornLog(opts.Dir, err, opts.Log); err != nil {
+		return nil, err
+	}
+	return connectDatabase(ctx, opts)
+}
+
+func connectDatabase(ctx context.Context, opts Options) (*database, error) {
 	connector, err := duckdb.NewConnector(filepath.Join(opts.Dir, "events.duckdb")+"?storage_compatibility_version=latest", nil)
 	if err != nil {
 		return nil, fmt.Errorf("open the database: %w", err)

@@ -15,6 +15,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -110,10 +111,8 @@ func Open(ctx context.Context, opts Options) (_ *Store, err error) {
 	if strings.Contains(opts.Dir, "?") {
 		return nil, fmt.Errorf("store directory %q: must not contain a question mark", opts.Dir)
 	}
-	for _, dir := range []string{"", "raw", "snapshots", "tmp"} {
-		if err := os.MkdirAll(filepath.Join(opts.Dir, dir), 0o750); err != nil {
-			return nil, fmt.Errorf("make the store's directory: %w", err)
-		}
+	if err := makeDirs(opts.Dir); err != nil {
+		return nil, fmt.Errorf("make the store's directory: %w", err)
 	}
 	lock, err := lockDirectory(opts.Dir)
 	if err != nil {
@@ -145,6 +144,30 @@ func Open(ctx context.Context, opts Options) (_ *Store, err error) {
 	}
 	s.committer.Go(s.commitLoop)
 	return s, nil
+}
+
+// makeDirs makes the directory and those in it, and durable that they are
+// there: what is in them is lost with a name on the way.
+func makeDirs(dir string) error {
+	parents := []string{filepath.Dir(filepath.Clean(dir))}
+	for last := parents[0]; ; parents = append(parents, last) {
+		if _, err := os.Stat(last); !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		last = filepath.Dir(last)
+	}
+	for _, name := range []string{"raw", "snapshots", "tmp"} {
+		if err := os.MkdirAll(filepath.Join(dir, name), 0o750); err != nil {
+			return err
+		}
+	}
+	for _, parent := range parents {
+		// What is above a volume may not be ours to read.
+		if err := syncDir(parent); err != nil && !errors.Is(err, fs.ErrPermission) {
+			return err
+		}
+	}
+	return nil
 }
 
 // lockDirectory makes sure that only one process has the store open. The
