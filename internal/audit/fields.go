@@ -142,9 +142,12 @@ func (p *parser) quoted(into *wireText) bool {
 	return ok && plain
 }
 
+// maxDepth is far below where the general parser gives up.
+const maxDepth = 1000
+
 // raw reads a value that is still to be validated.
 func (p *parser) raw(into *jsontext.Value) (ok bool) {
-	*into, ok = p.value()
+	*into, ok = p.value(maxDepth)
 	p.exact = p.exact && !isEmptyValue(*into)
 	return ok
 }

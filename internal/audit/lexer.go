@@ -114,12 +114,9 @@ func unquoted(token []byte) []byte {
 	return token[1 : len(token)-1]
 }
 
-// maxDepth is far below where the general parser gives up.
-const maxDepth = 1000
-
-// value consumes a value and returns it. Only its end is certain: what it
-// holds is still to be validated.
-func (l *lexer) value() (value []byte, ok bool) {
+// value consumes a value, in which others nest at most so deep, and returns it.
+// Only its end is certain: what it holds is still to be validated.
+func (l *lexer) value(maxDepth int) (value []byte, ok bool) {
 	l.peek()
 	begin, depth := l.at, 0
 	for l.at < len(l.in) {
