@@ -42,6 +42,11 @@ import (
 	"github.com/porter-dev/audit-operator/internal/store/embedded"
 )
 
+// gracefulShutdown bounds the end of the controllers. Without the API server
+// some would wait for it; what they hold is not worth the time that a Pod is
+// given to end.
+const gracefulShutdown = 10 * time.Second
+
 // version is set by the linker.
 var version = "dev"
 
@@ -58,7 +63,7 @@ func main() {
 		return
 	}
 	log := zap.New(zap.UseFlagOptions(&opts.log))
-	ctrl.SetLogger(log)
+	useLogger(log)
 	if err := run(ctrl.SetupSignalHandler(), opts, log); err != nil {
 		log.Error(err, "The operator ends")
 		os.Exit(1)
@@ -169,11 +174,17 @@ func run(ctx context.Context, o *options, log logr.Logger) (err error) {
 	}
 
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return serve(ctx, ingest, func() error { return ingest.ServeTLS(listener, "", "") }) })
-	group.Go(func() error { return serveDashboard(ctx, pages, o) })
+	servers, serving := errgroup.WithContext(ctx)
+	servers.Go(func() error {
+		return serve(serving, ingest, o.drainTimeout, log.WithName("collector"), func() error { return ingest.ServeTLS(listener, "", "") })
+	})
+	servers.Go(func() error { return serveDashboard(serving, pages, o, log.WithName("dashboard")) })
+	// Probes are answered and metrics served until the servers have drained.
+	managed, stop := context.WithCancel(context.WithoutCancel(ctx))
+	group.Go(func() error { defer stop(); return servers.Wait() })
+	group.Go(func() error { return mgr.Start(managed) })
 	group.Go(func() error { certificate.Renew(ctx, log.WithName("collector")); return nil })
 	group.Go(func() error { retain(ctx, events, o.retention, log.WithName("retention")); return nil })
-	group.Go(func() error { return mgr.Start(ctx) })
 	log.Info("The operator starts", "version", version, "cluster", o.clusterName, "user", user,
 		"ingest", o.ingestURL, "dashboard", o.dashboardURL, "retention", o.retention.String())
 	return group.Wait()
@@ -184,15 +195,13 @@ func newManager(config *rest.Config, scheme *runtime.Scheme, callers *auth.Auth,
 		Scheme: scheme,
 		// Who scrapes proves who they are, as at every other door.
 		Metrics: metricsserver.Options{
-			BindAddress: o.metricsAddress, SecureServing: true,
+			BindAddress: o.metricsAddress, SecureServing: true, ExtraHandlers: profiles(),
 			FilterProvider: func(*rest.Config, *http.Client) (metricsserver.Filter, error) {
 				return func(_ logr.Logger, next http.Handler) (http.Handler, error) { return callers.Guard(next), nil }, nil
 			},
 		},
-		HealthProbeBindAddress: o.healthAddress,
-		// Without the API server some parts would wait for it; what they hold is
-		// not worth the time that a Pod is given to end.
-		GracefulShutdownTimeout: ptr.To(10 * time.Second),
+		HealthProbeBindAddress:  o.healthAddress,
+		GracefulShutdownTimeout: ptr.To(gracefulShutdown),
 		// The operator may read Secrets in its own namespace alone.
 		Cache: cache.Options{ByObject: map[client.Object]cache.ByObject{
 			&corev1.Secret{}: {Namespaces: map[string]cache.Config{o.namespace: {}}},
@@ -224,7 +233,7 @@ func picker(types *controllers.ResourceTypes) func() []dashboard.ResourceType {
 	}
 }
 
-func serveDashboard(ctx context.Context, pages http.Handler, o *options) error {
+func serveDashboard(ctx context.Context, pages http.Handler, o *options, log logr.Logger) error {
 	server := &http.Server{
 		Handler: pages, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second,
 		WriteTimeout: 5 * time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
@@ -234,7 +243,7 @@ func serveDashboard(ctx context.Context, pages http.Handler, o *options) error {
 		return err
 	}
 	if o.dashboardCert == "" {
-		return serve(ctx, server, func() error { return server.Serve(listener) })
+		return serve(ctx, server, o.drainTimeout, log, func() error { return server.Serve(listener) })
 	}
 	files, err := certwatcher.New(o.dashboardCert, o.dashboardKey)
 	if err != nil {
@@ -243,7 +252,9 @@ func serveDashboard(ctx context.Context, pages http.Handler, o *options) error {
 	server.TLSConfig = modernTLS(files.GetCertificate)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return files.Start(ctx) })
-	group.Go(func() error { return serve(ctx, server, func() error { return server.ServeTLS(listener, "", "") }) })
+	group.Go(func() error {
+		return serve(ctx, server, o.drainTimeout, log, func() error { return server.ServeTLS(listener, "", "") })
+	})
 	return group.Wait()
 }
 
@@ -255,18 +266,24 @@ func listen(ctx context.Context, address, flag string) (net.Listener, error) {
 	return listener, nil
 }
 
-// serve lets running requests finish after ctx has ended.
-func serve(ctx context.Context, server *http.Server, start func() error) error {
+// serve lets running requests finish after ctx has ended, and cuts off what
+// has not finished in time: it gets no answer, so nobody believes it done.
+func serve(ctx context.Context, server *http.Server, drain time.Duration, log logr.Logger, start func() error) error {
 	failed := make(chan error, 1)
 	go func() { failed <- start() }()
 	select {
 	case err := <-failed:
 		return err
 	case <-ctx.Done():
-		ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
-		defer cancel()
-		return server.Shutdown(ending)
 	}
+	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
+	defer cancel()
+	err := server.Shutdown(ending)
+	if errors.Is(err, context.DeadlineExceeded) {
+		log.Info("Cut off requests that did not end in time", "timeout", drain.String())
+		return server.Close()
+	}
+	return err
 }
 
 // retain drops what is older than the retention, now and every hour.

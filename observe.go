@@ -1,10 +1,24 @@
 package main
 
 import (
+	"log/slog"
+	"net/http"
+	"net/http/pprof"
 	"runtime"
 
+	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/klog/v2"
+	ctrl "sigs.k8s.io/controller-runtime"
 )
+
+// useLogger has everything that libraries log become lines of the same form:
+// controller-runtime's, client-go's and the standard library's.
+func useLogger(log logr.Logger) {
+	ctrl.SetLogger(log)
+	klog.SetLogger(log)
+	slog.SetDefault(slog.New(logr.ToSlogHandler(log)))
+}
 
 // buildInfo tells which build runs.
 func buildInfo() prometheus.Collector {
@@ -12,4 +26,15 @@ func buildInfo() prometheus.Collector {
 		Name: "audit_build_info", Help: "1, with the operator's version and Go's as labels.",
 		ConstLabels: prometheus.Labels{"version": version, "goversion": runtime.Version()},
 	}, func() float64 { return 1 })
+}
+
+// profiles are served beside the metrics, each path to who may get it.
+func profiles() map[string]http.Handler {
+	return map[string]http.Handler{
+		"/debug/pprof/":        http.HandlerFunc(pprof.Index),
+		"/debug/pprof/cmdline": http.HandlerFunc(pprof.Cmdline),
+		"/debug/pprof/profile": http.HandlerFunc(pprof.Profile),
+		"/debug/pprof/symbol":  http.HandlerFunc(pprof.Symbol),
+		"/debug/pprof/trace":   http.HandlerFunc(pprof.Trace),
+	}
 }

@@ -6,8 +6,10 @@ import (
 	goflag "flag"
 	"fmt"
 	"io"
+	"net"
 	"net/url"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -30,9 +32,15 @@ type options struct {
 	dashboardKey     string
 	healthAddress    string
 	metricsAddress   string
+	drainTimeout     time.Duration
 	version          bool
 	log              zap.Options
 }
+
+const (
+	maxRetention = 87600 * time.Hour
+	maxDrain     = 10 * time.Minute
+)
 
 // parse reads the command line. Its error says everything that is wrong with it.
 func parse(args []string, out io.Writer) (*options, error) {
@@ -56,7 +64,8 @@ func parse(args []string, out io.Writer) (*options, error) {
 	flags.StringVar(&o.dashboardKey, "dashboard-tls-key-file", "", "key of the dashboard's certificate")
 	flags.StringVar(&o.namespace, "namespace", "audit-system", "namespace of the operator's Secrets")
 	flags.StringVar(&o.healthAddress, "health-probe-bind-address", ":8081", "address of /healthz and /readyz")
-	flags.StringVar(&o.metricsAddress, "metrics-bind-address", "0", "address of /metrics, by HTTPS, for who may get that path; 0 for none")
+	flags.StringVar(&o.metricsAddress, "metrics-bind-address", "0", "address of /metrics and /debug/pprof, by HTTPS, for who may get the path; 0 for none")
+	flags.DurationVar(&o.drainTimeout, "drain-timeout", 20*time.Second, "how long running requests may take to finish when the operator ends; the Pod's grace period must be 20s longer")
 	flags.BoolVar(&o.version, "version", false, "print the version and end")
 	logFlags := goflag.NewFlagSet("log", goflag.ContinueOnError)
 	o.log.BindFlags(logFlags)
@@ -80,7 +89,10 @@ func parse(args []string, out io.Writer) (*options, error) {
 	return o, nil
 }
 
-var clusterNames = regexp.MustCompile(`^[a-z0-9]([-a-z0-9.]{0,61}[a-z0-9])?$`)
+var (
+	clusterNames   = regexp.MustCompile(`^[a-z0-9]([-a-z0-9.]{0,61}[a-z0-9])?$`)
+	namespaceNames = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
+)
 
 func (o *options) validate() error {
 	var errs []error
@@ -96,21 +108,50 @@ func (o *options) validate() error {
 	} else if u, err := url.Parse(o.dashboardURL); err == nil && strings.Trim(u.Path, "/") != "" {
 		wrong("dashboard-url", "give it without a path; the pages lie under /security")
 	}
-	if o.retention < time.Hour {
-		wrong("event-retention", "give at least 1h")
-	}
 	if (o.dashboardCert == "") != (o.dashboardKey == "") {
 		wrong("dashboard-tls-cert-file", "give it and --dashboard-tls-key-file, or neither")
+	} else if o.dashboardCert != "" && strings.HasPrefix(o.dashboardURL, "http://") {
+		wrong("dashboard-url", "give an https URL: the dashboard has a certificate")
+	}
+	if o.retention < time.Hour || o.retention > maxRetention {
+		wrong("event-retention", "give from 1h to 87600h")
+	}
+	if o.drainTimeout < time.Second || o.drainTimeout > maxDrain {
+		wrong("drain-timeout", "give from 1s to 10m")
 	}
 	if o.maxBytesInFlight < 1<<20 {
 		wrong("max-bytes-in-flight", "give at least 1048576")
 	}
-	for flag, value := range map[string]string{"data-dir": o.dataDir, "namespace": o.namespace} {
-		if value == "" {
-			wrong(flag, "must not be empty")
-		}
+	if o.dataDir == "" || strings.Contains(o.dataDir, "?") {
+		wrong("data-dir", "give a folder without a question mark in its path")
 	}
+	if !namespaceNames.MatchString(o.namespace) {
+		wrong("namespace", "give the name of a namespace, like audit-system")
+	}
+	o.validateAddresses(wrong)
 	return errors.Join(errs...)
+}
+
+// validateAddresses checks that each part has an address of its own.
+func (o *options) validateAddresses(wrong func(flag, problem string)) {
+	taken := map[string]string{}
+	for _, a := range []struct{ flag, address string }{
+		{"ingest-bind-address", o.ingestAddress}, {"dashboard-bind-address", o.dashboardAddress},
+		{"health-probe-bind-address", o.healthAddress}, {"metrics-bind-address", o.metricsAddress},
+	} {
+		if a.flag == "metrics-bind-address" && a.address == "0" {
+			continue
+		}
+		_, port, err := net.SplitHostPort(a.address)
+		number, notNumber := strconv.ParseUint(port, 10, 16)
+		switch other := taken[a.address]; {
+		case err != nil || notNumber != nil:
+			wrong(a.flag, "give an address and a port, like :8443 or 127.0.0.1:8443")
+		case number != 0 && other != "":
+			wrong(a.flag, "has the address of --"+other)
+		}
+		taken[a.address] = a.flag
+	}
 }
 
 func isBase(address string, schemes ...string) bool {

@@ -170,7 +170,7 @@ func (d *dashboard) render(w http.ResponseWriter, r *http.Request, status int, n
 	p.Style, p.Icon = d.assetPath("style.css"), d.assetPath("icon.svg")
 	var body bytes.Buffer
 	if err := d.pages[name].Execute(&body, p); err != nil {
-		d.Log.Error(err, "render a page", "page", name, "path", r.URL.Path)
+		d.Log.Error(err, "Could not render a page", "page", name, "path", r.URL.Path)
 		http.Error(w, "The page could not be made.", http.StatusInternalServerError)
 		return
 	}

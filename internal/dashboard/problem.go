@@ -44,7 +44,7 @@ func (d *dashboard) broken(w http.ResponseWriter, r *http.Request, user auth.Use
 	if r.Context().Err() != nil {
 		return // nobody waits for the answer
 	}
-	d.Log.Error(err, "serve a page", "path", r.URL.Path, "user", user.Name)
+	d.Log.Error(err, "Could not serve a page", "path", r.URL.Path, "user", user.Name)
 	p := problem{Status: http.StatusInternalServerError, Title: "Something went wrong",
 		Text: "The events could not be read. The operator's log says why."}
 	for _, passing := range []error{store.ErrUnavailable, store.ErrOverloaded, store.ErrClosed, context.DeadlineExceeded} {
@@ -62,7 +62,7 @@ func (d *dashboard) unreachable(w http.ResponseWriter, r *http.Request, user aut
 	if r.Context().Err() != nil {
 		return // nobody waits for the answer
 	}
-	d.Log.Error(err, "ask the API server about a caller", "path", r.URL.Path, "user", user.Name)
+	d.Log.Error(err, "Could not ask the API server about a caller", "path", r.URL.Path, "user", user.Name)
 	d.fail(w, r, user, problem{Status: http.StatusServiceUnavailable, Title: "Not available now",
 		Text: "Your rights can't be checked at the moment, so nothing is shown. Try again shortly."})
 }

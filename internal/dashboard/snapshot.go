@@ -113,7 +113,7 @@ func (d *dashboard) download(w http.ResponseWriter, r *http.Request, user auth.U
 	}
 	if _, err := io.Copy(w, body); err != nil {
 		if r.Context().Err() == nil {
-			d.Log.Error(err, "send a snapshot", "id", m.ID, "user", user.Name)
+			d.Log.Error(err, "Could not send a snapshot", "id", m.ID, "user", user.Name)
 		}
 		// The connection must break: a shorter file must not look whole.
 		panic(http.ErrAbortHandler)

@@ -1,6 +1,7 @@
 package door
 
 import (
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -24,15 +25,15 @@ func TestHandler(t *testing.T) {
 		door   Door
 		status int // 0: the handler writes none
 	}{{Page, 200}, {Page, 0}, {Page, 303}, {Page, 403}, {Page, 500}, {Event, 404}} {
-		w.Handler(tt.door, answer(tt.status))(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil))
+		w.Handler(tt.door, answer(tt.status))(httptest.NewRecorder(), get(t))
 	}
 	func() {
 		defer func() {
-			if recover() != http.ErrAbortHandler {
+			if err, ok := recover().(error); !ok || !errors.Is(err, http.ErrAbortHandler) {
 				t.Error("the panic that breaks a connection was swallowed")
 			}
 		}()
-		w.Handler(Download, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil))
+		w.Handler(Download, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })(httptest.NewRecorder(), get(t))
 	}()
 	w.Begin(Query)(Answered)
 	if diff := cmp.Diff(map[string]uint64{
@@ -43,6 +44,11 @@ func TestHandler(t *testing.T) {
 	if problems, err := testutil.GatherAndLint(registry); err != nil || len(problems) > 0 {
 		t.Errorf("%v, %v", problems, err)
 	}
+}
+
+func get(t *testing.T) *http.Request {
+	t.Helper()
+	return httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
 }
 
 func counts(t *testing.T, r prometheus.Gatherer) map[string]uint64 {
@@ -64,7 +70,7 @@ func counts(t *testing.T, r prometheus.Gatherer) map[string]uint64 {
 func TestNoWatch(t *testing.T) {
 	var w *Watch
 	answered := httptest.NewRecorder()
-	w.Handler(Page, func(rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(http.StatusTeapot) })(answered, httptest.NewRequest(http.MethodGet, "/", nil))
+	w.Handler(Page, func(rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(http.StatusTeapot) })(answered, get(t))
 	w.Begin(Query)(Failed)
 	if answered.Code != http.StatusTeapot {
 		t.Errorf("status %d", answered.Code)

@@ -96,7 +96,7 @@ func (s *Store) reopen(ctx context.Context) error {
 	s.mu.Unlock()
 	// An invalidated database reports its error again on closing.
 	if err := errors.Join(s.writer.close(), old.close()); err != nil {
-		s.log.Info("closed the database after a failed write", "error", err.Error())
+		s.log.Info("Closed the database after a failed write", "error", err.Error())
 	}
 	db, err := openDatabase(ctx, s.opts)
 	if err != nil {

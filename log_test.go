@@ -1,0 +1,206 @@
+package main
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// What a running manager logs, with everything that may be said being said, is
+// JSON and holds no secret that passed through its hands.
+func TestLog(t *testing.T) {
+	api := startAPIServer(t)
+	m := api.startManager(t, "--zap-log-level=10")
+	person := api.serviceAccount(t, "person")
+	api.grant(t, "person", rbacv1.PolicyRule{Verbs: []string{"get"}, APIGroups: []string{"audit.porter.run"}, Resources: []string{"auditlogqueries/events"}})
+	source := api.connect(t, m, "talkative")
+	secrets := map[string]string{
+		"the source's token": source, "a wrong token of a source": "wrong-" + source[:20], "a person's token": person, "a wrong token": "mistyped-token-of-somebody",
+		"the header": "Bearer ", "a body": "hunter2-in-a-body",
+	}
+	for _, tt := range []struct {
+		method, url, token, body string
+	}{
+		{http.MethodPost, m.deliveries("talkative"), source, delivery("a")},
+		{http.MethodPost, m.deliveries("talkative"), source, `{"items":[{"hunter2-in-a-body":1}]}`},
+		{http.MethodPost, m.deliveries("talkative"), source, `{"items":[{"hunter2-in-a-body`},
+		{http.MethodPost, m.deliveries("talkative"), secrets["a wrong token of a source"], delivery("a")},
+		{http.MethodGet, "http://" + m.pages + "/security/audit-logs", person, ""},
+		{http.MethodGet, "http://" + m.pages + "/security/audit-logs", secrets["a wrong token"], ""},
+		{http.MethodGet, "http://" + m.ingest + "/", person, ""},         // not TLS
+		{http.MethodGet, "http://" + m.metrics + "/metrics", person, ""}, // not TLS; the standard library logs it
+		{http.MethodGet, "https://" + m.metrics + "/metrics", person, ""},
+	} {
+		if _, _, err := request(t, tt.method, tt.url, tt.token, strings.NewReader(tt.body)); err != nil {
+			t.Logf("%s: %v", tt.url, err)
+		}
+	}
+	secrets["a cookie"] = m.logIn(t, person)
+	var held corev1.SecretList
+	if err := api.client.List(t.Context(), &held, client.InNamespace(m.namespace)); err != nil {
+		t.Fatal(err)
+	}
+	for _, secret := range held.Items {
+		for key, value := range secret.Data {
+			if key != "policy.yaml" && key != "ca.crt" && !strings.HasSuffix(key, ".crt") {
+				secrets["the Secret's "+secret.Name+" "+key] = string(value)
+			}
+		}
+	}
+	if len(held.Items) < 3 {
+		t.Errorf("the manager keeps %d Secrets only", len(held.Items))
+	}
+	if err := m.stop(); err != nil {
+		t.Error(err)
+	}
+
+	text := m.log.String()
+	if !strings.Contains(text, "TLS handshake error") {
+		t.Error("what the standard library logs is missing")
+	}
+	for name, secret := range secrets {
+		written, err := json.Marshal(secret)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, form := range []string{secret, strings.Trim(string(written), `"`), base64.StdEncoding.EncodeToString([]byte(secret))} {
+			if strings.Contains(text, form) {
+				t.Errorf("the log holds %s", name)
+			}
+		}
+	}
+	for _, private := range []string{"PRIVATE KEY", "Authorization", "Set-Cookie"} {
+		if strings.Contains(text, private) {
+			t.Errorf("the log holds %q", private)
+		}
+	}
+	checkLines(t, text)
+}
+
+// checkLines checks each line's form.
+func checkLines(t *testing.T, text string) {
+	t.Helper()
+	loggers := map[string]bool{}
+	for line := range strings.Lines(text) {
+		var entry struct {
+			Level, TS, Msg, Logger string
+		}
+		if err := json.Unmarshal([]byte(line), &entry); err != nil || entry.Level == "" || entry.TS == "" || entry.Msg == "" {
+			t.Errorf("the line %q lacks a level, ts or msg (%v)", line, err)
+		}
+		loggers[entry.Logger] = true
+	}
+	for _, name := range []string{"", "collector", "controller-runtime.metrics"} {
+		if !loggers[name] {
+			t.Errorf("no line is of the logger %q; there are %v", name, loggers)
+		}
+	}
+}
+
+// logIn opens a session as a browser does, reads a page, and returns the cookie.
+func (m *manager) logIn(t *testing.T, token string) (cookie string) {
+	t.Helper()
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	browser := http.Client{Jar: jar}
+	form := url.Values{"token": {token}}
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+m.pages+"/login", strings.NewReader(form.Encode()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	resp, err := browser.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	cookies := jar.Cookies(r.URL)
+	if resp.StatusCode != http.StatusOK || len(cookies) != 1 {
+		t.Fatalf("log-in: status %d, %d cookies", resp.StatusCode, len(cookies))
+	}
+	return cookies[0].Value
+}
+
+// A message is constant, so that it can be searched for and counted; what
+// differs stands in values. That keys are constant the linter checks.
+func TestMessagesAreConstant(t *testing.T) {
+	seen := 0
+	err := filepath.WalkDir(".", func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() && (path == "hack" || path == "bin" || strings.HasPrefix(entry.Name(), ".") && path != ".") {
+			return fs.SkipDir
+		}
+		if !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return nil
+		}
+		files := token.NewFileSet()
+		file, err := parser.ParseFile(files, path, nil, 0)
+		if err != nil {
+			return err
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			message, ok := messageOf(n)
+			if !ok {
+				return true
+			}
+			seen++
+			if literal, ok := message.(*ast.BasicLit); !ok || !startsUpper(literal.Value) {
+				t.Errorf("%s: a log message must be a literal that begins with a capital", files.Position(message.Pos()))
+			}
+			return true
+		})
+		return nil
+	})
+	if err != nil || seen < 15 {
+		t.Errorf("%d messages, %v", seen, err)
+	}
+}
+
+// messageOf returns the message of a call like x.log.V(1).Info("Message").
+func messageOf(n ast.Node) (ast.Expr, bool) {
+	call, ok := n.(*ast.CallExpr)
+	if !ok {
+		return nil, false
+	}
+	method, ok := call.Fun.(*ast.SelectorExpr)
+	if !ok || !isLog(method.X) {
+		return nil, false
+	}
+	at := slices.Index([]string{"Info", "Error"}, method.Sel.Name) // Error's comes second
+	if at < 0 || len(call.Args) <= at {
+		return nil, false
+	}
+	return call.Args[at], true
+}
+
+// isLog reports whether the innermost name of the receiver is a logger's.
+func isLog(x ast.Expr) bool {
+	switch x := x.(type) {
+	case *ast.Ident:
+		return strings.EqualFold(x.Name, "log") || x.Name == "logger"
+	case *ast.SelectorExpr:
+		return strings.EqualFold(x.Sel.Name, "log") || isLog(x.X)
+	case *ast.CallExpr: // log.V(1), log.FromContext(ctx)
+		return isLog(x.Fun)
+	}
+	return false
+}
+
+func startsUpper(literal string) bool {
+	return len(literal) > 1 && literal[1] >= 'A' && literal[1] <= 'Z'
+}

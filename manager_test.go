@@ -1,0 +1,313 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	authenticationv1 "k8s.io/api/authentication/v1"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
+
+	"github.com/porter-dev/audit-operator/api/v1alpha1"
+)
+
+// asManager makes the test's binary the manager, so that tests can run it as
+// the process that it is: with signals, a log and an exit code.
+const asManager = "AUDIT_OPERATOR_TEST_AS_MANAGER"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asManager) != "" {
+		main()
+		return
+	}
+	code := m.Run()
+	if api != nil {
+		if err := api.env.Stop(); err != nil {
+			fmt.Fprintln(os.Stderr, "stop the API server:", err)
+			code = 1
+		}
+	}
+	os.Exit(code)
+}
+
+// apiServer is a real one that the tests of this package share.
+type apiServer struct {
+	env        *envtest.Environment
+	client     client.Client
+	kubeconfig []byte // of an administrator
+}
+
+var api *apiServer
+
+func startAPIServer(t *testing.T) *apiServer {
+	t.Helper()
+	if api != nil {
+		return api
+	}
+	if os.Getenv("KUBEBUILDER_ASSETS") == "" {
+		t.Fatal("KUBEBUILDER_ASSETS is not set; run: export KUBEBUILDER_ASSETS=$(hack/controlplane.sh)")
+	}
+	env := &envtest.Environment{CRDDirectoryPaths: []string{"config/crd/bases"}, ErrorIfCRDPathMissing: true}
+	config, err := env.Start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	api = &apiServer{env: env}
+	scheme := runtime.NewScheme()
+	if err := errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
+		t.Fatal(err)
+	}
+	if api.client, err = client.New(config, client.Options{Scheme: scheme}); err != nil {
+		t.Fatal(err)
+	}
+	user, err := env.AddUser(envtest.User{Name: "operator", Groups: []string{"system:masters"}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if api.kubeconfig, err = user.KubeConfig(); err != nil {
+		t.Fatal(err)
+	}
+	return api
+}
+
+func (a *apiServer) create(t *testing.T, o client.Object) {
+	t.Helper()
+	if err := a.client.Create(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// serviceAccount returns the token of a new service account that may get the paths.
+func (a *apiServer) serviceAccount(t *testing.T, name string, paths ...string) (token string) {
+	t.Helper()
+	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name}}
+	a.create(t, account)
+	if len(paths) > 0 {
+		a.grant(t, name, rbacv1.PolicyRule{Verbs: []string{"get"}, NonResourceURLs: paths})
+	}
+	request := &authenticationv1.TokenRequest{}
+	if err := a.client.SubResource("token").Create(t.Context(), account, request); err != nil {
+		t.Fatal(err)
+	}
+	return request.Status.Token
+}
+
+// grant gives a service account a right, cluster-wide.
+func (a *apiServer) grant(t *testing.T, account string, rule rbacv1.PolicyRule) {
+	t.Helper()
+	role := &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: account}, Rules: []rbacv1.PolicyRule{rule}}
+	a.create(t, role)
+	a.create(t, &rbacv1.ClusterRoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: account}, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: account},
+		Subjects: []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: "default", Name: account}},
+	})
+}
+
+// manager is a running one. Its addresses are on loopback.
+type manager struct {
+	namespace, dataDir             string
+	ingest, pages, health, metrics string
+	process                        *exec.Cmd
+	log                            *safeBuffer
+	terminated                     sync.Once
+	ended                          chan struct{} // closed when it has ended
+	err                            error         // then
+}
+
+// startManager runs the manager with a namespace and a store of its own, until
+// the test ends. Flags are added to those that it needs.
+func (a *apiServer) startManager(t *testing.T, flags ...string) *manager {
+	t.Helper()
+	m := &manager{
+		dataDir: t.TempDir(), ingest: free(t), pages: free(t), health: free(t), metrics: free(t),
+		log: &safeBuffer{}, ended: make(chan struct{}),
+	}
+	m.namespace = strings.ReplaceAll(strings.ToLower(t.Name()), "/", "-")
+	a.create(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: m.namespace}})
+	kubeconfig := t.TempDir() + "/kubeconfig"
+	if err := os.WriteFile(kubeconfig, a.kubeconfig, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	binary, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.process = exec.CommandContext(context.WithoutCancel(t.Context()), binary, append([]string{
+		"--cluster-name=own", "--namespace=" + m.namespace, "--data-dir=" + m.dataDir, "--kubeconfig=" + kubeconfig,
+		"--ingest-url=https://" + m.ingest, "--ingest-bind-address=" + m.ingest, "--dashboard-bind-address=" + m.pages,
+		"--health-probe-bind-address=" + m.health, "--metrics-bind-address=" + m.metrics,
+	}, flags...)...)
+	m.process.Env = append(os.Environ(), asManager+"=yes")
+	m.process.Stdout, m.process.Stderr = m.log, m.log
+	if err := m.process.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		m.err = m.process.Wait()
+		close(m.ended)
+	}()
+	t.Cleanup(func() {
+		if err := m.stop(); err != nil {
+			t.Errorf("the manager ended with %v", err)
+		}
+		if t.Failed() {
+			t.Logf("the manager's log:\n%s", m.log)
+		}
+	})
+	m.await(t, "http://"+m.health+"/readyz", "", http.StatusOK)
+	return m
+}
+
+// terminate asks the manager to end, as a Pod's end does. Asked twice it would
+// end at once.
+func (m *manager) terminate() {
+	m.terminated.Do(func() { _ = m.process.Process.Signal(syscall.SIGTERM) }) // it may have ended
+}
+
+// stop ends the manager and returns what it ended with.
+func (m *manager) stop() error {
+	m.terminate()
+	select {
+	case <-m.ended:
+		return m.err
+	case <-time.After(time.Minute):
+		return errors.Join(errors.New("it did not end within a minute"), m.process.Process.Kill())
+	}
+}
+
+// await waits for the answer; rights take a moment to have an effect.
+func (m *manager) await(t *testing.T, url, token string, want int) (body string) {
+	t.Helper()
+	var got int
+	var err error
+	m.until(t, func() bool {
+		got, body, err = request(t, http.MethodGet, url, token, nil)
+		return err == nil && got == want
+	}, func() string { return fmt.Sprintf("%s answers %d (%v), want %d", url, got, err, want) })
+	return body
+}
+
+// until waits for the condition.
+func (m *manager) until(t *testing.T, met func() bool, describe func() string) {
+	t.Helper()
+	deadline := time.After(30 * time.Second)
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for !met() {
+		select {
+		case <-m.ended:
+			t.Fatalf("the manager ended with %v\n%s", m.err, m.log)
+		case <-deadline:
+			t.Fatal(describe())
+		case <-tick.C:
+		}
+	}
+}
+
+// request sends one and returns the answer's status and body. What is asked
+// in these tests is who may come in, not who answers.
+func request(t *testing.T, method, url, token string, body io.Reader) (int, string, error) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), method, url, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if token != "" {
+		r.Header.Set("Authorization", "Bearer "+token)
+	}
+	c := http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true}}
+	resp, err := c.Do(r)
+	if err != nil {
+		return 0, "", err
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(resp.Body)
+	return resp.StatusCode, string(answer), err
+}
+
+// connect makes an AuditSource and returns the token that the manager issued.
+func (a *apiServer) connect(t *testing.T, m *manager, source string) (token string) {
+	t.Helper()
+	s := &v1alpha1.AuditSource{ObjectMeta: metav1.ObjectMeta{Name: source}, Spec: v1alpha1.AuditSourceSpec{Cluster: "own"}}
+	a.create(t, s)
+	t.Cleanup(func() {
+		if err := a.client.Delete(context.Background(), s); err != nil {
+			t.Error(err)
+		}
+	})
+	secret := &corev1.Secret{}
+	var err error
+	m.until(t, func() bool {
+		err = a.client.Get(t.Context(), client.ObjectKey{Namespace: m.namespace, Name: "audit-source-" + source}, secret)
+		return err == nil
+	}, func() string { return err.Error() })
+	token = string(secret.Data["token"])
+	m.until(t, func() bool {
+		var status int
+		status, _, err = request(t, http.MethodPost, m.deliveries(source), token, strings.NewReader(`{"items":[]}`))
+		return err == nil && status == http.StatusOK
+	}, func() string { return fmt.Sprintf("the source's token is not accepted: %v", err) })
+	return token
+}
+
+func (m *manager) deliveries(source string) string {
+	return "https://" + m.ingest + "/audit/v1/sources/" + source
+}
+
+// delivery holds events of these audit IDs.
+func delivery(ids ...string) string {
+	now := time.Now().UTC().Format("2006-01-02T15:04:05.000000Z")
+	var items []string
+	for _, id := range ids {
+		items = append(items, fmt.Sprintf(`{"level":"Metadata","auditID":%q,"stage":"ResponseComplete","requestURI":"/api/v1/namespaces/shop/configmaps/settings","verb":"update",`+
+			`"user":{"username":"alice@example.com"},"responseStatus":{"code":200},"requestReceivedTimestamp":%q,"stageTimestamp":%q}`, id, now, now))
+	}
+	return `{"kind":"EventList","apiVersion":"audit.k8s.io/v1","items":[` + strings.Join(items, ",") + `]}`
+}
+
+// free returns an address of loopback that nothing listens on.
+func free(t *testing.T) string {
+	t.Helper()
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// safeBuffer may be read while a process writes.
+type safeBuffer struct {
+	mu     sync.Mutex
+	buffer bytes.Buffer
+}
+
+func (b *safeBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buffer.Write(p)
+}
+
+func (b *safeBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buffer.String()
+}
