@@ -1,6 +1,8 @@
 package audittest
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
 	"fmt"
 	"strings"
 )
@@ -146,6 +148,11 @@ func (g *Generator) object(resource string) string {
 	return fmt.Sprintf("%s-%d-%05x", strings.TrimSuffix(resource, "s"), n, n*2654435761&0xfffff)
 }
 
+// fingerprint looks like a certificate's; each number has one.
+func fingerprint(n uint64) string {
+	return fmt.Sprintf("%x", sha256.Sum256(binary.BigEndian.AppendUint64(nil, n)))
+}
+
 func (g *Generator) ip(first int) string {
 	return fmt.Sprintf("%d.0.%d.%d", first, g.random.IntN(4), 1+g.random.IntN(250))
 }
@@ -166,7 +173,7 @@ func (g *Generator) node() actor {
 	name := fmt.Sprintf("ip-10-0-1-%d.eu-central-1.compute.internal", n)
 	return actor{
 		name: "system:node:" + name, ip: fmt.Sprint("10.0.1.", n), agent: "kubelet/v1.37.2 (linux/amd64) kubernetes/9f3b2c1",
-		rest:        fmt.Sprintf(`,"groups":["system:nodes","system:authenticated"],"extra":{"authentication.kubernetes.io/credential-id":["X509SHA256=%064x"]}`, n*7919),
+		rest:        fmt.Sprintf(`,"groups":["system:nodes","system:authenticated"],"extra":{"authentication.kubernetes.io/credential-id":["X509SHA256=%s"]}`, fingerprint(uint64(n))),
 		annotations: fmt.Sprintf(decision, ""),
 	}
 }
@@ -190,7 +197,7 @@ func (g *Generator) person() actor {
 	n := g.actors.Uint64() % people
 	return actor{
 		name: fmt.Sprintf("person-%d@example.com", n), ip: g.ip(192), agent: "kubectl/v1.37.2 (linux/amd64) kubernetes/9f3b2c1",
-		rest:        fmt.Sprintf(`,"groups":["team-%d","system:authenticated"],"extra":{"authentication.kubernetes.io/credential-id":["X509SHA256=%064x"]}`, n%namespaces, n*15485863),
+		rest:        fmt.Sprintf(`,"groups":["team-%d","system:authenticated"],"extra":{"authentication.kubernetes.io/credential-id":["X509SHA256=%s"]}`, n%namespaces, fingerprint(nodes+n)),
 		annotations: fmt.Sprintf(decision, fmt.Sprintf(`RoleBinding \"edit/team-%d\" of ClusterRole \"edit\" to Group \"team-%d\"`, n%namespaces, n%namespaces)),
 	}
 }
