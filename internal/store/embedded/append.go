@@ -154,6 +154,7 @@ func (s *Store) Append(ctx context.Context, batch store.Batch) (store.Appended, 
 	}
 	defer s.queue.release(items, bytes)
 	j := s.prepare(&batch)
+	defer j.release(&s.chunks)
 	j.items, j.bytes = items, bytes
 	if err := s.commit(ctx, j); err != nil {
 		return store.Appended{}, fmt.Errorf("append: %w", err)
@@ -215,6 +216,7 @@ func (s *Store) prepare(batch *store.Batch) *job {
 	}
 	for _, d := range j.days {
 		d.pack()
+		d.fill(&s.chunks)
 	}
 	return j
 }

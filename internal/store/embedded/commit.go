@@ -2,7 +2,6 @@ package embedded
 
 import (
 	"context"
-	"database/sql/driver"
 	"errors"
 	"fmt"
 	"maps"
@@ -11,6 +10,7 @@ import (
 	"time"
 
 	"github.com/duckdb/duckdb-go/v2"
+	"github.com/duckdb/duckdb-go/v2/mapping"
 
 	"github.com/porter-dev/audit-operator/internal/audit"
 	"github.com/porter-dev/audit-operator/internal/store"
@@ -96,7 +96,8 @@ type plan struct {
 }
 
 type dayPlan struct {
-	rows   []plannedRow
+	chunks []*chunk     // complete rows
+	rows   []plannedRow // the others
 	ids    []audit.ID
 	frames []byte
 }
@@ -176,7 +177,7 @@ func (s *Store) freshEvents(ctx context.Context, group []*job) (map[audit.ID]*au
 			if err := s.filters.ensure(ctx, s.writer.conn, d.day, exists); err != nil {
 				return nil, fmt.Errorf("read the IDs of a day: %w", err)
 			}
-			if err := s.writer.ensureDay(ctx, d.day); err != nil {
+			if err := s.writer.ensureDay(d.day); err != nil {
 				return nil, err
 			}
 			for _, e := range d.events {
@@ -211,13 +212,12 @@ func (p *plan) addDay(d *dayEvents, fresh map[audit.ID]*audit.Event, committed i
 		p.days[d.day] = day
 	}
 	offsets := make(map[int64]int64, len(d.frames))
-	stored := 0
+	first := len(day.rows)
 	for i, e := range d.events {
 		if fresh[e.ID] == nil {
 			continue
 		}
 		delete(fresh, e.ID)
-		stored++
 		at := d.places[i]
 		if at.size > 0 {
 			offset, written := offsets[at.frame]
@@ -237,7 +237,15 @@ func (p *plan) addDay(d *dayEvents, fresh map[audit.ID]*audit.Event, committed i
 			stats.LastEventAt = e.StageAt
 		}
 	}
-	return stored
+	rows := day.rows[first:]
+	if d.chunks != nil && len(rows) == len(d.events) {
+		for i, r := range rows {
+			d.chunks[i/chunkRows].settle(i%chunkRows, p.ingestedAt.UnixMicro(), r.place.frame)
+		}
+		day.chunks = append(day.chunks, d.chunks...)
+		day.rows = day.rows[:first]
+	}
+	return len(rows)
 }
 
 // writePlan commits a plan and, once that is durable, records it in memory.
@@ -254,18 +262,18 @@ func (s *Store) writePlan(ctx context.Context, p *plan) (err error) {
 		}
 	}()
 	quarantineBytes := w.quarantineBytes
-	err = w.inTransaction(ctx, func() error {
+	err = w.inTransaction(func() error {
 		for _, day := range slices.Sorted(maps.Keys(p.days)) {
-			if err := w.appendRows(ctx, day, p); err != nil {
+			if err := w.appendRows(day, p); err != nil {
 				return fmt.Errorf("append rows: %w", err)
 			}
 		}
 		var err error
-		if quarantineBytes, err = w.appendQuarantine(ctx, p, s.opts.QuarantineBytes); err != nil {
+		if quarantineBytes, err = w.appendQuarantine(p, s.opts.QuarantineBytes); err != nil {
 			return fmt.Errorf("append to quarantine: %w", err)
 		}
 		for _, stats := range p.sources {
-			if err := w.saveSource(ctx, stats); err != nil {
+			if err := w.saveSource(stats); err != nil {
 				return fmt.Errorf("save a source's totals: %w", err)
 			}
 		}
@@ -321,72 +329,77 @@ func (w *writer) writeFrames(p *plan, synced chan<- error) error {
 }
 
 // appendRows adds a day's rows and its segment's new size to the transaction.
-func (w *writer) appendRows(ctx context.Context, number int, p *plan) error {
+func (w *writer) appendRows(number int, p *plan) error {
 	day := p.days[number]
-	if len(day.rows) == 0 {
-		return nil
-	}
-	row := make([]driver.Value, columnCount)
-	if err := w.appender(tableOf(number), func(a *duckdb.Appender) error {
-		for _, r := range day.rows {
-			rowValues(row, r.event, p.ingestedAt, r.place)
-			if err := a.AppendRow(row...); err != nil {
-				return err
-			}
+	if len(day.chunks) > 0 {
+		if err := w.bulk.fill(tableOf(number), day.chunks); err != nil {
+			return err
 		}
-		return nil
-	}); err != nil {
-		return err
+	}
+	for rows := range slices.Chunk(day.rows, chunkRows) {
+		w.scratch.reset(eventNullable)
+		for i, r := range rows {
+			w.scratch.addEvent(r.event, r.place)
+			w.scratch.settle(i, p.ingestedAt.UnixMicro(), r.place.frame)
+		}
+		if err := w.bulk.fill(tableOf(number), []*chunk{w.scratch}); err != nil {
+			return err
+		}
 	}
 	if len(day.frames) == 0 {
 		return nil
 	}
-	_, err := w.conn.ExecContext(ctx, "UPDATE days SET segment_bytes = $2 WHERE day = $1", number, w.sizes[number]+int64(len(day.frames)))
-	return err
+	return w.bulk.exec("UPDATE days SET segment_bytes = $2 WHERE day = $1", int64(number), w.sizes[number]+int64(len(day.frames)))
 }
 
-// quarantineSize is what an item counts against Options.QuarantineBytes.
-const quarantineSize = "octet_length(redacted) + strlen(reason) + 100"
+// quarantineSize is what an item counts against Options.QuarantineBytes, and
+// quarantineKept asks for the sum.
+const (
+	quarantineSize = "octet_length(redacted) + strlen(reason) + 100"
+	quarantineKept = "SELECT coalesce(sum(" + quarantineSize + "), 0)::BIGINT FROM quarantine"
+)
+
+// quarantineTypes are the types of the quarantine's columns.
+var quarantineTypes = []mapping.Type{
+	mapping.TypeBigInt, mapping.TypeVarchar, mapping.TypeBigInt, mapping.TypeVarchar, mapping.TypeBigInt, mapping.TypeBlob, mapping.TypeBlob,
+}
 
 // appendQuarantine adds the items and removes the oldest over the limit. It
 // returns the bytes kept.
-func (w *writer) appendQuarantine(ctx context.Context, p *plan, limit int64) (int64, error) {
-	kept := w.quarantineBytes
-	if len(p.quarantined) == 0 {
-		return kept, nil
-	}
-	if err := w.appender("quarantine", func(a *duckdb.Appender) error {
-		for i, q := range p.quarantined {
+func (w *writer) appendQuarantine(p *plan, limit int64) (int64, error) {
+	kept, seq := w.quarantineBytes, w.quarantineSeq
+	for items := range slices.Chunk(p.quarantined, chunkRows) {
+		c := newChunk(quarantineTypes)
+		for i, q := range items {
 			redacted := q.Redacted
-			if redacted == nil || int64(len(redacted)) > limit/4 {
-				redacted = []byte{}
+			if int64(len(redacted)) > limit/4 {
+				redacted = nil
 			}
 			reason := store.Text(q.Reason)
+			seq++
 			kept += int64(len(redacted)) + int64(len(reason)) + 100
-			if err := a.AppendRow(w.quarantineSeq+int64(i)+1, store.Text(q.Source), q.ReceivedAt.UnixMicro(), reason, q.Size, q.SHA256[:], redacted); err != nil {
-				return err
-			}
+			*at[int64](&c.columns[0], i) = seq
+			c.columns[1].text(i, store.Text(q.Source))
+			*at[int64](&c.columns[2], i) = q.ReceivedAt.UnixMicro()
+			c.columns[3].text(i, reason)
+			*at[int64](&c.columns[4], i) = q.Size
+			c.columns[5].bytes(i, q.SHA256[:])
+			c.columns[6].bytes(i, redacted)
+			c.rows++
 		}
-		return nil
-	}); err != nil || kept <= limit {
-		return kept, err
+		err := w.bulk.fill("quarantine", []*chunk{c})
+		c.free()
+		if err != nil {
+			return 0, err
+		}
+	}
+	if kept <= limit {
+		return kept, nil
 	}
 	// A quarter is cleared at once, so that a flood doesn't do this each time.
-	if _, err := w.conn.ExecContext(ctx, `DELETE FROM quarantine WHERE seq <= (SELECT max(seq) FROM (
+	if err := w.bulk.exec(`DELETE FROM quarantine WHERE seq <= (SELECT max(seq) FROM (
 		SELECT seq, sum(`+quarantineSize+`) OVER (ORDER BY seq DESC) AS kept FROM quarantine) WHERE kept > $1)`, limit/4*3); err != nil {
 		return 0, err
 	}
-	err := w.conn.QueryRowContext(ctx, "SELECT coalesce(sum("+quarantineSize+"), 0)::BIGINT FROM quarantine").Scan(&kept)
-	return kept, err
-}
-
-// appender fills a table on the writer's connection, within its transaction.
-func (w *writer) appender(table string, fill func(*duckdb.Appender) error) error {
-	return w.conn.Raw(func(conn any) error {
-		a, err := duckdb.NewAppenderFromConn(conn.(driver.Conn), "", table)
-		if err != nil {
-			return err
-		}
-		return errors.Join(fill(a), a.Close())
-	})
+	return w.bulk.number(quarantineKept)
 }

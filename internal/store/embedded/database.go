@@ -23,6 +23,11 @@ var (
 	daySQL string
 )
 
+const (
+	databaseFile   = "events.duckdb"
+	storageVersion = "latest"
+)
+
 // checkpointThreshold is the size of DuckDB's log at which it is folded into
 // the file: larger makes fewer stalls, smaller a faster start (13 ms/MB).
 const checkpointThreshold = "64MiB"
@@ -49,7 +54,7 @@ func openDatabase(ctx context.Context, opts Options) (*database, error) {
 }
 
 func connectDatabase(ctx context.Context, opts Options) (*database, error) {
-	connector, err := duckdb.NewConnector(filepath.Join(opts.Dir, "events.duckdb")+"?storage_compatibility_version=latest", nil)
+	connector, err := duckdb.NewConnector(filepath.Join(opts.Dir, databaseFile)+"?storage_compatibility_version="+storageVersion, nil)
 	if err != nil {
 		return nil, fmt.Errorf("open the database: %w", err)
 	}

@@ -89,6 +89,7 @@ type Store struct {
 	writer    writer // only the committer uses it
 	committer sync.WaitGroup
 	filters   filters
+	chunks    chunkPool
 	snapshots snapshots
 
 	mu       sync.Mutex
@@ -217,6 +218,7 @@ func (s *Store) Close() error {
 
 		s.queue.close()
 		s.committer.Wait()
+		s.chunks.close()
 		s.closeErr = errors.Join(s.writer.close(), s.db.close(), s.lock.Close())
 	})
 	return s.closeErr

@@ -46,12 +46,11 @@ func (s *Store) dropDays(ctx context.Context, before time.Time) ([]time.Time, er
 		if day >= today || dayStart(day+1).After(before) {
 			continue
 		}
-		if err := w.inTransaction(ctx, func() error {
-			if _, err := w.conn.ExecContext(ctx, "DROP TABLE "+tableOf(day)); err != nil {
+		if err := w.inTransaction(func() error {
+			if err := w.bulk.run("DROP TABLE " + tableOf(day)); err != nil {
 				return err
 			}
-			_, err := w.conn.ExecContext(ctx, "DELETE FROM days WHERE day = $1", day)
-			return err
+			return w.bulk.exec("DELETE FROM days WHERE day = $1", int64(day))
 		}); err != nil {
 			return dropped, fmt.Errorf("drop a day: %w", err)
 		}
@@ -70,13 +69,12 @@ func (s *Store) dropDays(ctx context.Context, before time.Time) ([]time.Time, er
 			return dropped, fmt.Errorf("remove raw segment: %w", err)
 		}
 	}
-	err := w.inTransaction(ctx, func() error {
-		_, err := w.conn.ExecContext(ctx, "DELETE FROM quarantine WHERE received_at < $1", before.UnixMicro())
+	err := w.inTransaction(func() (err error) {
+		if err = w.bulk.exec("DELETE FROM quarantine WHERE received_at < $1", before.UnixMicro()); err == nil {
+			w.quarantineBytes, err = w.bulk.number(quarantineKept)
+		}
 		return err
 	})
-	if err == nil {
-		err = w.conn.QueryRowContext(ctx, "SELECT coalesce(sum("+quarantineSize+"), 0)::BIGINT FROM quarantine").Scan(&w.quarantineBytes)
-	}
 	if err != nil {
 		return dropped, fmt.Errorf("clear quarantine: %w", err)
 	}

@@ -2,16 +2,12 @@ package embedded
 
 import (
 	"database/sql"
-	"database/sql/driver"
 	"encoding/hex"
 	"fmt"
 	"net/netip"
 	"time"
 
-	"github.com/duckdb/duckdb-go/v2"
-
 	"github.com/porter-dev/audit-operator/internal/audit"
-	"github.com/porter-dev/audit-operator/internal/store"
 )
 
 // columns of a day's table, in the order of day.sql.
@@ -21,8 +17,6 @@ const columns = `id, occurred_at, stage_at, ingested_at, source, cluster, audit_
 	path, status_code, dry_run, client, user_agent, ip, more_ips, raw_sha_high, raw_sha_low,
 	raw_frame, raw_start, raw_size`
 
-const columnCount = 36
-
 // place is where an event's raw is: in the frame that starts at an offset of
 // the day's segment, size bytes from start of the unpacked frame.
 type place struct {
@@ -30,61 +24,16 @@ type place struct {
 	start, size int32
 }
 
-// rowValues fills row with an event's columns. The driver stores text that
-// isn't valid UTF-8 as NULL without a word, so every text passes store.Text.
-func rowValues(row []driver.Value, e *audit.Event, ingestedAt time.Time, at place) {
-	n := 0
-	add := func(v driver.Value) { row[n] = v; n++ }
-	text := func(values ...string) {
-		for _, v := range values {
-			add(store.Text(v))
-		}
-	}
-	add(duckdb.UUID(e.ID))
-	add(e.OccurredAt.UnixMicro())
-	add(e.StageAt.UnixMicro())
-	add(ingestedAt.UnixMicro())
-	text(e.Source, e.Cluster)
-	if uuid, ok := parseUUID(e.AuditID); ok {
-		add(uuid)
-		add("")
-	} else {
-		add(nil)
-		text(e.AuditID)
-	}
-	text(e.Level, e.Stage, e.Actor, e.ActorKind, e.ActedVia, e.CredentialID,
-		e.Method, e.Verb, e.ResourceType, e.Action,
-		e.APIGroup, e.APIVersion, e.Resource, e.Subresource, e.Namespace, e.ResourceName, e.Path)
-	add(int32(e.StatusCode))
-	add(e.DryRun)
-	text(e.Client, e.UserAgent)
-	last, more := packIPs(e.IPs)
-	add(last)
-	add(more)
-	add(duckdb.UUID(e.RawSHA256[:16]))
-	add(duckdb.UUID(e.RawSHA256[16:]))
-	add(at.frame)
-	add(at.start)
-	add(at.size)
-}
-
-// packIPs returns the columns ip and more_ips. Addresses that are none are
-// left out, and zones, which mean nothing on another machine.
-func packIPs(ips []netip.Addr) (last, more driver.Value) {
-	var packed []duckdb.UUID
+// packIPs returns the addresses as 16 bytes each. Those that are none are left
+// out, and zones, which mean nothing on another machine.
+func packIPs(ips []netip.Addr) [][16]byte {
+	packed := make([][16]byte, 0, 4)
 	for _, ip := range ips {
 		if ip.IsValid() {
-			packed = append(packed, duckdb.UUID(ip.WithZone("").As16()))
+			packed = append(packed, ip.WithZone("").As16())
 		}
 	}
-	switch n := len(packed); n {
-	case 0:
-		return nil, nil
-	case 1:
-		return packed[0], nil
-	default:
-		return packed[n-1], packed[:n-1]
-	}
+	return packed
 }
 
 func unpackIP(b []byte) netip.Addr {
@@ -93,8 +42,8 @@ func unpackIP(b []byte) netip.Addr {
 }
 
 // parseUUID reads the one form that uuidText gives back unchanged.
-func parseUUID(s string) (duckdb.UUID, bool) {
-	var u duckdb.UUID
+func parseUUID(s string) ([16]byte, bool) {
+	var u [16]byte
 	if len(s) != 36 || s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-' {
 		return u, false
 	}

@@ -139,6 +139,7 @@ type dayEvents struct {
 	events []*audit.Event
 	places []place // frame is an index of frames here
 	frames [][]byte
+	chunks []*chunk // the rows, if they were worth it and there was room
 }
 
 // pack fills places and frames.

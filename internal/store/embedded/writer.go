@@ -20,7 +20,9 @@ import (
 // knows of the tables because it alone changes them.
 type writer struct {
 	dir             string
-	conn            *sql.Conn
+	conn            *sql.Conn     // for reading
+	bulk            *bulk         // for writing
+	scratch         *chunk        // for rows that came in no chunk
 	sizes           map[int]int64 // committed segment bytes of each day
 	segments        map[int]*segment
 	sources         map[string]store.SourceStats
@@ -37,6 +39,10 @@ func (w *writer) load(ctx context.Context, db *database, opts Options, log logr.
 	if w.conn, err = db.sql.Conn(ctx); err != nil {
 		return fmt.Errorf("connect the committer: %w", err)
 	}
+	if w.bulk, err = openBulk(opts.Dir); err != nil {
+		return err
+	}
+	w.scratch = newChunk(eventTypes, eventNullable...)
 	rows, err := w.conn.QueryContext(ctx, "SELECT day, segment_bytes FROM days")
 	if err != nil {
 		return fmt.Errorf("read the days: %w", err)
@@ -106,6 +112,12 @@ func (w *writer) close() error {
 		errs = append(errs, g.file.Close())
 	}
 	w.segments = nil
+	if w.scratch != nil {
+		w.scratch.free()
+		w.scratch = nil
+	}
+	w.bulk.close()
+	w.bulk = nil
 	if w.conn != nil {
 		errs = append(errs, w.conn.Close())
 		w.conn = nil
@@ -127,16 +139,15 @@ func (w *writer) segment(day int) (*segment, error) {
 
 // ensureDay makes a day's table. It has a commit of its own: an empty day that
 // a crash leaves behind is as good as none.
-func (w *writer) ensureDay(ctx context.Context, day int) error {
+func (w *writer) ensureDay(day int) error {
 	if _, ok := w.sizes[day]; ok {
 		return nil
 	}
-	err := w.inTransaction(ctx, func() error {
-		if _, err := w.conn.ExecContext(ctx, strings.ReplaceAll(daySQL, "{table}", tableOf(day))); err != nil {
+	err := w.inTransaction(func() error {
+		if err := w.bulk.run(strings.ReplaceAll(daySQL, "{table}", tableOf(day))); err != nil {
 			return err
 		}
-		_, err := w.conn.ExecContext(ctx, "INSERT INTO days VALUES ($1, 0)", day)
-		return err
+		return w.bulk.exec("INSERT INTO days VALUES ($1, 0)", int64(day))
 	})
 	if err != nil {
 		return fmt.Errorf("make the table of a day: %w", err)
@@ -145,20 +156,12 @@ func (w *writer) ensureDay(ctx context.Context, day int) error {
 	return nil
 }
 
-// inTransaction runs fn between BEGIN and COMMIT on the writer's connection.
-// A failure leaves the writer broken until restore has looked at it.
-func (w *writer) inTransaction(ctx context.Context, fn func() error) (err error) {
-	if _, err := w.conn.ExecContext(ctx, "BEGIN TRANSACTION"); err != nil {
-		w.broken = true
-		return err
-	}
-	if err = fn(); err == nil {
-		_, err = w.conn.ExecContext(ctx, "COMMIT")
-	}
+// inTransaction runs fn in a transaction. A failure leaves the writer broken
+// until restore has looked at it.
+func (w *writer) inTransaction(fn func() error) error {
+	err := w.bulk.inTransaction(fn)
 	if err != nil {
 		w.broken = true
-		// Without effect when the commit itself failed, which rolls back.
-		_, _ = w.conn.ExecContext(ctx, "ROLLBACK")
 	}
 	return err
 }
@@ -218,13 +221,12 @@ func readSources(ctx context.Context, q querier) ([]store.SourceStats, error) {
 }
 
 // saveSource writes a source's totals.
-func (w *writer) saveSource(ctx context.Context, stats store.SourceStats) error {
+func (w *writer) saveSource(stats store.SourceStats) error {
 	statement := `UPDATE sources SET received = $2, stored = $3, duplicate = $4, quarantined = $5, own = $6,
 		last_received_at = $7, last_event_at = $8 WHERE source = $1`
 	if _, known := w.sources[stats.Source]; !known {
 		statement = "INSERT INTO sources VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"
 	}
-	_, err := w.conn.ExecContext(ctx, statement, stats.Source, stats.Received, stats.Stored, stats.Duplicate, stats.Quarantined, stats.Own,
+	return w.bulk.exec(statement, stats.Source, stats.Received, stats.Stored, stats.Duplicate, stats.Quarantined, stats.Own,
 		stats.LastReceivedAt.UnixMicro(), stats.LastEventAt.UnixMicro())
-	return err
 }

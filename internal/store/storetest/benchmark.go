@@ -113,7 +113,7 @@ func BenchmarkAppend(b *testing.B, open func(b *testing.B) store.Store) {
 						began := time.Now()
 						got, err := s.Append(b.Context(), batches[i])
 						if err != nil || got.Stored != c.events {
-							return fmt.Errorf("Append = %+v, %w", got, err)
+							return fmt.Errorf("append: %+v, %w", got, err)
 						}
 						longest[w] = max(longest[w], time.Since(began))
 					}
