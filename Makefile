@@ -44,6 +44,7 @@ generate: bin/controller-gen ## Write deepcopy code, CRDs and RBAC from the Go t
 .PHONY: test
 test: needs ## Run the whole test suite, with what it needs installed.
 	assets=$$(hack/controlplane.sh)
+	hack/controlplane.sh sample-apiserver >/dev/null
 	promtool=$$(hack/promtool.sh)
 	hack/chromium.sh
 	PATH=$$promtool:$$PATH KUBEBUILDER_ASSETS=$$assets go test -race -timeout 25m $(ARGS) $(or $(PKG),./...)

@@ -26,6 +26,12 @@ var mutants = []mutant{
 		packages: []string{"./internal/store/embedded"},
 	},
 	{
+		name: "no-scope-in-same-request", file: "internal/store/embedded/where.go",
+		old:      "	c.scope(scope)\n	window := store.SameRequestWindow(e)\n",
+		new:      "	c.scope(query.ClusterWide())\n	window := store.SameRequestWindow(e)\n",
+		packages: []string{"./internal/store/embedded"},
+	},
+	{
 		name: "own-identity-for-anonymous", file: "internal/auth/auth.go",
 		old:      "	if token == \"\" {\n		return User{}, ErrUnauthenticated\n	}\n",
 		new:      "	if token == \"\" {\n		return User{Name: \"operator\", Groups: []string{\"system:masters\"}}, nil\n	}\n",

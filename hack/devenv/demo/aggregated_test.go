@@ -38,6 +38,9 @@ func TestRequestThroughTwoAPIServers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if passed, created := ends[0].ResourceName, ends[1].ResourceName; passed != "" || created != "passed-on" {
+		t.Errorf("the created object is %q to kube-apiserver, which does not read it, and %q to sample-apiserver", passed, created)
+	}
 	shop, billing := reader(t, d, "shop"), reader(t, d, "billing")
 	for i, end := range ends {
 		other := ends[len(ends)-1-i]
