@@ -23,13 +23,15 @@ type maker struct {
 	decoder   audit.Decoder
 }
 
-func newMaker(seed uint64) *maker {
+func newMaker(seed uint64) *maker { return newMakerAt(seed, time.Now().Add(-2*time.Hour)) }
+
+func newMakerAt(seed uint64, start time.Time) *maker {
 	classifier, err := audit.NewClassifier(audit.BuiltInResourceTypes(), "")
 	if err != nil {
 		panic(err)
 	}
 	return &maker{
-		generator: audittest.New(audittest.Options{Seed: seed, Start: time.Now().Add(-2 * time.Hour)}),
+		generator: audittest.New(audittest.Options{Seed: seed, Start: start}),
 		decoder:   audit.Decoder{Source: "bench", Cluster: "prod", Classifier: classifier},
 	}
 }

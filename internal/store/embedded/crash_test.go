@@ -33,13 +33,19 @@ func TestMain(m *testing.M) {
 	case "append":
 		appendForever(os.Getenv(dirEnv), os.Getenv(seedEnv))
 	case "full":
-		if err := fillVolume(os.Getenv(dirEnv)); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		os.Exit(0)
+		end(fillVolume(os.Getenv(dirEnv)))
+	case "backup-full":
+		end(backUpFull(os.Getenv(dirEnv)))
 	}
 	os.Exit(m.Run())
+}
+
+func end(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(0)
 }
 
 func child(t *testing.T, role, dir, seed string) *exec.Cmd {

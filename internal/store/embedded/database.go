@@ -72,7 +72,9 @@ func connectDatabase(ctx context.Context, opts Options) (*database, error) {
 		settings = append(settings, fmt.Sprintf("SET threads = %d", opts.Threads))
 	}
 	settings = append(settings, schemaSQL,
-		"SET enable_external_access = false", // no statement reads or writes other files
+		// No statement reads or writes other files than the database's, and those
+		// in temp_directory, where a backup makes its copy.
+		"SET enable_external_access = false",
 		"SET lock_configuration = true")
 	for _, statement := range settings {
 		if _, err := pool.ExecContext(ctx, statement); err != nil {
@@ -116,6 +118,20 @@ func (s *Store) reopen(ctx context.Context) error {
 	return s.opts.Metrics.watch(ctx, s)
 }
 
+// errReopening means that a read has to wait for the database.
+var errReopening = fmt.Errorf("the database is being opened again: %w", store.ErrUnavailable)
+
+// readable returns the database for a read, which calls reads.Done at its end.
+func (s *Store) readable() (*database, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.db == nil {
+		return nil, errReopening
+	}
+	s.db.reads.Add(1)
+	return s.db, nil
+}
+
 // readTx is one read transaction: every statement in it sees the same commits.
 type readTx struct {
 	*sql.Tx
@@ -130,14 +146,9 @@ func (s *Store) read(ctx context.Context, fn func(ctx context.Context, tx *readT
 		return err
 	}
 	defer s.leave()
-	s.mu.Lock()
-	db := s.db
-	if db != nil {
-		db.reads.Add(1)
-	}
-	s.mu.Unlock()
-	if db == nil {
-		return fmt.Errorf("the database is being opened again: %w", store.ErrUnavailable)
+	db, err := s.readable()
+	if err != nil {
+		return err
 	}
 	defer db.reads.Done()
 
@@ -153,7 +164,7 @@ func (s *Store) read(ctx context.Context, fn func(ctx context.Context, tx *readT
 		case caller.Err() != nil:
 			err = caller.Err()
 		case db.ended.Err() != nil:
-			err = fmt.Errorf("the database is being opened again: %w", store.ErrUnavailable)
+			err = errReopening
 		case ctx.Err() != nil:
 			err = fmt.Errorf("statement took longer than %s: %w", s.opts.StatementTimeout, context.DeadlineExceeded)
 		}

@@ -4,11 +4,12 @@
 // Layout of the directory:
 //
 //	lock                        held while a process has the store open
+//	store.json                  the format of the rest (see format.go)
 //	events.duckdb               typed rows, totals, quarantine
 //	raw/<yyyy-mm-dd>.seg        raw events of a day (see segment.go)
 //	snapshots/<id>.ndjson       a snapshot's body
 //	snapshots/<id>.json         its manifest; without it there is no snapshot
-//	tmp/                        DuckDB's spill files
+//	tmp/                        DuckDB's spill files, backups in the making
 package embedded
 
 import (
@@ -32,6 +33,8 @@ import (
 type Options struct {
 	// Dir is the directory of the store; it is made if it isn't there.
 	Dir string
+	// Version of the product, for messages about the directory's format.
+	Version string
 	// Retention is how old an event may be when it arrives (default 720h).
 	Retention time.Duration
 	// Now is the clock (default time.Now).
@@ -91,6 +94,7 @@ type Store struct {
 	filters   filters
 	chunks    chunkPool
 	snapshots snapshots
+	backups   sync.Mutex // held by the one Backup that there may be
 
 	mu       sync.Mutex
 	idle     sync.Cond // signalled when calls reaches 0
@@ -128,8 +132,12 @@ func Open(ctx context.Context, opts Options) (_ *Store, err error) {
 			err = errors.Join(err, s.writer.close(), s.db.close(), lock.Close())
 		}
 	}()
-	if s.db, err = openDatabase(ctx, opts); err != nil {
+	was, err := prepareDirectory(opts.Dir)
+	if err != nil {
 		return nil, err
+	}
+	if s.db, err = openDatabase(ctx, opts); err != nil {
+		return nil, explainDowngrade(err, was, opts.Version)
 	}
 	if err := s.writer.load(ctx, s.db, opts, s.log); err != nil {
 		return nil, err
@@ -137,7 +145,7 @@ func Open(ctx context.Context, opts Options) (_ *Store, err error) {
 	if err := s.snapshots.load(filepath.Join(opts.Dir, "snapshots")); err != nil {
 		return nil, err
 	}
-	if err := syncDir(opts.Dir); err != nil {
+	if err := errors.Join(syncDir(opts.Dir), writeFormat(opts.Dir, was, opts.Version)); err != nil {
 		return nil, err
 	}
 	if err := opts.Metrics.watch(ctx, s); err != nil {
@@ -169,6 +177,20 @@ func makeDirs(dir string) error {
 		}
 	}
 	return nil
+}
+
+// prepareDirectory checks the format of a directory that is locked, and empties
+// tmp of what a crash left there.
+func prepareDirectory(dir string) (format, error) {
+	was, err := readFormat(dir)
+	if err != nil {
+		return was, err
+	}
+	tmp := filepath.Join(dir, "tmp")
+	if err := errors.Join(os.RemoveAll(tmp), os.Mkdir(tmp, 0o750)); err != nil {
+		return was, fmt.Errorf("empty the folder of temporary files: %w", err)
+	}
+	return was, nil
 }
 
 // lockDirectory makes sure that only one process has the store open. The

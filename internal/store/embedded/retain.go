@@ -118,12 +118,20 @@ func (s *Store) probe() (err error) {
 
 // checkSpace fails when the volume has less space than Options.MinFree.
 func (s *Store) checkSpace() error {
-	var fs syscall.Statfs_t
-	if err := syscall.Statfs(s.opts.Dir, &fs); err != nil {
+	free, err := freeSpace(s.opts.Dir)
+	if err != nil {
 		return fmt.Errorf("%w: %w", errVolume, err)
 	}
-	if free := fs.Bavail * uint64(fs.Bsize); free < s.opts.MinFree {
+	if free < s.opts.MinFree {
 		return fmt.Errorf("%w: %d bytes are free, %d are needed", errVolume, free, s.opts.MinFree)
 	}
 	return nil
+}
+
+func freeSpace(dir string) (uint64, error) {
+	var fs syscall.Statfs_t
+	if err := syscall.Statfs(dir, &fs); err != nil {
+		return 0, err
+	}
+	return fs.Bavail * uint64(fs.Bsize), nil
 }

@@ -1,0 +1,495 @@
+package embedded
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/porter-dev/audit-operator/internal/audit"
+	"github.com/porter-dev/audit-operator/internal/store"
+)
+
+// backUp returns a backup's bytes and checks that they are as many as it said.
+func backUp(t *testing.T, s *Store) []byte {
+	t.Helper()
+	b, err := s.Backup(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return streamed(t, b)
+}
+
+func streamed(t *testing.T, b *Backup) []byte {
+	t.Helper()
+	var archive bytes.Buffer
+	if err := b.Stream(t.Context(), &archive); err != nil {
+		t.Fatal(err)
+	}
+	if b.Size() != int64(archive.Len()) {
+		t.Errorf("the backup has %d bytes and said %d", archive.Len(), b.Size())
+	}
+	if err := b.Close(); err != nil {
+		t.Error(err)
+	}
+	return archive.Bytes()
+}
+
+// restored opens what a backup restores to.
+func restored(t *testing.T, archive []byte) *Store {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "restored")
+	got, err := Restore(t.Context(), bytes.NewReader(archive), Options{Dir: dir}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(got.Damaged) > 0 {
+		t.Errorf("the restore calls %v damaged", got.Damaged)
+	}
+	s := mustOpen(t, Options{Dir: dir})
+	t.Cleanup(func() { closed(t, s) })
+	return s
+}
+
+// everything is what a store holds, raws included.
+type everything struct {
+	Events      map[audit.ID]audit.Event
+	Sources     []store.SourceStats
+	Quarantined []audit.Quarantined
+	Files       map[string]string // segments and snapshots
+}
+
+func readEverything(t *testing.T, s *Store, sources ...string) everything {
+	t.Helper()
+	all := everything{Events: map[audit.ID]audit.Event{}, Files: map[string]string{}}
+	eachStored(t, s, func(e *audit.Event) { all.Events[e.ID] = *e })
+	var err error
+	if all.Sources, err = s.Sources(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, source := range sources {
+		items, err := s.Quarantine(t.Context(), source, 1000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all.Quarantined = append(all.Quarantined, items...)
+	}
+	for _, dir := range []string{"raw", "snapshots"} {
+		for name, content := range readFiles(t, filepath.Join(s.opts.Dir, dir)) {
+			all.Files[filepath.Join(dir, name)] = content
+		}
+	}
+	return all
+}
+
+// eachStored calls fn for every stored event, raw included. It unpacks each
+// frame once.
+func eachStored(t *testing.T, s *Store, fn func(*audit.Event)) {
+	t.Helper()
+	err := s.read(t.Context(), func(ctx context.Context, tx *readTx) error {
+		for _, day := range tx.days {
+			raws := map[int64][]byte{}
+			rows, err := tx.QueryContext(ctx, "SELECT "+columns+" FROM "+tableOf(day))
+			if err != nil {
+				return err
+			}
+			if err := each(rows, func() error {
+				var e audit.Event
+				var at place
+				if err := scanRow(rows, &e, &at); err != nil {
+					return err
+				}
+				if raws[at.frame] == nil {
+					file, err := os.Open(segmentPath(s.opts.Dir, day))
+					if err != nil {
+						return err
+					}
+					defer file.Close()
+					if raws[at.frame], err = readFrame(file, at.frame); err != nil {
+						return err
+					}
+				}
+				e.Raw = raws[at.frame][at.start : at.start+at.size]
+				fn(&e)
+				return nil
+			}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func readFiles(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	files := map[string]string{}
+	err := fs.WalkDir(os.DirFS(dir), ".", func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		content, err := os.ReadFile(filepath.Join(dir, path))
+		files[path] = string(content)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
+
+func equal(t *testing.T, want, got everything) {
+	t.Helper()
+	if d := cmp.Diff(want, got, cmpopts.EquateComparable(audit.ID{}), cmp.Comparer(func(a, b interface{ AsSlice() []byte }) bool {
+		return bytes.Equal(a.AsSlice(), b.AsSlice())
+	})); d != "" {
+		t.Errorf("the restored store differs (-want +got):\n%.4000s", d)
+	}
+}
+
+// filled is a store with events of three days, items in quarantine, snapshots.
+func filled(t *testing.T, perDay int) *Store {
+	t.Helper()
+	s := mustOpen(t, Options{Dir: t.TempDir(), Version: "v1"})
+	t.Cleanup(func() { closed(t, s) })
+	for days := range 3 {
+		batch := newMakerAt(uint64(days), noon(-1-days)).batch(perDay)
+		batch.Quarantined = []audit.Quarantined{{Reason: fmt.Sprint("reason ", days), Size: 3, Redacted: []byte("{}\x00\xff")}}
+		if _, err := s.Append(t.Context(), batch); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, body := range []string{"", strings.Repeat("{\"a\":\"\x00\xff\"}\r\n", 1000)} {
+		saveSnapshot(t, s, fmt.Sprintf("%032x", i), body)
+	}
+	return s
+}
+
+// noon of a day, counted from today.
+func noon(days int) time.Time {
+	return time.Now().UTC().Truncate(24 * time.Hour).Add(12 * time.Hour).AddDate(0, 0, days)
+}
+
+func saveSnapshot(t *testing.T, s *Store, id, body string) {
+	t.Helper()
+	if err := s.SaveSnapshot(t.Context(), id, func(w io.Writer) (store.Manifest, error) {
+		_, err := io.WriteString(w, body)
+		return store.Manifest{ID: id, Namespace: "shop", CountsByType: map[string]int64{"application": 2}}, err
+	}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func nothingLeft(t *testing.T, s *Store) {
+	t.Helper()
+	if left := readFiles(t, filepath.Join(s.opts.Dir, "tmp")); len(left) > 0 {
+		t.Errorf("tmp still holds %d files", len(left))
+	}
+	var databases int
+	if err := s.db.sql.QueryRowContext(t.Context(), "SELECT count(*) FROM duckdb_databases() WHERE NOT internal").Scan(&databases); err != nil || databases != 1 {
+		t.Errorf("%d databases are attached (%v), want one", databases, err)
+	}
+}
+
+// TestBackup compares everything that a restored store holds with the one that
+// was backed up, and sends it the same events again.
+func TestBackup(t *testing.T) {
+	s := filled(t, 200)
+	want := readEverything(t, s, "bench")
+	archive := backUp(t, s)
+	nothingLeft(t, s)
+	again := restored(t, archive)
+	equal(t, want, readEverything(t, again, "bench"))
+	if len(want.Events) != 600 || len(want.Quarantined) != 3 || len(want.Files) != 3+4 {
+		t.Fatalf("the test's own store holds %d events, %d items and %d files", len(want.Events), len(want.Quarantined), len(want.Files))
+	}
+	batch := store.Batch{Source: "bench", ReceivedAt: time.Now()}
+	for _, e := range want.Events {
+		batch.Events = append(batch.Events, e)
+	}
+	if got, err := again.Append(t.Context(), batch); err != nil || got.Duplicate != 600 {
+		t.Errorf("the same events again = %+v, %v; want all to be duplicates", got, err)
+	}
+	// A backup of it is as good.
+	if _, err := VerifyBackup(t.Context(), bytes.NewReader(backUp(t, again)), nil); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestBackupEmpty backs up a store that never took anything.
+func TestBackupEmpty(t *testing.T) {
+	s := mustOpen(t, Options{Dir: t.TempDir()})
+	defer closed(t, s)
+	again := restored(t, backUp(t, s))
+	if got := readEverything(t, again); len(got.Events)+len(got.Sources)+len(got.Files) != 0 {
+		t.Errorf("it holds %+v", got)
+	}
+}
+
+// TestBackupUnderLoad makes backups while several writers append: all that was
+// acknowledged before is in each, and no batch by half.
+func TestBackupUnderLoad(t *testing.T) {
+	s := mustOpen(t, Options{Dir: t.TempDir()})
+	defer closed(t, s)
+	ctx, stop := context.WithCancel(t.Context())
+	var writers errgroup.Group
+	var mu sync.Mutex
+	var sent, acknowledged []store.Batch
+	more := make(chan struct{}) // given after each batch that was acknowledged
+	for i := range 4 {
+		writers.Go(func() error {
+			for m := newMaker(uint64(i)); ctx.Err() == nil; {
+				batch := m.batch(50)
+				mu.Lock()
+				sent = append(sent, batch)
+				mu.Unlock()
+				if _, err := s.Append(context.Background(), batch); err != nil {
+					return err
+				}
+				mu.Lock()
+				acknowledged = append(acknowledged, batch)
+				mu.Unlock()
+				select {
+				case more <- struct{}{}:
+				case <-ctx.Done():
+				}
+			}
+			return nil
+		})
+	}
+	const rounds = 3
+	var archives [rounds][]byte
+	var before [rounds]int // acknowledged
+	for round := range rounds {
+		for range 20 {
+			<-more
+		}
+		mu.Lock()
+		before[round] = len(acknowledged)
+		mu.Unlock()
+		made := make(chan *Backup, 1)
+		go func() {
+			b, err := s.Backup(ctx)
+			if err != nil {
+				t.Error(err)
+			}
+			made <- b
+		}()
+		for b := (*Backup)(nil); b == nil && !t.Failed(); { // the writers go on
+			select {
+			case <-more:
+			case b = <-made:
+				archives[round] = streamed(t, b)
+			}
+		}
+	}
+	stop()
+	if err := writers.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	for round, archive := range archives {
+		got := readEverything(t, restored(t, archive))
+		for _, batch := range acknowledged[:before[round]] {
+			if held := countHeld(got, batch); held != len(batch.Events) {
+				t.Errorf("backup %d holds %d events of a batch of %d that was acknowledged before", round, held, len(batch.Events))
+			}
+		}
+		for _, batch := range sent {
+			if held := countHeld(got, batch); held != 0 && held != len(batch.Events) {
+				t.Errorf("backup %d holds %d events of a batch of %d", round, held, len(batch.Events))
+			}
+		}
+		if n := got.Sources[0].Stored; n != int64(len(got.Events)) {
+			t.Errorf("the totals say %d events and there are %d", n, len(got.Events))
+		}
+	}
+}
+
+func countHeld(got everything, batch store.Batch) (held int) {
+	for _, e := range batch.Events {
+		if stored, ok := got.Events[e.ID]; ok && bytes.Equal(stored.Raw, e.Raw) {
+			held++
+		}
+	}
+	return held
+}
+
+// TestBackupDuringChange changes everything that can change between the moment
+// that a backup is of and the copying.
+func TestBackupDuringChange(t *testing.T) {
+	s := filled(t, 50)
+	want := readEverything(t, s, "bench")
+	b := &Backup{store: s, Header: Header{Archive: 1, Format: 1}}
+	s.backups.Lock()
+	if err := errors.Join(s.enter(), b.makeDirectory()); err != nil {
+		t.Fatal(err)
+	}
+	p, err := b.pin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if dropped, err := s.Retain(t.Context(), noon(1)); err != nil || len(dropped) != 3 {
+		t.Fatalf("Retain = %v, %v", dropped, err)
+	}
+	for days := range 2 { // to a day that was just dropped, too
+		if _, err := s.Append(t.Context(), newMakerAt(9, noon(-days).Add(-12*time.Hour)).batch(40)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.DeleteSnapshot(t.Context(), strings.Repeat("0", 31)+"1"); err != nil {
+		t.Fatal(err)
+	}
+	saveSnapshot(t, s, strings.Repeat("f", 32), "later")
+	if err := errors.Join(p.copyTables(t.Context(), &b.Header), p.end(), b.measure()); err != nil {
+		t.Fatal(err)
+	}
+	equal(t, want, readEverything(t, restored(t, streamed(t, b)), "bench"))
+	nothingLeft(t, s)
+}
+
+// TestBackupCancelled cancels backups at different moments.
+func TestBackupCancelled(t *testing.T) {
+	s := filled(t, 20_000)
+	cancelled := 0
+	for _, after := range []time.Duration{0, time.Millisecond, 5 * time.Millisecond, 20 * time.Millisecond, 60 * time.Millisecond, time.Minute} {
+		ctx, cancel := context.WithTimeout(t.Context(), after)
+		b, err := s.Backup(ctx)
+		switch {
+		case errors.Is(err, context.DeadlineExceeded):
+			cancelled++
+		case err != nil:
+			t.Errorf("cancelled after %s: %v", after, err)
+		default:
+			cancel()
+			if err := b.Stream(ctx, io.Discard); !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("a cancelled stream ends with %v", err)
+			}
+			if err := b.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+		cancel()
+		nothingLeft(t, s)
+	}
+	if cancelled < 2 || cancelled == 6 {
+		t.Errorf("%d of 6 were cancelled", cancelled)
+	}
+}
+
+// TestBackupOnlyOne refuses a second backup, and lets Close wait for the first.
+func TestBackupOnlyOne(t *testing.T) {
+	s := filled(t, 1)
+	b, err := s.Backup(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Backup(t.Context()); !errors.Is(err, ErrBackupRunning) {
+		t.Errorf("a second backup = %v", err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- s.Close() }()
+	for s.enter() == nil { // until Close has begun
+		s.leave()
+	}
+	if _, err := VerifyBackup(t.Context(), bytes.NewReader(streamed(t, b)), nil); err != nil {
+		t.Error(err)
+	}
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+// TestBackupRoom fills the volume before a backup and during one.
+func TestBackupRoom(t *testing.T) {
+	s := filled(t, 1)
+	s.opts.MinFree = 1 << 60 // nobody else reads it now
+	if _, err := s.Backup(t.Context()); !errors.Is(err, errNoRoom) || !strings.Contains(err.Error(), "MiB are free") {
+		t.Errorf("a backup without room = %v", err)
+	}
+	ctx, cancel := context.WithCancelCause(t.Context())
+	defer s.watchRoom(cancel)()
+	<-ctx.Done()
+	if err := context.Cause(ctx); !errors.Is(err, errNoRoom) {
+		t.Errorf("without room while it is made: %v", err)
+	}
+	nothingLeft(t, s)
+	if err := child(t, "backup-full", t.TempDir(), "").Run(); err != nil {
+		t.Errorf("a backup on a full volume: %v", err)
+	}
+}
+
+// backUpFull runs into a limit on the size of files, in a process of its own.
+func backUpFull(dir string) error {
+	signal.Ignore(syscall.SIGXFSZ)
+	ctx := context.Background()
+	s, err := Open(ctx, Options{Dir: dir})
+	if err != nil {
+		return err
+	}
+	m := newMaker(1)
+	if _, err := s.Append(ctx, m.batch(30_000)); err != nil {
+		return err
+	}
+	var old syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &old); err != nil {
+		return err
+	}
+	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: 1 << 20, Max: old.Max}); err != nil {
+		return err
+	}
+	if _, err := s.Backup(ctx); err == nil {
+		return errors.New("a backup of several MB fits into 1 MiB")
+	}
+	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &old); err != nil {
+		return err
+	}
+	if got, err := s.Append(ctx, m.batch(400)); err != nil || got.Stored != 400 {
+		return fmt.Errorf("Append after a backup that failed = %+v, %w", got, err)
+	}
+	b, err := s.Backup(ctx)
+	if err != nil {
+		return fmt.Errorf("a backup after there is space again: %w", err)
+	}
+	if b.Header.Events != 30_400 {
+		return fmt.Errorf("the backup holds %d events", b.Header.Events)
+	}
+	return errors.Join(b.Close(), s.Close())
+}
+
+// TestReach checks what statements can reach: no file but the database's own,
+// and those of the folder in which backups are made.
+func TestReach(t *testing.T) {
+	s := filled(t, 1)
+	elsewhere := filepath.Join(t.TempDir(), "other.duckdb")
+	for _, statement := range []string{
+		"ATTACH '" + elsewhere + "'",
+		"ATTACH '" + filepath.Join(s.opts.Dir, "other.duckdb") + "'",
+		"ATTACH '" + filepath.Join(s.opts.Dir, "tmp", "..", "other.duckdb") + "'",
+		"SELECT * FROM read_text('/etc/passwd')",
+		"SELECT * FROM read_text('" + filepath.Join(s.opts.Dir, formatFile) + "')",
+		"SELECT * FROM glob('/etc/*')",
+		"COPY days TO '" + elsewhere + "'",
+		"SET allowed_directories = ['/']",
+		"LOAD httpfs",
+	} {
+		if _, err := s.db.sql.ExecContext(t.Context(), statement); err == nil {
+			t.Errorf("%s: no error", statement)
+		}
+	}
+}
