@@ -189,6 +189,10 @@ func BenchmarkQueries(b *testing.B, s store.Store) {
 			}
 			return err
 		}},
+		{"sameRequest", func(ctx context.Context) error {
+			_, err := s.SameRequest(ctx, query.ClusterWide(), &middle.Events[0])
+			return err
+		}},
 		{"capture10000", func(ctx context.Context) error {
 			n := 0
 			_, err := s.Capture(ctx, query.ClusterWide(), store.CaptureRequest{Filter: types, Window: window, Limit: 10_000}, func(*audit.Event) error { n++; return nil })
