@@ -58,8 +58,13 @@ lint: bin/golangci-lint ## Run the linters alone.
 	bin/golangci-lint run
 
 .PHONY: bench
-bench: needs ## Run the benchmarks.
-	go test -run '^$$' -bench . -benchmem $(or $(PKG),./...)
+bench: needs ## Run the benchmarks, those of queries over EVENTS events (default 2,000,000).
+	go test -run '^$$' -bench . -benchmem ./internal/audit ./internal/collector/...
+	go test -run '^$$' -bench 'Append|Reference' -benchtime 300x ./internal/store/embedded
+	go test -run '^$$' -bench Queries -benchtime 30x -timeout 60m ./internal/store/embedded -events=$(EVENTS)
+	hack/controlplane.sh >/dev/null
+	go test -run '^$$' -bench . -benchtime 1x -timeout 60m -v ./hack/bench -events=$(EVENTS)
+EVENTS ?= 2000000
 
 .PHONY: fuzz
 fuzz: ## Run every fuzz target for FUZZTIME (default 20s).

@@ -31,7 +31,7 @@ const (
 var auditor []byte
 
 // Client returns the administrator's, which knows the operator's resources.
-func (c *Cluster) Client() (client.Client, error) {
+func (c *Cluster) Client() (client.WithWatch, error) {
 	scheme := runtime.NewScheme()
 	if err := errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
 		return nil, err
@@ -40,7 +40,7 @@ func (c *Cluster) Client() (client.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return client.New(config, client.Options{Scheme: scheme})
+	return client.NewWithWatch(config, client.Options{Scheme: scheme})
 }
 
 func (c *Cluster) applyConfig(ctx context.Context) error {
@@ -89,7 +89,7 @@ func (c *Cluster) startOperator(ctx context.Context) error {
 		Args: []string{
 			"--kubeconfig=" + kubeconfig,
 			"--namespace=" + operatorNamespace,
-			"--data-dir=" + c.path("data"),
+			"--data-dir=" + c.OperatorData(),
 			"--cluster-name=" + source.Spec.Cluster,
 			"--ingest-bind-address=" + address(ports.Ingest),
 			"--ingest-url=" + local("https", ports.Ingest),
@@ -104,6 +104,20 @@ func (c *Cluster) startOperator(ctx context.Context) error {
 		return get(ctx, http.DefaultClient, local("http", ports.Health)+"/readyz")
 	})
 }
+
+// RestartOperator ends the operator and starts it again.
+func (c *Cluster) RestartOperator(ctx context.Context) error {
+	if err := c.stop(operator); err != nil {
+		return err
+	}
+	return c.startOperator(ctx)
+}
+
+// OperatorPID is the process of the operator that runs.
+func (c *Cluster) OperatorPID() int { return c.state.Processes[operator].PID }
+
+// OperatorData is the folder of the operator's store.
+func (c *Cluster) OperatorData() string { return c.path("data") }
 
 // ensureKubeconfigOf writes a service account's, unless it is there.
 func (c *Cluster) ensureKubeconfigOf(ctx context.Context, path, namespace, name string) error {

@@ -70,3 +70,27 @@ func TestSameOptionsSameEvents(t *testing.T) {
 		t.Error("another seed makes the same events")
 	}
 }
+
+// A renewed body holds other events of the same number.
+func TestRenew(t *testing.T) {
+	classifier, err := audit.NewClassifier(audit.BuiltInResourceTypes(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := audittest.New(audittest.Options{Seed: 1, Start: start}).Batch(100)
+	ids := map[audit.ID]bool{}
+	decoder := audit.Decoder{Source: "s", Cluster: "c", Classifier: classifier}
+	for _, body := range []*audittest.Body{audittest.NewBody(list, 0), audittest.NewBody(list, 1)} {
+		for range 3 {
+			if err := decoder.Decode(bytes.NewReader(body.Renew()), func(item audit.Item) error {
+				ids[item.Event.ID] = true
+				return nil
+			}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if len(ids) != 600 {
+		t.Errorf("%d different events, want 600", len(ids))
+	}
+}

@@ -48,7 +48,7 @@ func (m *maker) batch(n int) store.Batch {
 }
 
 func BenchmarkAppend(b *testing.B) {
-	storetest.BenchmarkAppend(b, func(b *testing.B) store.Store {
+	storetest.BenchmarkAppend(b, func(b *testing.B) store.Writer {
 		s := mustOpen(b, Options{Dir: b.TempDir(), Now: func() time.Time { return storetest.BenchmarkNow }})
 		b.Cleanup(func() {
 			if err := s.Close(); err != nil {
@@ -56,6 +56,22 @@ func BenchmarkAppend(b *testing.B) {
 			}
 		})
 		return s
+	})
+}
+
+// BenchmarkReference does the same with the least that can be done.
+func BenchmarkReference(b *testing.B) {
+	storetest.BenchmarkAppend(b, func(b *testing.B) store.Writer {
+		r, err := storetest.NewReference(b.TempDir())
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Cleanup(func() {
+			if err := r.Close(); err != nil {
+				b.Error(err)
+			}
+		})
+		return r
 	})
 }
 
@@ -76,7 +92,7 @@ func BenchmarkQueries(b *testing.B) {
 	if _, err := os.Stat(filled); err != nil {
 		s := mustOpen(b, opts)
 		began := time.Now()
-		err := storetest.Fill(b.Context(), s, *benchmarkEvents, func(stored int64) {
+		err := storetest.Fill(b.Context(), s, *benchmarkEvents, storetest.BenchmarkNow, func(stored int64) {
 			if stored%1_000_000 < 4000 {
 				b.Logf("%d of %d events, %.0f/s", stored, *benchmarkEvents, float64(stored)/time.Since(began).Seconds())
 			}

@@ -19,22 +19,22 @@ import (
 	"github.com/porter-dev/audit-operator/internal/store"
 )
 
-// The events of a benchmark are those of a week, however many they are, of
-// three clusters. They are the same ones each time, so a filled store can be
-// used again with a clock that stands at BenchmarkNow.
-var (
-	benchmarkStart = time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)
-	// BenchmarkNow is when the benchmarks take place.
-	BenchmarkNow = benchmarkStart.Add(7 * 24 * time.Hour)
+// BenchmarkNow is when the benchmarks take place. They ask of the week before
+// it, whose events are the same each time, so that a filled store can be used
+// again with a clock that stands there.
+var BenchmarkNow = benchmarkStart.Add(fillSpan)
+
+var benchmarkStart = time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)
+
+const (
+	fillSpan     = 7 * 24 * time.Hour
+	fillClusters = 3
 )
 
-const benchmarkClusters = 3
-
-// Fill appends n events and calls progress with how many are stored by now.
-func Fill(ctx context.Context, s store.Writer, n int, progress func(stored int64)) error {
-	fleet := audittest.NewFleet(benchmarkClusters, audittest.Options{
-		Seed: 1, Start: benchmarkStart, Rate: float64(n) / BenchmarkNow.Sub(benchmarkStart).Seconds(),
-	})
+// Fill appends n events of three clusters, spread over the week that ends at a
+// time, and calls progress with how many are stored by now.
+func Fill(ctx context.Context, s store.Writer, n int, end time.Time, progress func(stored int64)) error {
+	fleet := audittest.NewFleet(fillClusters, audittest.Options{Seed: 1, Start: end.Add(-fillSpan), Rate: float64(n) / fillSpan.Seconds()})
 	var stored atomic.Int64
 	group, ctx := errgroup.WithContext(ctx)
 	for i, cluster := range fleet {
@@ -87,7 +87,7 @@ func (f *feed) batch(n int) (store.Batch, error) {
 // connection that waits for each, of many at once, and large ones. It reports
 // events/s and, as what the machine's other work changes least, the processor
 // time of an event.
-func BenchmarkAppend(b *testing.B, open func(b *testing.B) store.Store) {
+func BenchmarkAppend(b *testing.B, open func(b *testing.B) store.Writer) {
 	for _, c := range []struct{ writers, events int }{{1, 400}, {8, 400}, {32, 400}, {2, 8000}} {
 		b.Run(fmt.Sprintf("writers=%d/events=%d", c.writers, c.events), func(b *testing.B) {
 			s := open(b)
