@@ -217,17 +217,20 @@ func (p *parser) members(member func(name string) bool) bool {
 
 // sortMembers reports whether no two members have one name.
 func sortMembers[M member](p *parser, members []M) bool {
-	byName := func(a, b M) int { return cmp.Compare(a.key(), b.key()) }
-	if !slices.IsSortedFunc(members, byName) {
-		slices.SortFunc(members, byName)
-		p.exact = false
-	}
-	for i := 1; i < len(members); i++ {
-		if members[i-1].key() == members[i].key() {
-			return false
+	ascending := func() bool {
+		for i := 1; i < len(members); i++ {
+			if members[i-1].key() >= members[i].key() {
+				return false
+			}
 		}
+		return true
 	}
-	return true
+	if ascending() {
+		return true
+	}
+	p.exact = false
+	slices.SortFunc(members, func(a, b M) int { return cmp.Compare(a.key(), b.key()) })
+	return ascending()
 }
 
 type member interface{ key() string }

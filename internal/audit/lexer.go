@@ -93,6 +93,10 @@ func (l *lexer) text() (text string, ok bool) {
 	case plain:
 		return l.room.text(unquoted(token)), true
 	}
+	if decoded, ok := appendUnescaped(l.scratch[:0], unquoted(token)); ok {
+		l.scratch = decoded
+		return l.room.text(decoded), true
+	}
 	decoded, err := jsontext.AppendUnquote(l.scratch[:0], token)
 	l.scratch = decoded
 	if err != nil {
@@ -105,6 +109,23 @@ func (l *lexer) text() (text string, ok bool) {
 		l.exact = string(l.scratch) == string(token)
 	}
 	return text, true
+}
+
+// appendUnescaped decodes what stands between quotes if it is ASCII and its
+// only escapes are of quotes and backslashes, which can't be written otherwise.
+func appendUnescaped(b, text []byte) (_ []byte, ok bool) {
+	for {
+		n := plainLength(text)
+		b = append(b, text[:n]...)
+		if text = text[n:]; len(text) == 0 {
+			return b, true
+		}
+		if len(text) < 2 || text[0] != '\\' || text[1] != '"' && text[1] != '\\' {
+			return b, false
+		}
+		b = append(b, text[1])
+		text = text[2:]
+	}
 }
 
 func unquoted(token []byte) []byte {
@@ -159,11 +180,11 @@ func plainLength(b []byte) int {
 	for ; len(b)-n >= 8; n += 8 {
 		v := binary.LittleEndian.Uint64(b[n:])
 		quote, backslash := v^(ones*'"'), v^(ones*'\\')
-		// In the lowest byte that is not plain, one of these sets the high bit.
+		// Of the bytes where one of these sets the high bit, the lowest is the
+		// first that is not plain.
 		odd := (v | (v - ones*' ') | (quote - ones) | (backslash - ones)) & high
 		if odd != 0 {
-			n += bits.TrailingZeros64(odd) / 8
-			break
+			return n + bits.TrailingZeros64(odd)/8
 		}
 	}
 	for n < len(b) && b[n] >= ' ' && b[n] < 0x80 && b[n] != '"' && b[n] != '\\' {
