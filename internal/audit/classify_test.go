@@ -172,7 +172,8 @@ func TestClassifyDetails(t *testing.T) {
 func TestClassifierAsksByPriority(t *testing.T) {
 	low := ResourceType{Name: "low", Priority: 1, Match: []Rule{{Resources: []string{"pods"}}}}
 	high := ResourceType{Name: "high", Priority: 2, Match: []Rule{{Names: []string{"web-*"}}, {Subresources: []string{"exec"}}}}
-	c, err := NewClassifier([]ResourceType{low, high}, "")
+	groups := ResourceType{Name: "groups", Priority: 3, Match: []Rule{{APIGroups: []string{"pkg.*", "apps"}, Resources: []string{"things"}}}}
+	c, err := NewClassifier([]ResourceType{low, high, groups}, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -183,6 +184,9 @@ func TestClassifierAsksByPriority(t *testing.T) {
 		"by name":        {Event{Resource: "pods", ResourceName: "web-1"}, "high"},
 		"by subresource": {Event{Resource: "pods", Subresource: "exec"}, "high"},
 		"next":           {Event{Resource: "pods", ResourceName: "db"}, "low"},
+		"group":          {Event{APIGroup: "apps", Resource: "things"}, "groups"},
+		"any of a group": {Event{APIGroup: "pkg.example", Resource: "things"}, "groups"},
+		"named group":    {Event{APIGroup: "apps", Resource: "pods"}, "low"},
 		"none":           {Event{Resource: "nodes"}, FallbackType},
 	} {
 		if got := c.resourceType(&tt.event); got != tt.want {

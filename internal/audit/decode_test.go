@@ -135,6 +135,7 @@ func TestOneBadItemOf400(t *testing.T) {
 		`17`:                                                                     "not an object",
 		`"hunter2"`:                                                              "not an event",
 		`null`:                                                                   "not an object",
+		fmt.Sprintf("%q", deployment+" hunter2"):                                 "not valid JSON",
 		`{"requestObject":` + strings.Repeat("[", 20000) + strings.Repeat("]", 20000) + `}`: "not valid JSON",
 		`{"requestObject":"` + strings.Repeat("x", DefaultMaxItemBytes) + `"}`:              "larger than",
 	} {
@@ -157,6 +158,28 @@ func TestOneBadItemOf400(t *testing.T) {
 		if bytes.Contains(q.Redacted, []byte("hunter2")) || strings.Contains(q.Reason, "hunter2") {
 			t.Errorf("%.60s: a secret stayed: %s", bad, q.Redacted)
 		}
+	}
+}
+
+// The bound holds however much of an item is buffered.
+func TestLargestItem(t *testing.T) {
+	d := newDecoder(t)
+	for _, delivery := range []string{deployment, `{"items":[` + deployment + `]}`} {
+		d.MaxItemBytes = len(deployment)
+		if events, _ := decode(t, d, delivery); len(events) != 1 {
+			t.Errorf("%d events of the largest size", len(events))
+		}
+		d.MaxItemBytes--
+		if events, quarantined := decode(t, d, delivery); len(events) != 0 || len(quarantined) != 1 || !strings.Contains(quarantined[0].Reason, "larger than") {
+			t.Errorf("%d events, and quarantined %+v", len(events), quarantined)
+		}
+	}
+}
+
+func TestBrokenStreamSaysWhatWasTaken(t *testing.T) {
+	_, quarantined := decode(t, newDecoder(t), `{"items":[`+deployment+`,{"verb":null},`+deployment+`,{"lev`)
+	if len(quarantined) != 2 || !strings.Contains(quarantined[1].Reason, "after 3 complete items") {
+		t.Errorf("quarantined %+v", quarantined)
 	}
 }
 

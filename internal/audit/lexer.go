@@ -180,9 +180,9 @@ func plainLength(b []byte) int {
 	for ; len(b)-n >= 8; n += 8 {
 		v := binary.LittleEndian.Uint64(b[n:])
 		quote, backslash := v^(ones*'"'), v^(ones*'\\')
-		// Of the bytes where one of these sets the high bit, the lowest is the
-		// first that is not plain.
-		odd := (v | (v - ones*' ') | (quote - ones) | (backslash - ones)) & high
+		// Of the bytes where one of these has the high bit, the lowest is the
+		// first that is not plain. Beyond ASCII one of them keeps it.
+		odd := ((v - ones*' ') | (quote - ones) | (backslash - ones)) & high
 		if odd != 0 {
 			return n + bits.TrailingZeros64(odd)/8
 		}

@@ -163,10 +163,10 @@ func microTime(s []byte) (at time.Time, ok bool) {
 	}
 	year, month, day := number(s[:4]), time.Month(number(s[5:7])), number(s[8:10])
 	hour, minute, second, micro := number(s[11:13]), number(s[14:16]), number(s[17:19]), number(s[20:26])
-	if !ok || year < 1970 || hour > 23 || minute > 59 || second > 59 {
+	if !ok || year < 1970 || minute > 59 || second > 59 {
 		return time.Time{}, false
 	}
 	at = time.Date(year, month, day, hour, minute, second, 1000*micro, time.UTC)
-	// Date takes a day or month that does not exist for a later one.
+	// Date takes an hour, day or month that does not exist for a later one.
 	return at, at.Day() == day && at.Month() == month
 }

@@ -165,7 +165,8 @@ func (o *writer) wireText(name string, t wireText) {
 	}
 }
 
-// members writes the members of an object into the one that is open.
+// members writes the members of an object, if there is one, into that which is
+// open.
 func (o *writer) members(v jsontext.Value) {
 	if len(v) == 0 {
 		return
@@ -174,12 +175,10 @@ func (o *writer) members(v jsontext.Value) {
 		o.err = errUnwritable
 		return
 	}
-	if inner := v[1 : len(v)-1]; len(inner) > 0 {
-		if o.b[len(o.b)-1] != '{' {
-			o.b = append(o.b, ',')
-		}
-		o.b = append(o.b, inner...)
+	if o.b[len(o.b)-1] != '{' {
+		o.b = append(o.b, ',')
 	}
+	o.b = append(o.b, v[1:len(v)-1]...)
 }
 
 // isEmptyValue reports whether a value is left out: API servers write none
