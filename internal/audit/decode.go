@@ -203,10 +203,11 @@ func (d *decoding) finish(item *span) error {
 	if item.bytes == nil {
 		return d.quarantine(item, fmt.Sprintf("larger than %d bytes: raise the source's limits.maxEventBytes, or truncate with --audit-webhook-truncate-enabled", d.scan.max))
 	}
-	if err := d.parse(item.bytes); err != nil {
+	object, err := d.parse(item.bytes)
+	if err != nil {
 		return d.quarantine(item, err.Error())
 	}
-	event, err := d.event(item.bytes)
+	event, err := d.event(object)
 	if err != nil {
 		return d.quarantine(item, err.Error())
 	}
@@ -230,22 +231,22 @@ func (d *decoding) inPlace() (done bool, err error) {
 	return true, d.emit(Item{Event: event})
 }
 
-// parse reads a complete item.
-func (d *decoding) parse(item []byte) error {
+// parse reads a complete item and returns the object that is the event.
+func (d *decoding) parse(item []byte) ([]byte, error) {
 	if item[0] == '"' { // one event, wrapped as a string
 		unquoted, err := jsontext.AppendUnquote(nil, item)
 		if err != nil || len(unquoted) == 0 || unquoted[0] != '{' {
-			return errors.New("a string, not an event")
+			return nil, errors.New("a string, not an event")
 		}
 		item = unquoted
 	}
 	if item[0] != '{' {
-		return errors.New("not an object, so no event")
+		return nil, errors.New("not an object, so no event")
 	}
 	if n, ok := d.parser.inPlace(item); ok && n == len(item) {
-		return nil
+		return item, nil
 	}
-	return d.parser.general(item)
+	return item, d.parser.general(item)
 }
 
 func (d *decoding) quarantine(item *span, reason string) error {
@@ -277,8 +278,9 @@ func (d *decoding) quarantineRest() error {
 	return d.quarantine(rest, fmt.Sprintf("not JSON after %d complete items; those were taken", d.count))
 }
 
-// event makes a row of what the parser has read, or says why that is none.
-func (d *decoding) event(received []byte) (*Event, error) {
+// event makes a row of the object that the parser has read, or says why that is
+// none.
+func (d *decoding) event(object []byte) (*Event, error) {
 	p, w := d.parser, &d.parser.wire
 	if kind, ok := w.Kind.text(); ok && kind != "" && kind != "Event" {
 		return nil, errors.New("kind is not Event")
@@ -304,9 +306,9 @@ func (d *decoding) event(received []byte) (*Event, error) {
 	d.Classifier.classify(p, event)
 	changed := w.redact()
 	event.Path = w.RequestURI
-	raw := p.room.raw(len(received) + len(received)/8)
+	raw := p.room.raw(len(object) + len(object)/8)
 	if p.exact && !changed {
-		raw = append(raw, received...)
+		raw = append(raw, object...)
 	} else {
 		var err error
 		if raw, err = w.append(raw); err != nil {

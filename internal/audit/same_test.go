@@ -20,12 +20,17 @@ import (
 
 var lax = []jsontext.Options{jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true)}
 
-// sameAsNaive decodes an object as it comes and as the item of a list.
+// sameAsNaive decodes an object as it comes, as the item of a list and wrapped
+// as a string.
 func sameAsNaive(t *testing.T, d *Decoder, item []byte) {
 	t.Helper()
 	want, wantErr := naive(d, item)
 	isJSON := jsontext.Value(item).IsValid(lax...)
-	for name, delivery := range map[string][]byte{"line": item, "list": audittest.List(item)} {
+	deliveries := map[string][]byte{"line": item, "list": audittest.List(item)}
+	if quoted, err := jsontext.AppendQuote(nil, item); err == nil {
+		deliveries["text"] = quoted
+	}
+	for name, delivery := range deliveries {
 		var got []Item
 		if err := d.Decode(bytes.NewReader(delivery), func(i Item) error { got = append(got, i); return nil }); err != nil {
 			t.Fatal(err)
