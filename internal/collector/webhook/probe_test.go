@@ -3,6 +3,7 @@ package webhook_test
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -57,7 +58,9 @@ func TestProbe(t *testing.T) {
 	}
 
 	server.Close()
-	<-done
+	if err := <-done; !errors.Is(err, http.ErrServerClosed) {
+		t.Error(err)
+	}
 	if err := probe("127.0.0.1", pool); err == nil {
 		t.Error("ready after its end")
 	}
