@@ -70,6 +70,11 @@ EVENTS ?= 2000000
 fuzz: ## Run every fuzz target for FUZZTIME (default 20s).
 	hack/fuzz.sh $(or $(FUZZTIME),20s)
 
+.PHONY: torture
+torture: needs ## Kill, cut off and starve the operator ROUNDS times (default 1000); what was acknowledged must be there.
+	assets=$$(hack/controlplane.sh)
+	KUBEBUILDER_ASSETS=$$assets TORTURE_ROUNDS=$(or $(ROUNDS),1000) go test ./hack/torture/... -count=1 -v -timeout 12h $(ARGS)
+
 .PHONY: mutants
 mutants: needs ## Break the code in ways seen elsewhere, one at a time; the tests must notice.
 	assets=$$(hack/controlplane.sh)

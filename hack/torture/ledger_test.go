@@ -1,0 +1,113 @@
+package torture
+
+import (
+	"bytes"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/porter-dev/audit-operator/internal/audit"
+	"github.com/porter-dev/audit-operator/internal/store/embedded"
+)
+
+// ledger is the oracle: what was sent to one data directory, and what of it
+// was acknowledged.
+type ledger struct {
+	data  string
+	sent  map[audit.ID]bool // whether it was acknowledged
+	acked int
+	open  []*batch // not acknowledged when last looked at
+}
+
+func newLedger(data string) *ledger { return &ledger{data: data, sent: map[audit.ID]bool{}} }
+
+// note takes down what a source has sent. The decoder says under which ID an
+// event is to be found.
+func (l *ledger) note(t *testing.T, source string, batches []*batch) {
+	t.Helper()
+	// Of those of earlier rounds some were acknowledged since.
+	batches = append(batches, l.open...)
+	l.open = nil
+	for _, b := range batches {
+		if !b.acked {
+			l.open = append(l.open, b)
+		}
+		for _, id := range identify(t, source, b.body) {
+			if b.acked && !l.sent[id] {
+				l.acked++
+			}
+			l.sent[id] = l.sent[id] || b.acked
+		}
+	}
+}
+
+// classifier does not matter for identities.
+var classifier = func() *audit.Classifier {
+	c, err := audit.NewClassifier(audit.BuiltInResourceTypes(), "")
+	if err != nil {
+		panic(err)
+	}
+	return c
+}()
+
+func identify(t *testing.T, source string, body []byte) []audit.ID {
+	t.Helper()
+	var ids []audit.ID
+	decoder := audit.Decoder{Source: source, Cluster: clusterName, Classifier: classifier}
+	if err := decoder.Decode(bytes.NewReader(body), func(item audit.Item) error {
+		if item.Event != nil {
+			ids = append(ids, item.Event.ID)
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return ids
+}
+
+// verdict is what a comparison found.
+type verdict struct {
+	stored, lost, twice, alien int
+	problem                    error // what can't be read
+}
+
+func (v verdict) good() bool { return v.lost+v.twice+v.alien == 0 && v.problem == nil }
+
+func (v verdict) String() string {
+	if v.problem != nil {
+		return v.problem.Error()
+	}
+	return fmt.Sprintf("%d stored; %d acknowledged and lost, %d stored twice, %d never sent", v.stored, v.lost, v.twice, v.alien)
+}
+
+// compare opens the store that no manager has open any more, and reads all of it.
+func (l *ledger) compare(t *testing.T) verdict {
+	t.Helper()
+	var v verdict
+	s, err := embedded.Open(t.Context(), embedded.Options{Dir: l.data, StatementTimeout: 10 * time.Minute})
+	if err != nil {
+		v.problem = fmt.Errorf("open the store: %w", err)
+		return v
+	}
+	stored := make(map[audit.ID]bool, len(l.sent))
+	v.problem = s.Verify(t.Context(), func(id audit.ID) error {
+		v.stored++
+		if stored[id] {
+			v.twice++
+		}
+		if _, known := l.sent[id]; !known {
+			v.alien++
+		}
+		stored[id] = true
+		return nil
+	})
+	for id, acked := range l.sent {
+		if acked && !stored[id] {
+			v.lost++
+		}
+	}
+	if err := s.Close(); err != nil && v.problem == nil {
+		v.problem = fmt.Errorf("close the store: %w", err)
+	}
+	return v
+}

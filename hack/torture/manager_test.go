@@ -1,0 +1,144 @@
+package torture
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// manager is a running one.
+type manager struct {
+	*world
+	command *exec.Cmd
+	log     string
+	ended   chan struct{} // closed once it has ended
+}
+
+// start runs a manager over a data directory and returns once it is ready.
+func (w *world) start(ctx context.Context, data string, flags ...string) (*manager, error) {
+	m := &manager{world: w, log: filepath.Join(w.dir, "manager.log"), ended: make(chan struct{})}
+	log, err := os.OpenFile(m.log, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close()
+	m.command = exec.CommandContext(context.WithoutCancel(ctx), w.binary, append([]string{
+		"--kubeconfig=" + w.kubeconfig, "--namespace=" + namespace, "--cluster-name=" + clusterName, "--data-dir=" + data,
+		"--ingest-bind-address=" + w.ports.ingest, "--ingest-url=https://" + w.ports.ingest,
+		"--dashboard-bind-address=" + w.ports.dashboard, "--health-probe-bind-address=" + w.ports.health,
+	}, flags...)...)
+	m.command.Stdout, m.command.Stderr = log, log
+	if err := m.command.Start(); err != nil {
+		return nil, err
+	}
+	go func() {
+		_ = m.command.Wait() // its state says how it ended
+		close(m.ended)
+	}()
+	if err := poll(ctx, 30*time.Second, func() error { return m.reachable(ctx) }); err != nil {
+		return nil, errors.Join(fmt.Errorf("the manager is not ready: %w\n%s", err, m.tail()), m.kill())
+	}
+	return m, nil
+}
+
+// mustStart is start for scenarios. The manager ends with the test.
+func (w *world) mustStart(t *testing.T, data string, flags ...string) *manager {
+	t.Helper()
+	m, err := w.start(t.Context(), data, flags...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := m.kill(); err != nil {
+			t.Error(err)
+		}
+	})
+	return m
+}
+
+func (m *manager) reachable(ctx context.Context) error {
+	select {
+	case <-m.ended:
+		return fmt.Errorf("it ended: %v", m.command.ProcessState)
+	default:
+	}
+	if err := m.ready(ctx); err != nil {
+		return err
+	}
+	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", m.ports.ingest)
+	if err != nil {
+		return err
+	}
+	return conn.Close()
+}
+
+// ready asks the readiness probe.
+func (m *manager) ready(ctx context.Context) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+m.ports.health+"/readyz", nil)
+	if err != nil {
+		return err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("not ready: %s", response.Status)
+	}
+	return nil
+}
+
+// kill ends it without a chance to do anything.
+func (m *manager) kill() error {
+	select {
+	case <-m.ended:
+		return nil
+	default:
+	}
+	if err := m.command.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return err
+	}
+	<-m.ended
+	return nil
+}
+
+// terminate asks it to end, and returns its exit code and how long it took.
+func (m *manager) terminate(atMost time.Duration) (code int, took time.Duration, err error) {
+	began := time.Now()
+	if err := m.command.Process.Signal(syscall.SIGTERM); err != nil {
+		return 0, 0, err
+	}
+	select {
+	case <-m.ended:
+		return m.command.ProcessState.ExitCode(), time.Since(began), nil
+	case <-time.After(atMost):
+		return 0, 0, fmt.Errorf("it did not end within %v\n%s", atMost, m.tail())
+	}
+}
+
+func (m *manager) alive() bool {
+	select {
+	case <-m.ended:
+		return false
+	default:
+		return true
+	}
+}
+
+// tail is the end of its log.
+func (m *manager) tail() string {
+	content, err := os.ReadFile(m.log)
+	if err != nil {
+		return err.Error()
+	}
+	return string(content[max(0, len(content)-2000):])
+}
