@@ -5,9 +5,17 @@ SHELL := bash
 .SHELLFLAGS := -eo pipefail -c
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
-LDFLAGS := -X main.version=$(VERSION)
-# The embedded store needs cgo.
+# Without symbols: a panic still names functions and lines.
+LDFLAGS := -s -w -X main.version=$(VERSION)
+# The embedded store needs cgo, and so the C++ compiler of the architecture that
+# is built for (on Debian: crossbuild-essential-arm64).
 export CGO_ENABLED := 1
+HOSTARCH := $(shell go env GOHOSTARCH)
+ARCH ?= $(HOSTARCH)
+CROSS_amd64 := x86_64-linux-gnu
+CROSS_arm64 := aarch64-linux-gnu
+CROSS := $(if $(filter-out $(HOSTARCH),$(ARCH)),CC=$(CROSS_$(ARCH))-gcc CXX=$(CROSS_$(ARCH))-g++)
+BINARY ?= bin/manager
 
 ##@ Run
 
@@ -30,8 +38,12 @@ kubectl-path: ## Print the command that puts the dev environment's kubectl on PA
 ##@ Build
 
 .PHONY: build
-build: needs ## Build bin/manager.
-	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/manager .
+build: needs ## Build bin/manager; ARCH=arm64 or amd64 builds for another machine.
+	$(CROSS) GOARCH=$(ARCH) go build -trimpath -ldflags '$(LDFLAGS)' -o $(BINARY) .
+
+.PHONY: release
+release: needs bin/cyclonedx-gomod ## Write dist/: install.yaml for IMAGE=, binaries, SBOMs and checksums of VERSION=.
+	hack/release.sh "$(VERSION)" "$(IMAGE)" "$(or $(DIST),dist)"
 
 .PHONY: generate
 generate: bin/controller-gen ## Write deepcopy code, CRDs and RBAC from the Go types and markers.
@@ -95,7 +107,7 @@ help: ## List the targets.
 
 .PHONY: clean
 clean: dev-down ## Remove what was built; the cached control plane stays.
-	rm -rf bin artifacts .dev
+	rm -rf bin dist artifacts .dev
 
 .PHONY: needs
 needs:
@@ -105,6 +117,10 @@ needs:
 # The tools' modules stand apart, so that their dependencies are not ours.
 bin/controller-gen: hack/tools/go.mod
 	go build -C hack/tools -o $(CURDIR)/bin/ sigs.k8s.io/controller-tools/cmd/controller-gen
+	touch $@
+
+bin/cyclonedx-gomod: hack/sbom/go.mod
+	go build -C hack/sbom -o $(CURDIR)/bin/ github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod
 	touch $@
 
 bin/golangci-lint: hack/lint/go.mod

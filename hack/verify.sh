@@ -11,12 +11,17 @@ before=$(tree)
 step "generated code and manifests"
 make --no-print-directory generate
 step "go mod tidy"
-for module in . hack/controlplane hack/tools hack/lint hack/promtool; do
+for module in . hack/controlplane hack/tools hack/lint hack/promtool hack/sbom; do
   (cd "$module" && go mod tidy)
 done
 step "formatting, lint, import direction"
 bin/golangci-lint fmt
 bin/golangci-lint run
+step "kustomizations"
+kubectl=$(hack/controlplane.sh)/kubectl
+git ls-files 'config/*kustomization.yaml' | while read -r file; do
+  grep -q '^kind: Component' "$file" || "$kubectl" kustomize "$(dirname "$file")" >/dev/null
+done
 step "scripts"
 for script in .ci/run hack/*.sh; do bash -n "$script"; done
 
