@@ -51,6 +51,9 @@ const gracefulShutdown = 10 * time.Second
 var version = "dev"
 
 func main() {
+	if args := os.Args[1:]; isCommand(args) {
+		os.Exit(command(context.Background(), args, streams{os.Stdin, os.Stdout, os.Stderr}))
+	}
 	opts, err := parse(os.Args[1:], os.Stdout)
 	switch {
 	case errors.Is(err, pflag.ErrHelp):
@@ -85,7 +88,7 @@ func run(ctx context.Context, o *options, log logr.Logger) (err error) {
 	}
 
 	events, err := embedded.Open(ctx, embedded.Options{
-		Dir: o.dataDir, Retention: o.retention, Metrics: embedded.NewMetrics(metrics.Registry), Log: log.WithName("store"),
+		Dir: o.dataDir, Version: version, Retention: o.retention, Metrics: embedded.NewMetrics(metrics.Registry), Log: log.WithName("store"),
 	})
 	if err != nil {
 		return fmt.Errorf("open the store in %s: %w", o.dataDir, err)
@@ -184,6 +187,7 @@ func run(ctx context.Context, o *options, log logr.Logger) (err error) {
 	group.Go(func() error { defer stop(); return servers.Wait() })
 	group.Go(func() error { return mgr.Start(managed) })
 	group.Go(func() error { certificate.Renew(ctx, log.WithName("collector")); return nil })
+	group.Go(func() error { serveCommands(ctx, o.dataDir, events, log.WithName("maintenance")); return nil })
 	group.Go(func() error { retain(ctx, events, o.retention, log.WithName("retention")); return nil })
 	log.Info("The operator starts", "version", version, "cluster", o.clusterName, "user", user,
 		"ingest", o.ingestURL, "dashboard", o.dashboardURL, "retention", o.retention.String())

@@ -136,12 +136,19 @@ type manager struct {
 // the test ends. Flags are added to those that it needs.
 func (a *apiServer) startManager(t *testing.T, flags ...string) *manager {
 	t.Helper()
+	namespace := strings.ReplaceAll(strings.ToLower(t.Name()), "/", "-")
+	a.create(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}})
+	return a.startManagerOn(t, namespace, t.TempDir(), flags...)
+}
+
+// startManagerOn runs the manager with a namespace and a store that another one
+// may have left.
+func (a *apiServer) startManagerOn(t *testing.T, namespace, dataDir string, flags ...string) *manager {
+	t.Helper()
 	m := &manager{
-		dataDir: t.TempDir(), ingest: free(t), pages: free(t), health: free(t), metrics: free(t),
+		namespace: namespace, dataDir: dataDir, ingest: free(t), pages: free(t), health: free(t), metrics: free(t),
 		log: &safeBuffer{}, ended: make(chan struct{}),
 	}
-	m.namespace = strings.ReplaceAll(strings.ToLower(t.Name()), "/", "-")
-	a.create(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: m.namespace}})
 	kubeconfig := t.TempDir() + "/kubeconfig"
 	if err := os.WriteFile(kubeconfig, a.kubeconfig, 0o600); err != nil {
 		t.Fatal(err)

@@ -50,7 +50,8 @@ func parse(args []string, out io.Writer) (*options, error) {
 	flags.SortFlags = false
 	flags.Usage = func() {
 		fmt.Fprintf(out, "The audit operator: collects API audit events and answers AuditLogQueries.\n\nUsage:\n"+
-			"  manager --cluster-name=<name> --ingest-url=<url> [flags]\n\nFlags:\n%s", flags.FlagUsages())
+			"  manager --cluster-name=<name> --ingest-url=<url> [flags]\n"+
+			"  manager backup|restore [flags]    copy the store of a running manager, or make one of a copy\n\nFlags:\n%s", flags.FlagUsages())
 	}
 	flags.StringVar(&o.clusterName, "cluster-name", "", "name of the operator's own cluster; namespaced queries see sources of this cluster (required)")
 	flags.StringVar(&o.ingestURL, "ingest-url", "", "https URL at which API servers reach the collector, like https://10.0.0.5:8443 (required)")

@@ -80,7 +80,7 @@ func (a *archiveReader) next(take func(name string) (io.WriteCloser, error)) err
 	if entry.Name == listingName {
 		return a.end(entry.Size)
 	}
-	if !contentNames.MatchString(entry.Name) || entry.Name <= a.last || a.last == "" && entry.Name != databaseFile {
+	if !contentNames.MatchString(entry.Name) || entry.Name <= a.last || a.last == "" && entry.Name != DatabaseFile {
 		return damaged("%q does not belong after %q", entry.Name, a.last)
 	}
 	if a.files == a.header.Files || entry.Size > a.header.Bytes-a.bytes {

@@ -138,7 +138,7 @@ func (b *Backup) fixPoint(ctx context.Context) (_ *point, err error) {
 	if err := s.restore(context.WithoutCancel(ctx)); err != nil {
 		return nil, err
 	}
-	p, err := s.openPoint(ctx, filepath.Join(b.dir, databaseFile))
+	p, err := s.openPoint(ctx, filepath.Join(b.dir, DatabaseFile))
 	if err != nil {
 		return nil, err
 	}
@@ -207,11 +207,11 @@ func (b *Backup) link(name string, size int64) error {
 
 // measure completes the header.
 func (b *Backup) measure() error {
-	info, err := os.Stat(filepath.Join(b.dir, databaseFile))
+	info, err := os.Stat(filepath.Join(b.dir, DatabaseFile))
 	if err != nil {
 		return err
 	}
-	b.files = append(b.files, backupFile{databaseFile, info.Size()})
+	b.files = append(b.files, backupFile{DatabaseFile, info.Size()})
 	slices.SortFunc(b.files, func(x, y backupFile) int { return cmp.Compare(x.name, y.name) })
 	b.Header.Files = len(b.files)
 	for _, file := range b.files {

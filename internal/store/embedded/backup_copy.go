@@ -148,7 +148,7 @@ func tableOfDate(day string) string { return "events_" + strings.ReplaceAll(day,
 // checkRoom fails when the volume can't take a copy of the database.
 func (s *Store) checkRoom() error {
 	need := int64(s.opts.MinFree)
-	for _, name := range []string{databaseFile, databaseFile + ".wal"} {
+	for _, name := range []string{DatabaseFile, DatabaseFile + ".wal"} {
 		info, err := os.Stat(filepath.Join(s.opts.Dir, name))
 		if errors.Is(err, fs.ErrNotExist) {
 			continue

@@ -33,7 +33,7 @@ func openBulk(dir string) (*bulk, error) {
 		}
 	}
 	var problem string
-	if mapping.GetOrCreateFromCache(duckdb.GetInstanceCache(), filepath.Join(dir, databaseFile), &b.db, config, &problem) == mapping.StateError {
+	if mapping.GetOrCreateFromCache(duckdb.GetInstanceCache(), filepath.Join(dir, DatabaseFile), &b.db, config, &problem) == mapping.StateError {
 		return nil, fmt.Errorf("connect to the database: %s", problem)
 	}
 	if mapping.Connect(b.db, &b.conn) == mapping.StateError {

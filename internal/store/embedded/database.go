@@ -23,10 +23,10 @@ var (
 	daySQL string
 )
 
-const (
-	databaseFile   = "events.duckdb"
-	storageVersion = "latest"
-)
+// DatabaseFile is the file of a store's directory without which there is none.
+const DatabaseFile = "events.duckdb"
+
+const storageVersion = "latest"
 
 // checkpointThreshold is the size of DuckDB's log at which it is folded into
 // the file: larger makes fewer stalls, smaller a faster start (13 ms/MB).
@@ -54,7 +54,7 @@ func openDatabase(ctx context.Context, opts Options) (*database, error) {
 }
 
 func connectDatabase(ctx context.Context, opts Options) (*database, error) {
-	connector, err := duckdb.NewConnector(filepath.Join(opts.Dir, databaseFile)+"?storage_compatibility_version="+storageVersion, nil)
+	connector, err := duckdb.NewConnector(filepath.Join(opts.Dir, DatabaseFile)+"?storage_compatibility_version="+storageVersion, nil)
 	if err != nil {
 		return nil, fmt.Errorf("open the database: %w", err)
 	}

@@ -28,7 +28,7 @@ func TestFormat(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
-			for file, content := range map[string]string{formatFile: tt.content, databaseFile: tt.database} {
+			for file, content := range map[string]string{formatFile: tt.content, DatabaseFile: tt.database} {
 				if content != "" {
 					if err := os.WriteFile(filepath.Join(dir, file), []byte(content), 0o600); err != nil {
 						t.Fatal(err)

@@ -117,7 +117,7 @@ func checkEmpty(dir string) error {
 	}
 	for _, name := range names {
 		switch name {
-		case databaseFile, formatFile:
+		case DatabaseFile, formatFile:
 			return errors.New("a store is there already; move it away, or give an empty directory")
 		case "lock", "lost+found":
 		default:
@@ -163,7 +163,14 @@ func endRestore(opts Options) error {
 	if err := writeFormat(opts.Dir, format{}, opts.Version); err != nil {
 		return err
 	}
-	return errors.Join(os.Remove(filepath.Join(opts.Dir, restoringFile)), syncDir(opts.Dir), syncDir(filepath.Dir(opts.Dir)))
+	if err := errors.Join(os.Remove(filepath.Join(opts.Dir, restoringFile)), syncDir(opts.Dir)); err != nil {
+		return err
+	}
+	// What is above a volume may not be ours to read.
+	if err := syncDir(filepath.Dir(opts.Dir)); !errors.Is(err, fs.ErrPermission) {
+		return err
+	}
+	return nil
 }
 
 // removeRestored takes back what a failed restore wrote, the mark last.
@@ -179,7 +186,7 @@ func removeRestored(dir string, made bool) error {
 
 func removeContent(dir string) error {
 	var errs []error
-	for _, name := range []string{databaseFile, databaseFile + ".wal", formatFile, formatFile + ".tmp", "raw", "snapshots", "tmp"} {
+	for _, name := range []string{DatabaseFile, DatabaseFile + ".wal", formatFile, formatFile + ".tmp", "raw", "snapshots", "tmp"} {
 		errs = append(errs, os.RemoveAll(filepath.Join(dir, name)))
 	}
 	return errors.Join(errs...)

@@ -22,7 +22,7 @@ import (
 func small(t testing.TB, header Header, files map[string]string) []byte {
 	t.Helper()
 	header.Archive, header.Format, header.Version, header.AsOf = max(header.Archive, 1), max(header.Format, 1), "v1", time.Unix(1_700_000_000, 0).UTC()
-	names := []string{databaseFile, "raw/2026-03-14.seg", "raw/2026-03-15.seg", "snapshots/" + strings.Repeat("0", 32) + ".json"}
+	names := []string{DatabaseFile, "raw/2026-03-14.seg", "raw/2026-03-15.seg", "snapshots/" + strings.Repeat("0", 32) + ".json"}
 	for _, name := range names {
 		if content, ok := files[name]; ok {
 			header.Files++
@@ -49,7 +49,7 @@ func small(t testing.TB, header Header, files map[string]string) []byte {
 
 func smallFiles() map[string]string {
 	segment := packFrame(packFrame(nil, []byte(`{"a":1}`)), bytes.Repeat([]byte("raw"), 700))
-	return map[string]string{databaseFile: "rows", "raw/2026-03-14.seg": string(segment), "snapshots/" + strings.Repeat("0", 32) + ".json": "{}"}
+	return map[string]string{DatabaseFile: "rows", "raw/2026-03-14.seg": string(segment), "snapshots/" + strings.Repeat("0", 32) + ".json": "{}"}
 }
 
 func smallHeader() Header {
@@ -290,7 +290,7 @@ func FuzzArchive(f *testing.F) {
 	f.Add(archive, uint32(0), byte(0))
 	f.Add(archive, uint32(600), byte(1))
 	f.Add(archive[:1500], uint32(3), byte(0xff))
-	f.Add(small(f, Header{}, map[string]string{databaseFile: ""}), uint32(1024), byte(7))
+	f.Add(small(f, Header{}, map[string]string{DatabaseFile: ""}), uint32(1024), byte(7))
 	f.Fuzz(func(t *testing.T, archive []byte, at uint32, flip byte) {
 		_, err := VerifyBackup(t.Context(), bytes.NewReader(archive), nil)
 		if err != nil || flip == 0 {
