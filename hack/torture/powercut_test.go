@@ -67,9 +67,9 @@ func TestPowerCut(t *testing.T) {
 			kept = nil
 		}
 		disk.cut(t, kept)
-		if false {
+		if chance.IntN(4) == 0 {
 			how += ", and again as it recovered"
-			disk.CutAfter(chance.IntN(40))
+			disk.CutAfter(chance.IntN(40), "")
 			if again, err := w.start(t.Context(), l.data); err == nil {
 				if err := again.kill(); err != nil {
 					t.Fatal(err)
@@ -89,19 +89,19 @@ func TestPowerCut(t *testing.T) {
 // end ends a manager by a power cut, in one of the ways that there are.
 func (v *volume) end(t *testing.T, m *manager, chance *rand.Rand) (how string) {
 	t.Helper()
-	switch chance.IntN(2) {
+	switch chance.IntN(3) {
 	case 0:
 		how = "killed, then cut off"
 	case 1:
 		how = "cut off between two operations on the disk"
-		v.CutAfter(chance.IntN(100))
+		v.CutAfter(chance.IntN(100), "")
 		await(t, v.Off)
 	case 2:
 		how = "cut off as it ended, folding its log into the database"
 		if err := m.command.Process.Signal(syscall.SIGTERM); err != nil {
 			t.Fatal(err)
 		}
-		v.CutAfter(chance.IntN(100))
+		v.CutAfter(chance.IntN(100), "")
 		await(t, func() bool { return v.Off() || !m.alive() })
 	}
 	if err := m.kill(); err != nil {

@@ -60,12 +60,13 @@ func (f *FS) Struck() (n int) {
 	return n
 }
 
-// CutAfter has the power go after a number of operations: from then on nothing
-// that a process does reaches the disk, and it gets EIO until Cut.
-func (f *FS) CutAfter(operations int) {
+// CutAfter has the power go after a number of operations on the files that a
+// glob names, as a Fault's does: from then on nothing that a process does
+// reaches the disk, and it gets EIO until Cut.
+func (f *FS) CutAfter(operations int, glob string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.left, f.counting = operations, true
+	f.left, f.counted, f.counting = operations, glob, true
 }
 
 // Off reports whether the power has gone.
@@ -82,12 +83,14 @@ func (f *FS) fails(op Op, name string) syscall.Errno {
 	if f.off() {
 		return syscall.EIO
 	}
-	f.left--
+	if matches(f.counted, name) {
+		f.left--
+	}
 	for _, fault := range f.faults {
 		if fault.Op != op {
 			continue
 		}
-		if matched, _ := path.Match(fault.Glob, path.Base(name)); fault.Glob != "" && !matched {
+		if !matches(fault.Glob, name) {
 			continue
 		}
 		if fault.After > 0 {
@@ -98,4 +101,9 @@ func (f *FS) fails(op Op, name string) syscall.Errno {
 		return fault.Errno
 	}
 	return 0
+}
+
+func matches(glob, name string) bool {
+	matched, _ := path.Match(glob, path.Base(name))
+	return matched || glob == ""
 }

@@ -32,6 +32,7 @@ type FS struct {
 	faults   []*Fault
 	counting bool // down to the power cut
 	left     int
+	counted  string // the glob of what counts
 	server   *fuse.Server
 	dir      string
 }

@@ -282,9 +282,6 @@ func (s *Store) writePlan(ctx context.Context, p *plan) (err error) {
 		waited = true
 		return <-synced
 	})
-	if err == nil {
-		err = w.syncLogName()
-	}
 	if err != nil {
 		return err
 	}

@@ -32,6 +32,8 @@ func TestMain(m *testing.M) {
 	switch os.Getenv(childEnv) {
 	case "append":
 		appendForever(os.Getenv(dirEnv), os.Getenv(seedEnv))
+	case "append and close":
+		end(appendAndClose(os.Getenv(dirEnv), os.Getenv(seedEnv)))
 	case "full":
 		end(fillVolume(os.Getenv(dirEnv)))
 	case "backup-full":
@@ -76,18 +78,40 @@ func appendForever(dir, seed string) {
 					fmt.Fprintln(os.Stderr, err)
 					os.Exit(1)
 				}
-				var ids []string
-				for _, e := range batch.Events {
-					ids = append(ids, e.ID.String())
-				}
-				line, _ := json.Marshal(ids)
 				mu.Lock()
-				os.Stdout.Write(append(line, '\n'))
+				acknowledge(batch)
 				mu.Unlock()
 			}
 		})
 	}
 	group.Wait()
+}
+
+func acknowledge(batch store.Batch) {
+	var ids []string
+	for _, e := range batch.Events {
+		ids = append(ids, e.ID.String())
+	}
+	line, _ := json.Marshal(ids)
+	os.Stdout.Write(append(line, '\n'))
+}
+
+// appendAndClose appends a little and closes the store, which folds DuckDB's
+// log into its file.
+func appendAndClose(dir, seed string) error {
+	s, err := Open(context.Background(), Options{Dir: dir, Threads: 1})
+	if err != nil {
+		return err
+	}
+	n, _ := strconv.Atoi(seed)
+	for m := range 3 {
+		batch := newMaker(uint64(1000 + 10*n + m)).batch(300)
+		if _, err := s.Append(context.Background(), batch); err != nil {
+			return err
+		}
+		acknowledge(batch)
+	}
+	return s.Close()
 }
 
 // TestKill kills a process in the middle of appends, several times over the
@@ -106,7 +130,13 @@ func TestKill(t *testing.T) {
 // batches, and adds what it acknowledged.
 func appendAndKill(t *testing.T, dir string, seed, batches int, acknowledged map[string]bool) {
 	t.Helper()
-	cmd := child(t, "append", dir, fmt.Sprint(seed))
+	follow(t, child(t, "append", dir, fmt.Sprint(seed)), batches, acknowledged)
+}
+
+// follow runs a child and adds what it acknowledges. It kills it after a number
+// of batches, if it has not ended by then.
+func follow(t *testing.T, cmd *exec.Cmd, batches int, acknowledged map[string]bool) {
+	t.Helper()
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

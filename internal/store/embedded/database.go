@@ -43,6 +43,9 @@ type database struct {
 
 // openDatabase opens the database of a store, or makes it.
 func openDatabase(ctx context.Context, opts Options) (*database, error) {
+	if err := undoCheckpoint(opts.Dir, opts.Log); err != nil {
+		return nil, fmt.Errorf("undo an incomplete checkpoint: %w", err)
+	}
 	db, err := connectDatabase(ctx, opts)
 	if err == nil {
 		return db, nil

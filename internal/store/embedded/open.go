@@ -6,6 +6,7 @@
 //	lock                        held while a process has the store open
 //	store.json                  the format of the rest (see format.go)
 //	events.duckdb               typed rows, totals, quarantine
+//	events.duckdb.undo          what a checkpoint may write over (see undo.go)
 //	raw/<yyyy-mm-dd>.seg        raw events of a day (see segment.go)
 //	snapshots/<id>.ndjson       a snapshot's body
 //	snapshots/<id>.json         its manifest; without it there is no snapshot

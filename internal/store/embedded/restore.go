@@ -186,7 +186,7 @@ func removeRestored(dir string, made bool) error {
 
 func removeContent(dir string) error {
 	var errs []error
-	for _, name := range []string{DatabaseFile, DatabaseFile + ".wal", formatFile, formatFile + ".tmp", "raw", "snapshots", "tmp"} {
+	for _, name := range []string{DatabaseFile, DatabaseFile + ".wal", undoFile, formatFile, formatFile + ".tmp", "raw", "snapshots", "tmp"} {
 		errs = append(errs, os.RemoveAll(filepath.Join(dir, name)))
 	}
 	return errors.Join(errs...)

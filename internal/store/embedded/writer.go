@@ -20,8 +20,9 @@ import (
 // knows of the tables because it alone changes them.
 type writer struct {
 	dir             string
-	conn            *sql.Conn     // for reading
-	bulk            *bulk         // for writing
+	conn            *sql.Conn // for reading
+	bulk            *bulk     // for writing
+	undo            *undo
 	scratch         *chunk        // for rows that came in no chunk
 	sizes           map[int]int64 // committed segment bytes of each day
 	segments        map[int]*segment
@@ -40,6 +41,12 @@ func (w *writer) load(ctx context.Context, db *database, opts Options, log logr.
 		return fmt.Errorf("connect the committer: %w", err)
 	}
 	if w.bulk, err = openBulk(opts.Dir); err != nil {
+		return err
+	}
+	if w.undo, err = openUndo(opts.Dir); err != nil {
+		return fmt.Errorf("open the database's file: %w", err)
+	}
+	if err := w.undo.keep(ctx, w.conn); err != nil {
 		return err
 	}
 	w.scratch = newChunk(eventTypes, eventNullable...)
@@ -118,6 +125,8 @@ func (w *writer) close() error {
 	}
 	w.bulk.close()
 	w.bulk = nil
+	errs = append(errs, w.undo.close())
+	w.undo = nil
 	if w.conn != nil {
 		errs = append(errs, w.conn.Close())
 		w.conn = nil
@@ -156,10 +165,16 @@ func (w *writer) ensureDay(day int) error {
 	return nil
 }
 
-// inTransaction runs fn in a transaction. A failure leaves the writer broken
+// inTransaction runs fn in a transaction, which is durable once it returns. A failure leaves the writer broken
 // until restore has looked at it.
 func (w *writer) inTransaction(fn func() error) error {
 	err := w.bulk.inTransaction(fn)
+	if err == nil {
+		err = w.syncLogName()
+	}
+	if err == nil {
+		err = w.undo.keep(context.Background(), w.conn)
+	}
 	if err != nil {
 		w.broken = true
 	}
