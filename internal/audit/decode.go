@@ -292,11 +292,9 @@ func (d *decoding) event(object []byte) (*Event, error) {
 		return nil, errors.New("stage is none of RequestReceived, ResponseStarted, ResponseComplete, Panic")
 	}
 	event := p.room.event()
-	*event = Event{
-		ID: p.identify(d.Source), Source: d.Source, Cluster: d.Cluster,
-		AuditID: w.AuditID, Level: w.Level, Stage: w.Stage, UserAgent: w.UserAgent,
-		OccurredAt: p.received, StageAt: p.reached,
-	}
+	event.ID, event.Source, event.Cluster = p.identify(d.Source), d.Source, d.Cluster
+	event.AuditID, event.Level, event.Stage, event.UserAgent = w.AuditID, w.Level, w.Stage, w.UserAgent
+	event.OccurredAt, event.StageAt = p.received, p.reached
 	if p.received.IsZero() {
 		event.OccurredAt = p.reached
 	}

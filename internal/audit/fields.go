@@ -10,125 +10,119 @@ import (
 // This file is the shape of an event, as it is read in place. Each function
 // reports whether what stands there has that shape.
 
+// field is a member of an object, with what reads its value.
+type field struct {
+	name string // as it stands there: with quotes and a colon
+	read func(*parser) bool
+}
+
+// The members of each object, in the order in which they are written.
+var (
+	eventFields = []field{
+		{`"kind":`, func(p *parser) bool { return p.quoted(&p.wire.Kind) }},
+		{`"apiVersion":`, func(p *parser) bool { return p.quoted(&p.wire.APIVersion) }},
+		{`"level":`, func(p *parser) bool { return p.string(&p.wire.Level) }},
+		{`"auditID":`, func(p *parser) bool { return p.string(&p.wire.AuditID) }},
+		{`"stage":`, func(p *parser) bool { return p.string(&p.wire.Stage) }},
+		{`"requestURI":`, func(p *parser) bool { return p.string(&p.wire.RequestURI) }},
+		{`"verb":`, func(p *parser) bool { return p.string(&p.wire.Verb) }},
+		{`"user":`, (*parser).authenticated},
+		{`"impersonatedUser":`, (*parser).impersonatedUser},
+		{`"sourceIPs":`, func(p *parser) bool { return p.list(&p.wire.SourceIPs) }},
+		{`"userAgent":`, func(p *parser) bool { return p.string(&p.wire.UserAgent) }},
+		{`"objectRef":`, (*parser).reference},
+		{`"responseStatus":`, func(p *parser) bool { return p.raw(&p.wire.ResponseStatus) }},
+		{`"requestObject":`, func(p *parser) bool { return p.body(&p.wire.RequestObject) }},
+		{`"responseObject":`, func(p *parser) bool { return p.body(&p.wire.ResponseObject) }},
+		{`"requestReceivedTimestamp":`, func(p *parser) bool { return p.quoted(&p.wire.RequestReceivedTimestamp) }},
+		{`"stageTimestamp":`, func(p *parser) bool { return p.quoted(&p.wire.StageTimestamp) }},
+		{`"annotations":`, func(p *parser) bool { return p.textMap(&p.wire.Annotations) }},
+	}
+	userFields = []field{
+		{`"username":`, func(p *parser) bool { return p.string(&p.reading.Username) }},
+		{`"uid":`, func(p *parser) bool { return p.string(&p.reading.UID) }},
+		{`"groups":`, func(p *parser) bool { return p.list(&p.reading.Groups) }},
+		{`"extra":`, func(p *parser) bool { return p.listMap(&p.reading.Extra) }},
+	}
+	objectRefFields = []field{
+		{`"resource":`, func(p *parser) bool { return p.string(&p.objectRef.Resource) }},
+		{`"namespace":`, func(p *parser) bool { return p.string(&p.objectRef.Namespace) }},
+		{`"name":`, func(p *parser) bool { return p.string(&p.objectRef.Name) }},
+		{`"uid":`, func(p *parser) bool { return p.string(&p.objectRef.UID) }},
+		{`"apiGroup":`, func(p *parser) bool { return p.string(&p.objectRef.APIGroup) }},
+		{`"apiVersion":`, func(p *parser) bool { return p.string(&p.objectRef.APIVersion) }},
+		{`"resourceVersion":`, func(p *parser) bool { return p.string(&p.objectRef.ResourceVersion) }},
+		{`"subresource":`, func(p *parser) bool { return p.string(&p.objectRef.Subresource) }},
+	}
+)
+
 func (p *parser) event() bool {
-	w, hasUser := &p.wire, false
-	ok := p.object(func(name []byte) (number int, ok bool) {
-		switch string(name) {
-		case "kind":
-			return 0, p.quoted(&w.Kind)
-		case "apiVersion":
-			return 1, p.quoted(&w.APIVersion)
-		case "level":
-			return 2, p.field(&w.Level)
-		case "auditID":
-			return 3, p.field(&w.AuditID)
-		case "stage":
-			return 4, p.field(&w.Stage)
-		case "requestURI":
-			return 5, p.field(&w.RequestURI)
-		case "verb":
-			return 6, p.field(&w.Verb)
-		case "user":
-			hasUser = true
-			return 7, p.user(&w.User)
-		case "impersonatedUser":
-			p.impersonated = wireUser{Groups: p.impersonated.Groups[:0], Extra: p.impersonated.Extra[:0]}
-			w.ImpersonatedUser = &p.impersonated
-			return 8, p.user(w.ImpersonatedUser)
-		case "sourceIPs":
-			return 9, p.list(&w.SourceIPs)
-		case "userAgent":
-			return 10, p.field(&w.UserAgent)
-		case "objectRef":
-			p.objectRef = wireObjectRef{}
-			w.ObjectRef = &p.objectRef
-			return 11, p.reference(w.ObjectRef)
-		case "responseStatus":
-			return 12, p.raw(&w.ResponseStatus)
-		case "requestObject":
-			return 13, p.body(&w.RequestObject)
-		case "responseObject":
-			return 14, p.body(&w.ResponseObject)
-		case "requestReceivedTimestamp":
-			return 15, p.quoted(&w.RequestReceivedTimestamp)
-		case "stageTimestamp":
-			return 16, p.quoted(&w.StageTimestamp)
-		case "annotations":
-			return 17, p.textMap(&w.Annotations)
-		}
-		return 0, false
-	})
-	p.exact = p.exact && hasUser // which is written even when it is empty
+	p.hasUser = false
+	ok := p.object(eventFields)
+	p.exact = p.exact && p.hasUser // which is written even when there was none
 	return ok
 }
 
-func (p *parser) user(u *wireUser) bool {
-	return p.object(func(name []byte) (number int, ok bool) {
-		switch string(name) {
-		case "username":
-			return 0, p.field(&u.Username)
-		case "uid":
-			return 1, p.field(&u.UID)
-		case "groups":
-			return 2, p.list(&u.Groups)
-		case "extra":
-			return 3, p.listMap(&u.Extra)
-		}
-		return 0, false
-	})
+func (p *parser) authenticated() bool {
+	p.hasUser = true
+	return p.user(&p.wire.User)
 }
 
-func (p *parser) reference(o *wireObjectRef) bool {
-	return p.object(func(name []byte) (number int, ok bool) {
-		switch string(name) {
-		case "resource":
-			return 0, p.field(&o.Resource)
-		case "namespace":
-			return 1, p.field(&o.Namespace)
-		case "name":
-			return 2, p.field(&o.Name)
-		case "uid":
-			return 3, p.field(&o.UID)
-		case "apiGroup":
-			return 4, p.field(&o.APIGroup)
-		case "apiVersion":
-			return 5, p.field(&o.APIVersion)
-		case "resourceVersion":
-			return 6, p.field(&o.ResourceVersion)
-		case "subresource":
-			return 7, p.field(&o.Subresource)
-		}
-		return 0, false
-	})
+func (p *parser) user(into *wireUser) bool {
+	p.reading = into
+	return p.object(userFields)
 }
 
-// object reads an object of known members. They are written in the order of
-// their numbers, and none may come twice.
-func (p *parser) object(member func(name []byte) (number int, ok bool)) bool {
+func (p *parser) impersonatedUser() bool {
+	p.impersonated = wireUser{Groups: p.impersonated.Groups[:0], Extra: p.impersonated.Extra[:0]}
+	p.wire.ImpersonatedUser = &p.impersonated
+	return p.user(&p.impersonated)
+}
+
+func (p *parser) reference() bool {
+	p.objectRef = wireObjectRef{}
+	p.wire.ObjectRef = &p.objectRef
+	return p.object(objectRefFields)
+}
+
+// object reads an object of these fields, none of which may come twice.
+func (p *parser) object(fields []field) bool {
 	if !p.take('{') {
 		return false
 	}
-	seen, last := uint32(0), 0
+	seen, next := uint32(0), 0
 	for n := 0; ; n++ {
 		if another, ok := p.more(n, '}'); !another || !ok {
 			p.exact = p.exact && n > 0 // the empty one is left out
 			return ok
 		}
-		name, ok := p.name()
-		if !ok {
+		i := p.known(fields, next)
+		if i < 0 || seen&(1<<i) != 0 || !fields[i].read(p) {
 			return false
 		}
-		number, ok := member(name)
-		if !ok || seen&(1<<number) != 0 {
-			return false
-		}
-		p.exact = p.exact && number >= last
-		seen, last = seen|1<<number, number
+		p.exact = p.exact && i >= next
+		seen, next = seen|1<<i, i+1
 	}
 }
 
-// field reads a text that is left out when it is empty.
-func (p *parser) field(into *string) (ok bool) {
+// known consumes the name of one of the fields and returns its index, or -1
+// when it is none of theirs. It looks at the next one first.
+func (p *parser) known(fields []field, next int) int {
+	for n := range fields {
+		i := next + n
+		if i >= len(fields) {
+			i -= len(fields)
+		}
+		if name := fields[i].name; len(p.in)-p.at >= len(name) && string(p.in[p.at:p.at+len(name)]) == name {
+			p.at += len(name)
+			return i
+		}
+	}
+	return -1
+}
+
+// string reads a text that is left out when it is empty.
+func (p *parser) string(into *string) (ok bool) {
 	*into, ok = p.text()
 	p.exact = p.exact && *into != ""
 	return ok

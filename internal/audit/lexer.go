@@ -77,13 +77,6 @@ func (l *lexer) token() (token []byte, plain, ok bool) {
 	return nil, false, false
 }
 
-// name consumes the name of a member and its colon. The name is the text as it
-// stands there, and good until the input changes.
-func (l *lexer) name() (name []byte, ok bool) {
-	token, plain, ok := l.token()
-	return unquoted(token), ok && plain && l.take(':')
-}
-
 // text consumes a string and returns what it says.
 func (l *lexer) text() (text string, ok bool) {
 	token, plain, ok := l.token()

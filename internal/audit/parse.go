@@ -26,6 +26,8 @@ type parser struct {
 
 	statuses     statuses
 	agents       agents
+	reading      *wireUser // the one whose members are read
+	hasUser      bool
 	impersonated wireUser
 	objectRef    wireObjectRef
 	values       []string // of the lists in extra
@@ -85,8 +87,9 @@ func (p *parser) complete() (err error) {
 // reset empties the event and keeps its memory.
 func (p *parser) reset() {
 	w := &p.wire
-	user := wireUser{Groups: w.User.Groups[:0], Extra: w.User.Extra[:0]}
-	*w = wireEvent{User: user, SourceIPs: w.SourceIPs[:0], Annotations: w.Annotations[:0]}
+	groups, extra, ips, annotations := w.User.Groups[:0], w.User.Extra[:0], w.SourceIPs[:0], w.Annotations[:0]
+	*w = wireEvent{}
+	w.User.Groups, w.User.Extra, w.SourceIPs, w.Annotations = groups, extra, ips, annotations
 	p.values = p.values[:0]
 }
 

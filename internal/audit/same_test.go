@@ -67,7 +67,7 @@ func oddities() [][]byte {
 		{`{"level"`, `{"kind":"Event","apiVersion":"audit.k8s.io/v1","level"`},
 		{`{"level"`, `{"kind":0,"level"`}, {`{"level"`, `{"kind":null,"level"`}, {`{"level"`, `{"kind":"","level"`}, {`{"level"`, `{"kind":"Po\u0064","level"`},
 		{`"verb":"patch"`, `"verb":null`}, {`"verb":"patch"`, `"verb":""`}, {`"verb":"patch"`, `"verb":7`}, {`"verb":"patch"`, `"verb":"p\u0061tch"`},
-		{`"verb":"patch"`, "\"verb\" :\n\"patch\""}, {`"verb":"patch"`, `"verb":"patch","verb":"get"`}, {`"verb":"patch"`, `"v\u0065rb":"patch"`},
+		{`"verb":"patch"`, "\"verb\" :\n\"patch\""}, {`"verb":"patch"`, "\"verb\":\n\"patch\""}, {`"verb":"patch",`, "\"verb\":\"patch\"\n,"}, {`["dev"]`, `[ "dev" ]`}, {`"verb":"patch"`, `"verb":"patch","verb":"get"`}, {`"verb":"patch"`, `"v\u0065rb":"patch"`},
 		{`"verb":"patch"`, `"verb":"patch","Verb":"get"`}, {`"verb":"patch"`, `"verb":"ü\u00fc\ud83d\ude00"`}, {`"verb":"patch"`, `"verb":"\ud83d"`},
 		{`"verb":"patch"`, "\"verb\":\"\xff\""}, {`"verb":"patch"`, "\"verb\":\"\x01\""}, {`"verb":"patch"`, `"verb":"\x"`}, {`"verb":"patch"`, `"verb":"a\/b"`}, {`"verb":"patch"`, `"verb":"\u2028\/<>&"`},
 		{`"verb":"patch",`, ``}, {`"verb":"patch"`, `"verb":"patch","extra":{"a":[1,{"token":"t"}]}`}, {`"verb":"patch"`, `"verb":"patch",`},
@@ -94,7 +94,7 @@ func oddities() [][]byte {
 		{`/apis/apps/v1/namespaces/shop`, `/apis/apps/v1/namespaces/%73hop`}, {`/apis/apps/v1/namespaces/shop`, `/apis/apps/v1/namespaces`}, {`/apis/apps/v1/namespaces/shop`, `http://x/apis/apps/v1/namespaces/shop`}, {`/apis/apps`, `*`}, {`/apis/apps`, ``}, {`/apis/apps`, ` /apis/apps`},
 		{`"resource":"deployments"`, `"resource":"secrets"`}, {`"apiGroup":"apps"`, `"apiGroup":"serving.knative.dev"`}, {`"apiGroup":"apps"`, `"apiGroup":"unheard.example"`}, {`"resource":"deployments"`, `"resource":""`},
 		{`"kubectl/v1.37.2"`, `"Kubectl \u003c"`}, {`"kubectl/v1.37.2"`, `"some-OPERATOR/v1"`}, {`"kubectl/v1.37.2"`, `""`},
-		{deployment, "{ }"}, {deployment, `{"stage":"Panic","stageTimestamp":"2026-11-23T11:00:00Z"}`},
+		{deployment, "{ }"}, {deployment, `{"stage":"Panic","impersonatedUser":{"username":"x"},"stageTimestamp":"2026-11-23T11:00:00Z"}`}, {deployment, `{"stage":"Panic","stageTimestamp":"2026-11-23T11:00:00Z"}`},
 	} {
 		odd = append(odd, []byte(strings.Replace(deployment, change[0], change[1], 1)))
 	}
