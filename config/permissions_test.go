@@ -147,7 +147,7 @@ func compareRights(t *testing.T, began int64) {
 		return out
 	}
 	if diff := cmp.Diff(sorted(granted), sorted(used)); diff != "" {
-		t.Errorf("granted and not used (-), used and not granted (+):\n%s", diff)
+		t.Fatalf("granted and not used (-), used and not granted (+):\n%s", diff)
 	}
 	t.Logf("%d requests used these %d permissions, all that are granted:\n%s", len(requests), len(used), strings.Join(sorted(used), "\n"))
 }
