@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"time"
 
 	"github.com/duckdb/duckdb-go/v2"
 	"github.com/duckdb/duckdb-go/v2/mapping"
@@ -54,7 +55,7 @@ func (b *bulk) close() {
 	mapping.Close(&b.db)
 }
 
-// run runs a statement without arguments.
+// run runs a statement that is not to be kept prepared.
 func (b *bulk) run(text string) error {
 	var result mapping.Result
 	defer mapping.DestroyResult(&result)
@@ -106,9 +107,29 @@ func (b *bulk) exec(text string, args ...any) error {
 			return fmt.Errorf("bind argument %d of a statement: %T", i+1, arg)
 		}
 	}
+	return execute(statement)
+}
+
+// idleWait is how long execute leaves the processor to others.
+const idleWait = 50 * time.Microsecond
+
+// execute runs a prepared statement. DuckDB may run it in a thread of its own,
+// and its own way of waiting for that is to ask again and again: while a commit
+// is synced, that is most of a processor.
+func execute(statement mapping.PreparedStatement) error {
+	var pending mapping.PendingResult
+	defer mapping.DestroyPending(&pending)
+	if mapping.PendingPrepared(statement, &pending) == mapping.StateError {
+		return fmt.Errorf("begin a statement: %s", mapping.PendingError(pending))
+	}
+	for state := mapping.PendingStateResultNotReady; !mapping.PendingExecutionIsFinished(state); {
+		if state = mapping.PendingExecuteTask(pending); state == mapping.PendingStateNoTasksAvailable {
+			<-time.After(idleWait)
+		}
+	}
 	var result mapping.Result
 	defer mapping.DestroyResult(&result)
-	if mapping.ExecutePrepared(statement, &result) == mapping.StateError {
+	if mapping.ExecutePending(pending, &result) == mapping.StateError {
 		return resultError(&result)
 	}
 	return nil
@@ -116,16 +137,16 @@ func (b *bulk) exec(text string, args ...any) error {
 
 // inTransaction runs fn between BEGIN and COMMIT.
 func (b *bulk) inTransaction(fn func() error) error {
-	if err := b.run("BEGIN TRANSACTION"); err != nil {
+	if err := b.exec("BEGIN TRANSACTION"); err != nil {
 		return err
 	}
 	err := fn()
 	if err == nil {
-		err = b.run("COMMIT")
+		err = b.exec("COMMIT")
 	}
 	if err != nil {
 		// Without effect when the commit itself failed, which rolls back.
-		_ = b.run("ROLLBACK")
+		_ = b.exec("ROLLBACK")
 	}
 	return err
 }
