@@ -157,4 +157,10 @@ var mutants = []mutant{
 		new:      "		if true {\n",
 		packages: []string{"./internal/store/embedded"},
 	},
+	{
+		name: "ready-while-commits-fail", file: "internal/store/embedded/ready.go",
+		old:      "	if failed == nil {\n",
+		new:      "	if failed == nil || true {\n",
+		packages: []string{"./internal/store/embedded"},
+	},
 }

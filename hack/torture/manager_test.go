@@ -80,6 +80,8 @@ func (m *manager) reachable(ctx context.Context) error {
 	return conn.Close()
 }
 
+var errNotReady = errors.New("the probe says not ready")
+
 // ready asks the readiness probe.
 func (m *manager) ready(ctx context.Context) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+m.ports.health+"/readyz", nil)
@@ -92,7 +94,7 @@ func (m *manager) ready(ctx context.Context) error {
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("not ready: %s", response.Status)
+		return fmt.Errorf("%w: %s", errNotReady, response.Status)
 	}
 	return nil
 }

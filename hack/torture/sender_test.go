@@ -178,6 +178,20 @@ func (s *sender) progress() (acked int, rate float64) {
 	return s.acked, float64(s.acked) / time.Since(s.began).Seconds()
 }
 
+// counts returns how many deliveries were put off, and events acknowledged.
+func (s *sender) counts() (refused, acked int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.refused, s.acked
+}
+
+// restart begins to measure the rate anew.
+func (s *sender) restart() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.acked = 0
+}
+
 // loadFor lets the load go on for a while and returns its rate. A busy machine
 // is given time to reach the least rate; whether it has is the caller's to say.
 func (s *sender) loadFor(t *testing.T, d time.Duration) (rate float64) {

@@ -8,10 +8,11 @@ import (
 // Op is what a fault strikes.
 type Op string
 
-// The operations that can fail. Write stands for changing a file's data or
-// size, Name for making, removing and renaming.
+// The operations that can fail. Resize is truncation, to any size; Name stands
+// for making, removing and renaming.
 const (
 	Write   Op = "write"
+	Resize  Op = "resize"
 	Sync    Op = "fsync"
 	Name    Op = "name"
 	SyncDir Op = "fsync of a directory"

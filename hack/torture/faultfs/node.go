@@ -74,7 +74,7 @@ func (n *node) Setattr(_ context.Context, _ fs.FileHandle, in *fuse.SetAttrIn, o
 }
 
 func (n *node) truncate(size int64) syscall.Errno {
-	if errno := n.fs.fails(Write, n.Path(nil)); errno != 0 {
+	if errno := n.fs.fails(Resize, n.Path(nil)); errno != 0 {
 		return errno
 	}
 	if errno := n.fs.resize(n.inode, size); errno != 0 {

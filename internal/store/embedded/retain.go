@@ -7,9 +7,7 @@ import (
 	"io/fs"
 	"maps"
 	"os"
-	"path/filepath"
 	"slices"
-	"syscall"
 	"time"
 
 	"github.com/porter-dev/audit-operator/internal/store"
@@ -79,59 +77,4 @@ func (s *Store) dropDays(ctx context.Context, before time.Time) ([]time.Time, er
 		return dropped, fmt.Errorf("clear quarantine: %w", err)
 	}
 	return dropped, nil
-}
-
-// Ready implements store.Store: there is space, and the last commit succeeded
-// or a file can be written and synced now.
-func (s *Store) Ready(context.Context) error {
-	if err := s.enter(); err != nil {
-		return err
-	}
-	defer s.leave()
-	if err := s.checkSpace(); err != nil {
-		return fmt.Errorf("%w: %w", store.ErrUnavailable, err)
-	}
-	s.mu.Lock()
-	failed := s.failed
-	s.mu.Unlock()
-	if failed == nil {
-		return nil
-	}
-	if err := s.probe(); err != nil {
-		return fmt.Errorf("%w: %w", store.ErrUnavailable, err)
-	}
-	return nil
-}
-
-// probe writes a file and syncs it.
-func (s *Store) probe() (err error) {
-	file, err := os.CreateTemp(filepath.Join(s.opts.Dir, "tmp"), "probe-*")
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, file.Close(), os.Remove(file.Name())) }()
-	if _, err := file.Write(make([]byte, 64<<10)); err != nil {
-		return err
-	}
-	return file.Sync()
-}
-
-// checkSpace fails when the volume has less space than Options.MinFree.
-func (s *Store) checkSpace() error {
-	free, err := freeSpace(s.opts.Dir)
-	if err != nil {
-		return fmt.Errorf("%w: %w", errVolume, err)
-	}
-	if free < s.opts.MinFree {
-		return fmt.Errorf("%w: %d bytes are free, %d are needed", errVolume, free, s.opts.MinFree)
-	}
-	return nil
-}
-
-func freeSpace(dir string) (uint64, error) {
-	var fs syscall.Statfs_t
-	if err := syscall.Statfs(dir, &fs); err != nil {
-		return 0, err
-	}
-	return fs.Bavail * uint64(fs.Bsize), nil
 }

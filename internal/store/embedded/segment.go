@@ -184,8 +184,6 @@ func (g *segment) cut() error {
 // openSegment opens a day's file and cuts it to its committed size.
 func openSegment(dir string, day int, size int64) (*segment, error) {
 	path := segmentPath(dir, day)
-	_, err := os.Stat(path)
-	isNew := errors.Is(err, fs.ErrNotExist)
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o640)
 	if err != nil {
 		return nil, fmt.Errorf("open raw segment: %w", err)
@@ -194,7 +192,8 @@ func openSegment(dir string, day int, size int64) (*segment, error) {
 	// A file that lost bytes grows here: its rows stay, their raws report the
 	// damage, and new frames don't take the old ones' places.
 	err = g.cut()
-	if err == nil && isNew {
+	if err == nil {
+		// Whoever made it may have come no further.
 		err = syncDir(filepath.Dir(path))
 	}
 	if err != nil {
