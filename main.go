@@ -40,6 +40,7 @@ import (
 	"github.com/porter-dev/audit-operator/internal/dashboard"
 	"github.com/porter-dev/audit-operator/internal/door"
 	"github.com/porter-dev/audit-operator/internal/store/embedded"
+	"github.com/porter-dev/audit-operator/internal/telemetry"
 )
 
 // gracefulShutdown bounds the end of the controllers. Without the API server
@@ -87,6 +88,13 @@ func run(ctx context.Context, o *options, log logr.Logger) (err error) {
 		return err
 	}
 
+	traces, flush, err := telemetry.Start(ctx, telemetry.Options{
+		Endpoint: o.tracingEndpoint, SampleRatio: o.tracingRatio, Version: version, Cluster: o.clusterName, Log: log.WithName("tracing"),
+	})
+	if err != nil {
+		return err
+	}
+	defer flushTraces(ctx, flush)
 	events, err := embedded.Open(ctx, embedded.Options{
 		Dir: o.dataDir, Version: version, Retention: o.retention, Metrics: embedded.NewMetrics(metrics.Registry), Log: log.WithName("store"),
 	})
@@ -109,7 +117,7 @@ func run(ctx context.Context, o *options, log logr.Logger) (err error) {
 	}
 
 	taker := collector.New(collector.Options{
-		Writer: events, MaxBytesInFlight: o.maxBytesInFlight, Metrics: collector.NewMetrics(metrics.Registry),
+		Writer: events, MaxBytesInFlight: o.maxBytesInFlight, Metrics: collector.NewMetrics(metrics.Registry), Traces: traces,
 	})
 	types, err := controllers.NewResourceTypes(user, taker.SetClassifier)
 	if err != nil {
@@ -121,7 +129,7 @@ func run(ctx context.Context, o *options, log logr.Logger) (err error) {
 	}
 	registry := webhook.NewRegistry()
 	metrics.Registry.MustRegister(registry, buildInfo())
-	doors := door.NewWatch(metrics.Registry)
+	doors := door.NewWatch(metrics.Registry, traces)
 	// Both before the first delivery: it would be refused, or classified wrong.
 	if err := types.Load(ctx, api); err != nil {
 		return fmt.Errorf("%w (are the CRDs installed? kubectl apply -k config/crd)", err)
@@ -171,7 +179,7 @@ func run(ctx context.Context, o *options, log logr.Logger) (err error) {
 	if err := controllers.Setup(mgr, controllers.Options{
 		Store: events, Issuer: issuer, Registry: registry, Types: types,
 		ClusterName: o.clusterName, DashboardURL: o.dashboardURL, Retention: o.retention,
-		Doors: doors, Metrics: controllers.NewMetrics(metrics.Registry),
+		Doors: doors, Metrics: controllers.NewMetrics(metrics.Registry), Traces: traces,
 	}); err != nil {
 		return fmt.Errorf("set up the controllers: %w", err)
 	}

@@ -229,8 +229,7 @@ func (m *manager) until(t *testing.T, met func() bool, describe func() string) {
 	}
 }
 
-// request sends one and returns the answer's status and body. What is asked
-// in these tests is who may come in, not who answers.
+// request sends one and returns the answer's status and body.
 func request(t *testing.T, method, url, token string, body io.Reader) (int, string, error) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, url, body)
@@ -240,6 +239,12 @@ func request(t *testing.T, method, url, token string, body io.Reader) (int, stri
 	if token != "" {
 		r.Header.Set("Authorization", "Bearer "+token)
 	}
+	return send(r)
+}
+
+// send sends a request. What is asked in these tests is who may come in, not
+// who answers.
+func send(r *http.Request) (int, string, error) {
 	c := http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true}}
 	resp, err := c.Do(r)
 	if err != nil {

@@ -33,6 +33,8 @@ type options struct {
 	healthAddress    string
 	metricsAddress   string
 	drainTimeout     time.Duration
+	tracingEndpoint  string
+	tracingRatio     float64
 	version          bool
 	log              zap.Options
 }
@@ -67,6 +69,8 @@ func parse(args []string, out io.Writer) (*options, error) {
 	flags.StringVar(&o.healthAddress, "health-probe-bind-address", ":8081", "address of /healthz and /readyz")
 	flags.StringVar(&o.metricsAddress, "metrics-bind-address", "0", "address of /metrics and /debug/pprof, by HTTPS, for who may get the path; 0 for none")
 	flags.DurationVar(&o.drainTimeout, "drain-timeout", 20*time.Second, "how long running requests may take to finish when the operator ends; the Pod's grace period must be 20s longer")
+	flags.StringVar(&o.tracingEndpoint, "tracing-endpoint", "", "URL that traces are sent to by OTLP over HTTP, like http://collector:4318; none are made without it")
+	flags.Float64Var(&o.tracingRatio, "tracing-sample-ratio", 0.05, "part of all traces that is kept, from 0 to 1")
 	flags.BoolVar(&o.version, "version", false, "print the version and end")
 	logFlags := goflag.NewFlagSet("log", goflag.ContinueOnError)
 	o.log.BindFlags(logFlags)
@@ -84,7 +88,11 @@ func parse(args []string, out io.Writer) (*options, error) {
 	if extra := flags.Args(); len(extra) > 0 {
 		return nil, fmt.Errorf("unexpected arguments %q; see manager --help", extra)
 	}
-	if err := o.validate(); err != nil {
+	errs := []error{o.validate()}
+	if flags.Changed("tracing-sample-ratio") && o.tracingEndpoint == "" {
+		errs = append(errs, errors.New("--tracing-sample-ratio: has no effect without --tracing-endpoint"))
+	}
+	if err := errors.Join(errs...); err != nil {
 		return nil, fmt.Errorf("%w\nsee manager --help", err)
 	}
 	return o, nil
@@ -119,6 +127,12 @@ func (o *options) validate() error {
 	}
 	if o.drainTimeout < time.Second || o.drainTimeout > maxDrain {
 		wrong("drain-timeout", "give from 1s to 10m")
+	}
+	if o.tracingEndpoint != "" && !isBase(o.tracingEndpoint, "https", "http") {
+		wrong("tracing-endpoint", "give an http or https URL without a query, like http://collector:4318")
+	}
+	if !(o.tracingRatio >= 0 && o.tracingRatio <= 1) { // neither is NaN
+		wrong("tracing-sample-ratio", "give a number from 0 to 1")
 	}
 	if o.maxBytesInFlight < 1<<20 {
 		wrong("max-bytes-in-flight", "give at least 1048576")

@@ -3,6 +3,7 @@ package controllers
 import (
 	"context"
 
+	"go.opentelemetry.io/otel/trace"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -19,12 +20,13 @@ import (
 type typeReconciler struct {
 	client client.Client
 	types  *ResourceTypes
+	traces trace.TracerProvider
 }
 
 func (r *typeReconciler) setup(mgr ctrl.Manager) error {
 	return ctrl.NewControllerManagedBy(mgr).
 		For(&v1alpha1.AuditResourceType{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
-		Complete(r)
+		Complete(traced(r.traces, "AuditResourceType", r))
 }
 
 // Reconcile loads every type: which rule is asked first depends on all of them.

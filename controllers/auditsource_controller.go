@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -95,6 +96,7 @@ type sourceReconciler struct {
 	registry *webhook.Registry
 	store    store.Reader
 	now      func() time.Time
+	traces   trace.TracerProvider
 
 	mu sync.Mutex
 	// reported holds how many items of others than the operator a status speaks
@@ -113,7 +115,7 @@ func (r *sourceReconciler) setup(mgr ctrl.Manager) error {
 	return ctrl.NewControllerManagedBy(mgr).
 		For(&v1alpha1.AuditSource{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(ofSource)).
-		Complete(r)
+		Complete(traced(r.traces, "AuditSource", r))
 }
 
 // Reconcile issues what the source needs, then brings its counters up to date.

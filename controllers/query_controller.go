@@ -53,7 +53,7 @@ func (r *queryReconciler) setup(mgr ctrl.Manager) error {
 		For(r.newQuery(), builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, asked))).
 		// One slow question must not hold up the others.
 		WithOptions(controller.Options{MaxConcurrentReconciles: 4}).
-		Complete(r)
+		Complete(traced(r.Traces, kindOf(r.newQuery()), r))
 }
 
 // Reconcile makes the status the answer to the spec. It can stop anywhere and
@@ -249,12 +249,15 @@ func (r *queryReconciler) scope(q v1alpha1.Query) query.Scope {
 	return query.InNamespace(r.ClusterName, q.GetNamespace())
 }
 
-func ownerOf(q v1alpha1.Query) store.Owner {
-	kind := "AuditLogQuery"
+func kindOf(q v1alpha1.Query) string {
 	if _, ok := q.(*v1alpha1.ClusterAuditLogQuery); ok {
-		kind = "ClusterAuditLogQuery"
+		return "ClusterAuditLogQuery"
 	}
-	return store.Owner{Kind: kind, Namespace: q.GetNamespace(), Name: q.GetName(), UID: string(q.GetUID())}
+	return "AuditLogQuery"
+}
+
+func ownerOf(q v1alpha1.Query) store.Owner {
+	return store.Owner{Kind: kindOf(q), Namespace: q.GetNamespace(), Name: q.GetName(), UID: string(q.GetUID())}
 }
 
 // annotation is the value that asks for a run, as far as the status can hold it.

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -40,13 +42,18 @@ type Options struct {
 	// Doors and Metrics watch the queries and their snapshots; nil watches nothing.
 	Doors   *door.Watch
 	Metrics *Metrics
-	Now     func() time.Time
+	// Traces get a span for each reconciliation; nil traces nothing.
+	Traces trace.TracerProvider
+	Now    func() time.Time
 }
 
 // Setup adds every controller to the manager.
 func Setup(mgr ctrl.Manager, o Options) error {
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Traces == nil {
+		o.Traces = noop.NewTracerProvider()
 	}
 	api := client.WithFieldOwner(mgr.GetClient(), FieldOwner)
 	recorder := mgr.GetEventRecorder(FieldOwner)
@@ -56,12 +63,12 @@ func Setup(mgr ctrl.Manager, o Options) error {
 	}
 	sources := sourceReconciler{
 		client: api, events: recorder, issuer: o.Issuer.With(api), registry: o.Registry,
-		store: o.Store, now: o.Now, reported: map[types.UID]int64{},
+		store: o.Store, now: o.Now, reported: map[types.UID]int64{}, traces: o.Traces,
 	}
 	return errors.Join(
 		query(func() v1alpha1.Query { return &v1alpha1.AuditLogQuery{} }),
 		query(func() v1alpha1.Query { return &v1alpha1.ClusterAuditLogQuery{} }),
 		sources.setup(mgr),
-		(&typeReconciler{client: api, types: o.Types}).setup(mgr),
+		(&typeReconciler{client: api, types: o.Types, traces: o.Traces}).setup(mgr),
 	)
 }

@@ -10,6 +10,11 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
+
 	"github.com/porter-dev/audit-operator/internal/audit"
 	"github.com/porter-dev/audit-operator/internal/store"
 )
@@ -31,6 +36,8 @@ type Options struct {
 	MaxBytesInFlight int64
 	// Metrics count what is taken; nil counts nothing.
 	Metrics *Metrics
+	// Traces get a span for each delivery; nil traces nothing.
+	Traces trace.TracerProvider
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 }
@@ -50,6 +57,7 @@ type Collector struct {
 	classifier atomic.Pointer[audit.Classifier]
 	budget     *budget
 	metrics    *Metrics
+	tracer     trace.Tracer
 	now        func() time.Time
 }
 
@@ -61,7 +69,13 @@ func New(o Options) *Collector {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	c := &Collector{writer: o.Writer, budget: newBudget(o.MaxBytesInFlight, o.Metrics), metrics: o.Metrics, now: o.Now}
+	if o.Traces == nil {
+		o.Traces = noop.NewTracerProvider()
+	}
+	c := &Collector{
+		writer: o.Writer, budget: newBudget(o.MaxBytesInFlight, o.Metrics), metrics: o.Metrics, now: o.Now,
+		tracer: o.Traces.Tracer("github.com/porter-dev/audit-operator/internal/collector"),
+	}
 	c.classifier.Store(o.Classifier)
 	return c
 }
@@ -78,8 +92,14 @@ func (c *Collector) SetClassifier(classifier *audit.Classifier) { c.classifier.S
 // can't commit, and the reader's where the delivery did not come completely.
 func (c *Collector) Ingest(ctx context.Context, source Source, body io.Reader, maxBytes int64) (store.Appended, error) {
 	began := time.Now()
+	ctx, span := c.tracer.Start(ctx, "delivery", trace.WithSpanKind(trace.SpanKindServer), trace.WithAttributes(attribute.String("audit.source", source.Name)))
+	defer span.End()
 	total, err := c.ingest(ctx, source, body, maxBytes)
 	c.metrics.observe(source.Name, time.Since(began), total, err)
+	span.SetAttributes(attribute.Int("audit.stored", total.Stored), attribute.Int("audit.duplicate", total.Duplicate), attribute.Int("audit.quarantined", total.Quarantined))
+	if err != nil {
+		span.SetStatus(codes.Error, "") // the cause is for the log
+	}
 	return total, err
 }
 

@@ -7,6 +7,10 @@ import (
 
 	"github.com/felixge/httpsnoop"
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
 )
 
 // Door is a way by which questions come in. The list is fixed, so that it can
@@ -34,15 +38,18 @@ const (
 	Failed   Outcome = "failed"
 )
 
-// Watch measures how long questions last. A nil Watch measures nothing.
+// Watch measures how long questions last, and traces those that come as
+// requests. A nil Watch does neither.
 type Watch struct {
 	durations *prometheus.HistogramVec
+	tracer    trace.Tracer
 }
 
 // NewWatch registers the doors' metrics. It panics where they are registered
 // already.
-func NewWatch(r prometheus.Registerer) *Watch {
+func NewWatch(r prometheus.Registerer, traces trace.TracerProvider) *Watch {
 	w := &Watch{
+		tracer: traces.Tracer("github.com/porter-dev/audit-operator/internal/door"),
 		durations: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "audit_query_duration_seconds", Help: "Time from a question to the end of its answer, by door and by outcome: answered, refused, failed.",
 			Buckets: prometheus.ExponentialBuckets(0.001, 2, 16),
@@ -70,10 +77,13 @@ func (w *Watch) Begin(door Door) (end func(Outcome)) {
 // Handler watches the requests that next answers.
 func (w *Watch) Handler(door Door, next http.HandlerFunc) http.HandlerFunc {
 	return func(rw http.ResponseWriter, r *http.Request) {
+		r, span := w.span(r)
 		end := w.Begin(door)
-		outcome := Failed // stays where next panics, to break a connection
-		defer func() { end(outcome) }()
-		status := http.StatusOK
+		status, outcome := http.StatusOK, Failed // stays so where next panics, to break a connection
+		defer func() {
+			end(outcome)
+			endSpan(span, status, outcome)
+		}()
 		next(httpsnoop.Wrap(rw, httpsnoop.Hooks{WriteHeader: func(write httpsnoop.WriteHeaderFunc) httpsnoop.WriteHeaderFunc {
 			return func(code int) {
 				status = code
@@ -82,6 +92,25 @@ func (w *Watch) Handler(door Door, next http.HandlerFunc) http.HandlerFunc {
 		}}), r)
 		outcome = outcomeOf(status)
 	}
+}
+
+// span begins the span of a request, within the one that the caller names by
+// W3C's trace context. Its name is the route, which holds nothing of the request.
+func (w *Watch) span(r *http.Request) (*http.Request, trace.Span) {
+	if w == nil {
+		return r, trace.SpanFromContext(r.Context())
+	}
+	ctx := propagation.TraceContext{}.Extract(r.Context(), propagation.HeaderCarrier(r.Header))
+	ctx, span := w.tracer.Start(ctx, r.Pattern, trace.WithSpanKind(trace.SpanKindServer))
+	return r.WithContext(ctx), span
+}
+
+func endSpan(span trace.Span, status int, outcome Outcome) {
+	span.SetAttributes(attribute.Int("http.response.status_code", status), attribute.String("audit.outcome", string(outcome)))
+	if outcome == Failed {
+		span.SetStatus(codes.Error, "")
+	}
+	span.End()
 }
 
 func outcomeOf(status int) Outcome {

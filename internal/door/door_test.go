@@ -9,11 +9,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+	"go.opentelemetry.io/otel/trace/noop"
 )
 
 func TestHandler(t *testing.T) {
 	registry := prometheus.NewPedanticRegistry()
-	w := NewWatch(registry)
+	w := NewWatch(registry, noop.NewTracerProvider())
 	answer := func(status int) http.HandlerFunc {
 		return func(rw http.ResponseWriter, _ *http.Request) {
 			if status != 0 {

@@ -19,6 +19,9 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/porter-dev/audit-operator/internal/audit"
 	"github.com/porter-dev/audit-operator/internal/query"
@@ -73,6 +76,19 @@ func ID(uid string, generation int64, requestedAt string) string {
 // taken before is returned as it is. Errors are those of query.TimeRange.Resolve
 // and of the store.
 func Take(ctx context.Context, s Store, r Request) (store.Manifest, error) {
+	traces := trace.SpanFromContext(ctx).TracerProvider().Tracer("github.com/porter-dev/audit-operator/internal/snapshot")
+	ctx, span := traces.Start(ctx, "snapshot.take")
+	defer span.End()
+	m, err := take(ctx, s, r)
+	if err != nil {
+		span.SetStatus(codes.Error, "")
+		return m, err
+	}
+	span.SetAttributes(attribute.Int64("audit.matched", m.Matched), attribute.Int64("audit.stored", m.Stored))
+	return m, nil
+}
+
+func take(ctx context.Context, s Store, r Request) (store.Manifest, error) {
 	window, err := r.Filter.Range.Resolve(r.Now)
 	if err != nil {
 		return store.Manifest{}, err

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	"go.opentelemetry.io/otel/propagation"
 
 	"github.com/porter-dev/audit-operator/internal/collector"
 	"github.com/porter-dev/audit-operator/internal/store"
@@ -51,7 +52,9 @@ func NewHandler(registry *Registry, c *collector.Collector, log logr.Logger) htt
 		if limit <= 0 {
 			limit = DefaultMaxBodyBytes
 		}
-		appended, err := c.Ingest(req.Context(), source.Source, req.Body, limit)
+		// An API server that traces names the span that it sends within.
+		ctx := propagation.TraceContext{}.Extract(req.Context(), propagation.HeaderCarrier(req.Header))
+		appended, err := c.Ingest(ctx, source.Source, req.Body, limit)
 		if err != nil {
 			registry.countRefused(source.Name)
 			refuse(w, log.WithValues("source", source.Name), err)

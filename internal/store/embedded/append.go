@@ -6,6 +6,9 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/porter-dev/audit-operator/internal/audit"
 	"github.com/porter-dev/audit-operator/internal/store"
 )
@@ -30,7 +33,8 @@ type job struct {
 	bytes       int64
 	run         func() // instead of a commit, when set
 
-	taken  bool // by the committer; guarded by the queue
+	span   trace.Span // of the caller
+	taken  bool       // by the committer; guarded by the queue
 	done   chan struct{}
 	result store.Appended
 	err    error
@@ -133,7 +137,7 @@ func (q *queue) close() {
 }
 
 // Append implements store.Writer.
-func (s *Store) Append(ctx context.Context, batch store.Batch) (store.Appended, error) {
+func (s *Store) Append(ctx context.Context, batch store.Batch) (_ store.Appended, err error) {
 	if err := s.enter(); err != nil {
 		return store.Appended{}, fmt.Errorf("append: %w", err)
 	}
@@ -153,6 +157,8 @@ func (s *Store) Append(ctx context.Context, batch store.Batch) (store.Appended, 
 		return store.Appended{}, fmt.Errorf("append: %w", store.ErrOverloaded)
 	}
 	defer s.queue.release(items, bytes)
+	ctx, span := beginSpan(ctx, "store.append", attribute.Int("audit.items", items), attribute.Int64("audit.raw_bytes", bytes))
+	defer func() { endSpan(span, err) }()
 	j := s.prepare(&batch)
 	defer j.release(&s.chunks)
 	j.items, j.bytes = items, bytes
@@ -166,7 +172,7 @@ func (s *Store) Append(ctx context.Context, batch store.Batch) (store.Appended, 
 // that waits is withdrawn; one being committed is waited for, since it may
 // already be durable and still uses the caller's memory.
 func (s *Store) commit(ctx context.Context, j *job) error {
-	j.done = make(chan struct{})
+	j.done, j.span = make(chan struct{}), trace.SpanFromContext(ctx)
 	s.queue.push(j)
 	select {
 	case <-j.done:

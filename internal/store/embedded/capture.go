@@ -17,7 +17,7 @@ import (
 // time, without holding them.
 func (s *Store) Capture(ctx context.Context, scope query.Scope, req store.CaptureRequest, row func(*audit.Event) error) (store.Capture, error) {
 	capture := store.Capture{CountsByType: map[string]int64{}, CountsByStatusClass: map[string]int64{}}
-	err := s.read(ctx, func(ctx context.Context, tx *readTx) error {
+	err := s.read(ctx, "store.capture", func(ctx context.Context, tx *readTx) error {
 		capture.AsOf = tx.asOf
 		cond, err := newWhere(scope, &req.Filter, req.Window)
 		if err != nil {
@@ -101,7 +101,7 @@ func captureDay(ctx context.Context, tx *readTx, cond *where, day int, limit int
 // Sources implements store.Reader.
 func (s *Store) Sources(ctx context.Context) ([]store.SourceStats, error) {
 	var all []store.SourceStats
-	err := s.read(ctx, func(ctx context.Context, tx *readTx) (err error) {
+	err := s.read(ctx, "store.sources", func(ctx context.Context, tx *readTx) (err error) {
 		all, err = readSources(ctx, tx.Tx)
 		return err
 	})
@@ -114,7 +114,7 @@ func (s *Store) Sources(ctx context.Context) ([]store.SourceStats, error) {
 // Quarantine implements store.Reader.
 func (s *Store) Quarantine(ctx context.Context, source string, limit int) ([]audit.Quarantined, error) {
 	var items []audit.Quarantined
-	err := s.read(ctx, func(ctx context.Context, tx *readTx) error {
+	err := s.read(ctx, "store.quarantine", func(ctx context.Context, tx *readTx) error {
 		rows, err := tx.QueryContext(ctx, `SELECT source, received_at, reason, size, sha256, redacted FROM quarantine
 			WHERE source = $1 ORDER BY received_at DESC, seq DESC LIMIT $2`, store.Text(source), max(limit, 0))
 		if err != nil {

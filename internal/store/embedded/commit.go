@@ -44,9 +44,10 @@ func (s *Store) commitLoop() {
 // commitGroup commits jobs together and answers them. When that fails for
 // what is in one of them, the others get a commit of their own.
 func (s *Store) commitGroup(group []*job) {
-	ctx := context.Background()
 	began := time.Now()
+	ctx, span := beginCommit(context.Background(), group)
 	err := s.write(ctx, group)
+	endSpan(span, err)
 	s.opts.Metrics.committed(time.Since(began), err)
 	if err != nil && len(group) > 1 && !errors.Is(err, errVolume) {
 		s.log.Error(err, "A commit of several batches failed; trying them one by one", "batches", len(group))

@@ -143,8 +143,8 @@ type readTx struct {
 }
 
 // read runs fn in a read transaction that ends with ctx and after the
-// statement timeout.
-func (s *Store) read(ctx context.Context, fn func(ctx context.Context, tx *readTx) error) (err error) {
+// statement timeout. The name is that of its span.
+func (s *Store) read(ctx context.Context, name string, fn func(ctx context.Context, tx *readTx) error) (err error) {
 	if err := s.enter(); err != nil {
 		return err
 	}
@@ -155,6 +155,8 @@ func (s *Store) read(ctx context.Context, fn func(ctx context.Context, tx *readT
 	}
 	defer db.reads.Done()
 
+	ctx, span := beginSpan(ctx, name)
+	defer func() { endSpan(span, err) }()
 	caller := ctx
 	ctx, cancel := context.WithTimeout(ctx, s.opts.StatementTimeout)
 	defer cancel()

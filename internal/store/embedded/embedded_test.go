@@ -182,7 +182,7 @@ func TestCancelWhileReading(t *testing.T) {
 	s := mustOpen(t, Options{Dir: t.TempDir()})
 	defer closed(t, s)
 	ctx, cancel := context.WithCancel(t.Context())
-	err := s.read(ctx, func(ctx context.Context, tx *readTx) error {
+	err := s.read(ctx, "store.test", func(ctx context.Context, tx *readTx) error {
 		time.AfterFunc(20*time.Millisecond, cancel)
 		var n int64
 		return tx.QueryRowContext(ctx, "SELECT count(*) FROM range(1000000) a, range(1000000) b WHERE (a.range * b.range) % 7 = 3").Scan(&n)

@@ -95,7 +95,7 @@ func readEverything(t *testing.T, s *Store, sources ...string) everything {
 // frame once.
 func eachStored(t *testing.T, s *Store, fn func(*audit.Event)) {
 	t.Helper()
-	err := s.read(t.Context(), func(ctx context.Context, tx *readTx) error {
+	err := s.read(t.Context(), "store.test", func(ctx context.Context, tx *readTx) error {
 		for _, day := range tx.days {
 			raws := map[int64][]byte{}
 			rows, err := tx.QueryContext(ctx, "SELECT "+columns+" FROM "+tableOf(day))

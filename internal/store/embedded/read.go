@@ -20,7 +20,7 @@ func (s *Store) View(ctx context.Context, scope query.Scope, req store.ViewReque
 	if req.HistogramWidth != 0 && !slices.Contains(store.HistogramWidths, req.HistogramWidth) {
 		return view, fmt.Errorf("histogram width %s is none of store.HistogramWidths", req.HistogramWidth)
 	}
-	err := s.read(ctx, func(ctx context.Context, tx *readTx) error {
+	err := s.read(ctx, "store.view", func(ctx context.Context, tx *readTx) error {
 		view.AsOf = tx.asOf
 		if req.Limit > 0 {
 			if err := viewRows(ctx, tx, scope, req, &view); err != nil {
@@ -137,7 +137,7 @@ func (s *Store) Facet(ctx context.Context, scope query.Scope, req store.FacetReq
 	}
 	filter := req.Filter.Without(req.Dimension)
 	var facet store.Facet
-	err := s.read(ctx, func(ctx context.Context, tx *readTx) error {
+	err := s.read(ctx, "store.facet", func(ctx context.Context, tx *readTx) error {
 		facet.AsOf = tx.asOf
 		cond, err := newWhere(scope, &filter, req.Window)
 		if err != nil {
@@ -176,7 +176,7 @@ func (s *Store) Facet(ctx context.Context, scope query.Scope, req store.FacetReq
 // Event implements store.Reader.
 func (s *Store) Event(ctx context.Context, scope query.Scope, id audit.ID) (audit.Event, error) {
 	var event audit.Event
-	err := s.read(ctx, func(ctx context.Context, tx *readTx) error {
+	err := s.read(ctx, "store.event", func(ctx context.Context, tx *readTx) error {
 		for _, day := range tx.days {
 			if !s.filters.mayHold(day, id) {
 				continue
@@ -215,7 +215,7 @@ func (s *Store) SameRequest(ctx context.Context, scope query.Scope, e *audit.Eve
 	if e.AuditID == "" {
 		return found, nil
 	}
-	err := s.read(ctx, func(ctx context.Context, tx *readTx) error {
+	err := s.read(ctx, "store.sameRequest", func(ctx context.Context, tx *readTx) error {
 		days := daysIn(tx.days, store.SameRequestWindow(e))
 		if len(days) == 0 {
 			return nil

@@ -15,7 +15,7 @@ import (
 // event for each event once its raw proved to be readable and the very bytes
 // that were stored, and fails at the first that does not.
 func (s *Store) Verify(ctx context.Context, event func(audit.ID) error) error {
-	err := s.read(ctx, func(ctx context.Context, tx *readTx) error {
+	err := s.read(ctx, "store.verify", func(ctx context.Context, tx *readTx) error {
 		for _, day := range tx.days {
 			if err := s.verifyDay(ctx, tx, day, event); err != nil {
 				return fmt.Errorf("%s: %w", tableOf(day), err)
