@@ -79,12 +79,16 @@ func (s *table) print(w io.Writer) {
 		if r.note != "" {
 			result += "; " + r.note
 		}
+		rate := "-" // no fault, so no load before it
+		if r.slowest > 0 {
+			rate = fmt.Sprintf("%.0f", r.slowest)
+		}
 		acked, stored := 0, 0
 		for l, n := range r.stores {
 			acked, stored = acked+l.acked, stored+n
 		}
-		fmt.Fprintf(out, "| %s\t| %d\t| %.0f\t| %d\t| %d\t| %d\t| %d\t| %d\t| %.0f s\t| %s\t|\n",
-			r.name, r.rounds, r.slowest, acked, stored, r.lost, r.twice, r.alien, r.took.Seconds(), result)
+		fmt.Fprintf(out, "| %s\t| %d\t| %s\t| %d\t| %d\t| %d\t| %d\t| %d\t| %.0f s\t| %s\t|\n",
+			r.name, r.rounds, rate, acked, stored, r.lost, r.twice, r.alien, r.took.Seconds(), result)
 	}
 	_ = out.Flush() // to a buffer and the terminal
 }

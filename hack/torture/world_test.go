@@ -171,8 +171,7 @@ func (w *world) connectSources(ctx context.Context) error {
 		return err
 	}
 	for _, name := range sourceNames {
-		s := &v1alpha1.AuditSource{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: v1alpha1.AuditSourceSpec{Cluster: clusterName}}
-		if err := api.Create(ctx, s); err != nil {
+		if err := api.Create(ctx, auditSource(name)); err != nil {
 			return err
 		}
 	}
@@ -186,6 +185,22 @@ func (w *world) connectSources(ctx context.Context) error {
 		}
 	}
 	return m.kill()
+}
+
+func auditSource(name string) *v1alpha1.AuditSource {
+	return &v1alpha1.AuditSource{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: v1alpha1.AuditSourceSpec{Cluster: clusterName}}
+}
+
+// connectLate has the running manager connect one more source.
+func (w *world) connectLate(ctx context.Context) error {
+	api, err := w.cluster.Client()
+	if err != nil {
+		return err
+	}
+	if err := api.Create(ctx, auditSource("late")); err != nil {
+		return err
+	}
+	return poll(ctx, time.Minute, func() error { return w.readSource(ctx, api, "late") })
 }
 
 func (w *world) readSource(ctx context.Context, api client.Client, name string) error {
