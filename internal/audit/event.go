@@ -79,7 +79,7 @@ type Event struct {
 	Cluster string // that source's cluster
 	AuditID string // chosen by the client; links the stages of a request
 	Level   string
-	Stage   string
+	Stage   string // one of Stages
 
 	OccurredAt time.Time // when the request was received, else when the stage was reached
 	StageAt    time.Time // when the stage was reached

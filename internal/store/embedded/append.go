@@ -23,7 +23,8 @@ const (
 	groupBytes  = 32 << 20
 )
 
-// job is a batch, or a call of Retain, on its way through the committer.
+// job is a batch, or work that must not meet a commit, on its way through the
+// committer.
 type job struct {
 	source      string
 	receivedAt  time.Time
@@ -127,6 +128,12 @@ func (q *queue) take() []*job {
 	group := append([]*job(nil), q.jobs[:n]...)
 	q.jobs = append(q.jobs[:0], q.jobs[n:]...)
 	return group
+}
+
+func (q *queue) isClosed() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.closed
 }
 
 func (q *queue) close() {

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"math/bits"
 	"sync"
+	"time"
 
 	"github.com/porter-dev/audit-operator/internal/audit"
 )
@@ -14,9 +15,9 @@ import (
 // so an ID can only be stored in its own day. Each day that takes events has a
 // Bloom filter of its IDs in memory; what the filter may hold is looked up.
 
-// maxFilters bounds the days that have a filter. Events mostly belong to today;
-// a filter that was let go is built again when its day takes events.
-const maxFilters = 6
+// maxFilterIDs bounds the memory of all filters, to about 100 MB. Days beyond it
+// have none; one that was let go is built again when its day takes events.
+const maxFilterIDs = 32 << 20
 
 // filters are the days' filters. The committer changes them, readers ask.
 type filters struct {
@@ -92,7 +93,7 @@ func (f *filters) ensure(ctx context.Context, conn *sql.Conn, day int, exists bo
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.days[day] = filter
-	for len(f.days) > maxFilters {
+	for f.size() > maxFilterIDs && len(f.days) > 1 {
 		oldest := day
 		for d := range f.days {
 			if f.used[d] < f.used[oldest] {
@@ -103,6 +104,43 @@ func (f *filters) ensure(ctx context.Context, conn *sql.Conn, day int, exists bo
 		delete(f.used, oldest)
 	}
 	return nil
+}
+
+// size is how many IDs the filters have room for.
+func (f *filters) size() int {
+	n := 0
+	for _, filter := range f.days {
+		for _, layer := range filter.layers {
+			n += layer.capacity
+		}
+	}
+	return n
+}
+
+// full reports whether another day's filter is likely to push one out.
+func (f *filters) full() bool {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	return f.size() > maxFilterIDs/2
+}
+
+// warm builds the filters of the days, one between each two commits, so that
+// neither an event by its ID nor a late delivery waits for them.
+func (s *Store) warm(days []int) {
+	if len(days) == 0 || s.filters.full() {
+		return
+	}
+	s.queue.push(&job{done: make(chan struct{}), run: func() {
+		_, exists := s.writer.sizes[days[0]]
+		if s.queue.isClosed() || s.writer.broken || !exists {
+			return
+		}
+		if err := s.filters.ensure(context.Background(), s.writer.conn, days[0], exists); err != nil {
+			s.log.Error(err, "Could not read the IDs of a day; its events are found more slowly", "day", dayStart(days[0]).Format(time.DateOnly))
+			return
+		}
+		s.warm(days[1:])
+	}})
 }
 
 // A bloom filter in blocks of one cache line: 24 bits and 8 probes for an ID,

@@ -18,8 +18,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -152,6 +154,7 @@ func Open(ctx context.Context, opts Options) (_ *Store, err error) {
 	if err := opts.Metrics.watch(ctx, s); err != nil {
 		return nil, err
 	}
+	s.warm(slices.SortedFunc(maps.Keys(s.writer.sizes), func(a, b int) int { return b - a }))
 	s.committer.Go(s.commitLoop)
 	return s, nil
 }

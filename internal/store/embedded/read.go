@@ -95,17 +95,17 @@ func viewCounts(ctx context.Context, tx *readTx, scope query.Scope, req store.Vi
 		return tx.QueryRowContext(ctx, "SELECT count(*) FROM ("+cond.overDays("1", days)+")", cond.args...).Scan(&view.Matched)
 	}
 	from := cond.overDays("occurred_at", days)
-	width := cond.bind(req.HistogramWidth.Microseconds())
-	rows, err := tx.QueryContext(ctx, "SELECT occurred_at // "+width+" * "+width+" AS bucket, count(*) FROM ("+from+") GROUP BY bucket ORDER BY bucket", cond.args...)
+	width := req.HistogramWidth.Microseconds()
+	rows, err := tx.QueryContext(ctx, "SELECT occurred_at // "+cond.bind(width)+" AS bucket, count(*) FROM ("+from+") GROUP BY bucket ORDER BY bucket", cond.args...)
 	if err != nil {
 		return err
 	}
 	return each(rows, func() error {
-		var start, count int64
-		if err := rows.Scan(&start, &count); err != nil {
+		var bucket, count int64
+		if err := rows.Scan(&bucket, &count); err != nil {
 			return err
 		}
-		view.Histogram = append(view.Histogram, store.Bucket{Start: fromMicro(start), Count: count})
+		view.Histogram = append(view.Histogram, store.Bucket{Start: fromMicro(bucket * width), Count: count})
 		if req.Count {
 			view.Matched += count
 		}
