@@ -47,6 +47,32 @@ const (
 // parse reads the command line. Its error says everything that is wrong with it.
 func parse(args []string, out io.Writer) (*options, error) {
 	o := &options{log: zap.Options{TimeEncoder: zapcore.ISO8601TimeEncoder}}
+	flags := o.flags(out)
+	if err := flags.Parse(args); err != nil {
+		if errors.Is(err, pflag.ErrHelp) {
+			return nil, err
+		}
+		return nil, fmt.Errorf("%w; see manager --help", err)
+	}
+	if o.version {
+		return o, nil
+	}
+	if extra := flags.Args(); len(extra) > 0 {
+		return nil, fmt.Errorf("unexpected arguments %q; see manager --help", extra)
+	}
+	errs := []error{o.validate()}
+	if flags.Changed("tracing-sample-ratio") && o.tracingEndpoint == "" {
+		errs = append(errs, errors.New("--tracing-sample-ratio: has no effect without --tracing-endpoint"))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, fmt.Errorf("%w\nsee manager --help", err)
+	}
+	return o, nil
+}
+
+// flags returns the flags that fill in the options. docs/operations/configuration.md
+// says what they are for.
+func (o *options) flags(out io.Writer) *pflag.FlagSet {
 	flags := pflag.NewFlagSet("manager", pflag.ContinueOnError)
 	flags.SetOutput(out)
 	flags.SortFlags = false
@@ -76,26 +102,7 @@ func parse(args []string, out io.Writer) (*options, error) {
 	o.log.BindFlags(logFlags)
 	flags.AddGoFlagSet(logFlags)
 	flags.AddGoFlagSet(goflag.CommandLine) // controller-runtime's --kubeconfig
-	if err := flags.Parse(args); err != nil {
-		if errors.Is(err, pflag.ErrHelp) {
-			return nil, err
-		}
-		return nil, fmt.Errorf("%w; see manager --help", err)
-	}
-	if o.version {
-		return o, nil
-	}
-	if extra := flags.Args(); len(extra) > 0 {
-		return nil, fmt.Errorf("unexpected arguments %q; see manager --help", extra)
-	}
-	errs := []error{o.validate()}
-	if flags.Changed("tracing-sample-ratio") && o.tracingEndpoint == "" {
-		errs = append(errs, errors.New("--tracing-sample-ratio: has no effect without --tracing-endpoint"))
-	}
-	if err := errors.Join(errs...); err != nil {
-		return nil, fmt.Errorf("%w\nsee manager --help", err)
-	}
-	return o, nil
+	return flags
 }
 
 var (

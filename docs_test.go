@@ -1,0 +1,125 @@
+package main
+
+import (
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/spf13/pflag"
+)
+
+// The handbook's table has every flag with its default, and no other.
+func TestFlagTable(t *testing.T) {
+	page := readText(t, "docs/operations/configuration.md")
+	table := map[string]string{}
+	for _, row := range regexp.MustCompile("(?m)^\\| `--([a-z-]+)` \\| ([^|]+) \\| .+ \\|$").FindAllStringSubmatch(page, -1) {
+		table[row[1]] = strings.Trim(row[2], "`")
+	}
+	// What the empty default of a flag stands for.
+	meant := map[string]string{
+		"cluster-name": "required", "ingest-url": "required", "zap-log-level": "info", "zap-encoder": "json",
+		"zap-time-encoding": "iso8601", "zap-stacktrace-level": "error",
+	}
+	(&options{}).flags(io.Discard).VisitAll(func(f *pflag.Flag) {
+		if strings.HasPrefix(f.Name, "test.") {
+			return // of the test's own binary
+		}
+		want := f.DefValue
+		if want == "" {
+			want = "none"
+			if meant[f.Name] != "" {
+				want = meant[f.Name]
+			}
+		}
+		if got, ok := table[f.Name]; !ok || got != want {
+			t.Errorf("--%s: the table has the default %q (%t), want %q", f.Name, got, ok, want)
+		}
+		delete(table, f.Name)
+	})
+	for name := range table {
+		t.Errorf("the table has --%s, which does not exist", name)
+	}
+}
+
+// Every flag of kube-apiserver that the handbook gives exists.
+func TestConnectingFlags(t *testing.T) {
+	help, err := exec.CommandContext(t.Context(), filepath.Join(os.Getenv("KUBEBUILDER_ASSETS"), "kube-apiserver"), "--help").Output()
+	if err != nil {
+		t.Fatalf("%v; is KUBEBUILDER_ASSETS set? export KUBEBUILDER_ASSETS=$(hack/controlplane.sh)", err)
+	}
+	flags := regexp.MustCompile(`\baudit-(?:webhook|policy|log)-[a-z-]+[a-z]`).FindAllString(readText(t, "docs/operations/connecting.md"), -1)
+	slices.Sort(flags)
+	flags = slices.Compact(flags)
+	if len(flags) < 7 {
+		t.Errorf("the page gives %d flags", len(flags))
+	}
+	for _, flag := range flags {
+		if !strings.Contains(string(help), "--"+flag+" ") {
+			t.Errorf("kube-apiserver has no flag --%s", flag)
+		}
+	}
+}
+
+var (
+	link    = regexp.MustCompile(`\]\(([^)\s]+)\)`)
+	heading = regexp.MustCompile(`(?m)^#+ (.+)$`)
+	fence   = regexp.MustCompile("(?ms)^ *```.*?^ *```$")
+	notID   = regexp.MustCompile(`[^a-z0-9 _-]`)
+)
+
+// Every link between pages leads to a page, and to a heading of it.
+func TestLinks(t *testing.T) {
+	checked := 0
+	err := filepath.WalkDir(".", func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() && strings.HasPrefix(entry.Name(), ".") && path != "." {
+			return fs.SkipDir
+		}
+		if filepath.Ext(path) != ".md" {
+			return nil
+		}
+		for _, match := range link.FindAllStringSubmatch(fence.ReplaceAllString(readText(t, path), ""), -1) {
+			if strings.Contains(match[1], "://") {
+				continue
+			}
+			checked++
+			page, anchor, _ := strings.Cut(match[1], "#")
+			target := path
+			if page != "" {
+				target = filepath.Join(filepath.Dir(path), page)
+			}
+			if _, err := os.Stat(target); err != nil {
+				t.Errorf("%s: the link %s leads to nothing", path, match[1])
+			} else if anchor != "" && !slices.Contains(anchors(readText(t, target)), anchor) {
+				t.Errorf("%s: %s has no heading #%s", path, target, anchor)
+			}
+		}
+		return nil
+	})
+	if err != nil || checked < 30 {
+		t.Errorf("%d links, %v", checked, err)
+	}
+}
+
+// anchors returns the names that a page's headings get.
+func anchors(page string) []string {
+	var names []string
+	for _, match := range heading.FindAllStringSubmatch(fence.ReplaceAllString(page, ""), -1) {
+		names = append(names, strings.ReplaceAll(notID.ReplaceAllString(strings.ToLower(match[1]), ""), " ", "-"))
+	}
+	return names
+}
+
+func readText(t *testing.T, path string) string {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
