@@ -87,6 +87,22 @@ func (m *manager) awaitTaken(t *testing.T, reader string) {
 	}, func() string { return "the delivery is not being read" })
 }
 
+// staysObservable looks for a second whether probes and scrapes are answered.
+func (m *manager) staysObservable(t *testing.T, reader string) {
+	t.Helper()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for range 20 {
+		if status, _, err := request(t, http.MethodGet, "http://"+m.health+"/readyz", "", nil); status != http.StatusInternalServerError {
+			t.Fatalf("while a delivery is under way, /readyz answers %d (%v)", status, err)
+		}
+		if status, _, err := request(t, http.MethodGet, "https://"+m.metrics+"/metrics", reader, nil); status != http.StatusOK {
+			t.Fatalf("while a delivery is under way, /metrics answers %d (%v)", status, err)
+		}
+		<-tick.C
+	}
+}
+
 // A delivery that is under way when the operator ends is answered and stored;
 // probes say meanwhile that nothing more should come.
 func TestEndFinishesDeliveries(t *testing.T) {
@@ -99,6 +115,7 @@ func TestEndFinishesDeliveries(t *testing.T) {
 	m.awaitTaken(t, reader)
 	m.terminate()
 	m.await(t, "http://"+m.health+"/readyz", "", http.StatusInternalServerError)
+	m.staysObservable(t, reader)
 	if _, _, err := request(t, http.MethodPost, m.deliveries("ending"), token, strings.NewReader(delivery("late"))); err == nil {
 		t.Error("a delivery that came later was answered")
 	}

@@ -104,6 +104,24 @@ var mutants = []mutant{
 		packages: []string{"."},
 	},
 	{
+		name: "end-cuts-deliveries", file: "main.go",
+		old:      "	err := server.Shutdown(ending)\n",
+		new:      "	_ = ending\n	err := server.Close()\n",
+		packages: []string{"."},
+	},
+	{
+		name: "probes-end-before-deliveries", file: "main.go",
+		old:      "	group.Go(func() error { return mgr.Start(managed) })\n",
+		new:      "	_ = managed\n	group.Go(func() error { return mgr.Start(ctx) })\n",
+		packages: []string{"."},
+	},
+	{
+		name: "token-in-the-log", file: "internal/collector/webhook/server.go",
+		old:      "		source, ok := registry.authenticate(",
+		new:      "		log.V(1).Info(\"Request\", \"authorization\", req.Header.Get(\"Authorization\"))\n		source, ok := registry.authenticate(",
+		packages: []string{"."},
+	},
+	{
 		name: "conflict-keeps-credentials", file: "controllers/auditsource_controller.go",
 		old:      "		// What was accepted before is in a Secret that is gone.\n		registry.Delete(s.Name)\n",
 		new:      "",
