@@ -35,8 +35,8 @@ func (s *Store) View(ctx context.Context, scope query.Scope, req store.ViewReque
 	return view, nil
 }
 
-// viewRows reads a page. It walks the days backwards and stops when the page
-// is full, so a page of the newest events costs a day, not the window.
+// viewRows reads a page. It walks backwards and stops when the page is full, so
+// a page of the newest events costs an hour, not the window.
 func viewRows(ctx context.Context, tx *readTx, scope query.Scope, req store.ViewRequest, view *store.View) error {
 	limit := min(req.Limit, store.MaxPage)
 	window := req.Window
@@ -45,8 +45,8 @@ func viewRows(ctx context.Context, tx *readTx, scope query.Scope, req store.View
 			window.To = end
 		}
 	}
-	for _, day := range daysIn(tx.days, window) {
-		cond, err := newWhere(scope, &req.Filter, window)
+	for _, step := range steps(tx.days, window) {
+		cond, err := newWhere(scope, &req.Filter, step.window)
 		if err != nil {
 			return err
 		}
@@ -55,7 +55,7 @@ func viewRows(ctx context.Context, tx *readTx, scope query.Scope, req store.View
 		}
 		// One more than the page tells whether there is a next one.
 		left := limit + 1 - len(view.Events)
-		rows, err := tx.QueryContext(ctx, cond.newest(day, int64(left))+newestFirst, cond.args...)
+		rows, err := tx.QueryContext(ctx, cond.newest(step.day, int64(left))+newestFirst, cond.args...)
 		if err != nil {
 			return err
 		}

@@ -38,7 +38,7 @@ func newWhere(scope query.Scope, f *query.Filter, w query.Window) (*where, error
 	}
 	if strings.TrimSpace(f.Search) != "" {
 		needle := "lower(" + c.bind(store.Text(f.Search)) + ")"
-		c.and("(contains(lower(path), " + needle + ") OR contains(lower(actor), " + needle + ") OR contains(lower(resource_name), " + needle + "))")
+		c.and(eitherOf("contains(lower(actor), "+needle+")", "contains(lower(resource_name), "+needle+")", "contains(lower(path), "+needle+")"))
 	}
 	return c, nil
 }
@@ -166,7 +166,21 @@ func (c *where) anyOf(column string, values []string) string {
 	if bound == nil {
 		return "FALSE"
 	}
-	return column + " IN (" + strings.Join(bound, ", ") + ")"
+	matches := make([]string, len(bound))
+	for i, value := range bound {
+		matches[i] = column + " = " + value
+	}
+	return eitherOf(matches...)
+}
+
+// eitherOf matches one of several conditions, none of which is NULL. DuckDB
+// takes OR and IN apart into selections of rows that it sorts and joins again;
+// CASE goes on with the rows that have not matched, in less than half the time.
+func eitherOf(matches ...string) string {
+	if len(matches) == 1 {
+		return matches[0]
+	}
+	return "CASE WHEN " + strings.Join(matches, " THEN TRUE WHEN ") + " THEN TRUE ELSE FALSE END"
 }
 
 // anyPattern is anyOf where one trailing * matches any rest.
@@ -287,6 +301,46 @@ func daysIn(days []int, w query.Window) []int {
 		}
 	}
 	return in
+}
+
+// step is a part of a window within one day.
+type step struct {
+	day    int
+	window query.Window
+}
+
+// steps are the parts of a window, newest first, in which a page of rows is
+// looked for: the last hour and the last hours of the newest day by themselves,
+// since a page is mostly found there, and the rest of it day by day.
+func steps(days []int, w query.Window) []step {
+	var all []step
+	for _, day := range daysIn(days, w) {
+		part := query.Window{From: latest(w.From, dayStart(day)), To: earliest(w.To, dayStart(day+1))}
+		if len(all) == 0 {
+			for _, last := range []time.Duration{time.Hour, 5 * time.Hour} {
+				if cut := part.To.Add(-last); cut.After(part.From) {
+					all = append(all, step{day, query.Window{From: cut, To: part.To}})
+					part.To = cut
+				}
+			}
+		}
+		all = append(all, step{day, part})
+	}
+	return all
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+func earliest(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
 }
 
 // overDays returns a SELECT of the columns of all the days' matching rows.
