@@ -38,7 +38,7 @@ func (s *Store) Capture(ctx context.Context, scope query.Scope, req store.Captur
 			if take[i] == 0 {
 				continue
 			}
-			if err := captureDay(ctx, tx, cond, day, take[i], row); err != nil {
+			if err := tx.newest(ctx, cond, day, take[i], " ORDER BY occurred_at, id", row); err != nil {
 				return err
 			}
 		}
@@ -80,22 +80,6 @@ func captureCounts(ctx context.Context, tx *readTx, cond *where, days []int, cap
 		return nil
 	})
 	return matched, err
-}
-
-// captureDay calls row for a day's newest matches, in ascending order.
-func captureDay(ctx context.Context, tx *readTx, cond *where, day int, limit int64, row func(*audit.Event) error) error {
-	rows, err := tx.QueryContext(ctx, cond.newest(day, limit)+" ORDER BY occurred_at, id", cond.args...)
-	if err != nil {
-		return err
-	}
-	return each(rows, func() error {
-		var e audit.Event
-		var at place
-		if err := scanRow(rows, &e, &at); err != nil {
-			return err
-		}
-		return row(&e)
-	})
 }
 
 // Sources implements store.Reader.

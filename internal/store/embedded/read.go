@@ -55,16 +55,9 @@ func viewRows(ctx context.Context, tx *readTx, scope query.Scope, req store.View
 		}
 		// One more than the page tells whether there is a next one.
 		left := limit + 1 - len(view.Events)
-		rows, err := tx.QueryContext(ctx, cond.newest(step.day, int64(left))+newestFirst, cond.args...)
-		if err != nil {
-			return err
-		}
-		if err := each(rows, func() error {
-			var e audit.Event
-			var at place
-			err := scanRow(rows, &e, &at)
-			view.Events = append(view.Events, e)
-			return err
+		if err := tx.newest(ctx, cond, step.day, int64(left), newestFirst, func(e *audit.Event) error {
+			view.Events = append(view.Events, *e)
+			return nil
 		}); err != nil {
 			return err
 		}
@@ -76,6 +69,46 @@ func viewRows(ctx context.Context, tx *readTx, scope query.Scope, req store.View
 		}
 	}
 	return nil
+}
+
+// fewRowIDs are compared one by one faster than by a join.
+const fewRowIDs = 100
+
+// newest calls row for the newest rows of a day that match, in the given order.
+// It finds them by the few columns of the condition and reads the others of
+// those rows only, which is several times faster than one pass over wide rows.
+func (tx *readTx) newest(ctx context.Context, cond *where, day int, limit int64, order string, row func(*audit.Event) error) error {
+	rows, err := tx.QueryContext(ctx, cond.overDays("rowid", []int{day})+newestFirst+" LIMIT "+strconv.FormatInt(limit, 10), cond.args...)
+	if err != nil {
+		return err
+	}
+	var ids []int64
+	if err := each(rows, func() error {
+		var id int64
+		err := rows.Scan(&id)
+		ids = append(ids, id)
+		return err
+	}); err != nil || len(ids) == 0 {
+		return err
+	}
+	among := "rowid IN (SELECT unnest($3::BIGINT[]))"
+	if len(ids) <= fewRowIDs {
+		among = "list_contains($3::BIGINT[], rowid)"
+	}
+	// Rows that came one after the other lie close together.
+	rows, err = tx.QueryContext(ctx, "SELECT "+columns+" FROM "+tableOf(day)+" WHERE rowid BETWEEN $1 AND $2 AND "+among+order,
+		slices.Min(ids), slices.Max(ids), ids)
+	if err != nil {
+		return err
+	}
+	return each(rows, func() error {
+		var e audit.Event
+		var at place
+		if err := scanRow(rows, &e, &at); err != nil {
+			return err
+		}
+		return row(&e)
+	})
 }
 
 // viewCounts reads the histogram and the count; the histogram's sum is the count.

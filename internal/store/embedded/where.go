@@ -351,11 +351,3 @@ func (c *where) overDays(columns string, days []int) string {
 	}
 	return strings.Join(branches, " UNION ALL ")
 }
-
-// newest returns a SELECT of all columns of a day's newest matching rows. It
-// finds them by the few columns of the condition and reads the others of those
-// rows only, which is several times faster than one pass over wide rows.
-func (c *where) newest(day int, limit int64) string {
-	return "SELECT " + columns + " FROM " + tableOf(day) + " WHERE rowid IN (" +
-		c.overDays("rowid", []int{day}) + newestFirst + " LIMIT " + strconv.FormatInt(limit, 10) + ")"
-}
