@@ -146,7 +146,7 @@ var mutants = []mutant{
 		packages: []string{"./internal/store/embedded"},
 	},
 	{
-		name: "log-name-not-synced", file: "internal/store/embedded/commit.go",
+		name: "log-name-not-synced", file: "internal/store/embedded/writer.go",
 		old:      "		err = w.syncLogName()\n",
 		new:      "		_ = w.syncLogName\n",
 		packages: []string{"./internal/store/embedded"},
@@ -179,6 +179,24 @@ var mutants = []mutant{
 		name: "ready-while-commits-fail", file: "internal/store/embedded/ready.go",
 		old:      "	if failed == nil {\n",
 		new:      "	if failed == nil || true {\n",
+		packages: []string{"./internal/store/embedded"},
+	},
+	{
+		name: "backup-without-its-files", file: "internal/store/embedded/backup.go",
+		old:      "	err := os.Link(",
+		new:      "	err := os.Symlink(",
+		packages: []string{"./internal/store/embedded"},
+	},
+	{
+		name: "backup-padding-not-compared", file: "internal/store/embedded/archive_read.go",
+		old:      "	if a.read != a.written {\n		return damaged(\"its end",
+		new:      "	if false {\n		return damaged(\"its end",
+		packages: []string{"./internal/store/embedded"},
+	},
+	{
+		name: "half-a-restore-is-a-store", file: "internal/store/embedded/restore.go",
+		old:      "errors.Join(writeSynced(filepath.Join(dir, restoringFile), nil), syncDir(dir))",
+		new:      "syncDir(dir)",
 		packages: []string{"./internal/store/embedded"},
 	},
 }

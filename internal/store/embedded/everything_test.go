@@ -3,6 +3,7 @@ package embedded
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -32,14 +33,12 @@ func backUp(t *testing.T, s *Store) []byte {
 func streamed(t *testing.T, b *Backup) []byte {
 	t.Helper()
 	var archive bytes.Buffer
-	if err := b.Stream(t.Context(), &archive); err != nil {
+	size := b.Size()
+	if err := errors.Join(b.Stream(t.Context(), &archive), b.Close()); err != nil {
 		t.Fatal(err)
 	}
-	if b.Size() != int64(archive.Len()) {
-		t.Errorf("the backup has %d bytes and said %d", archive.Len(), b.Size())
-	}
-	if err := b.Close(); err != nil {
-		t.Error(err)
+	if size != int64(archive.Len()) {
+		t.Errorf("the backup has %d bytes and said %d", archive.Len(), size)
 	}
 	return archive.Bytes()
 }
