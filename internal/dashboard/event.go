@@ -20,8 +20,9 @@ type eventData struct {
 	JSON   string
 	List   string
 	// Same are the other events with its audit ID, as the request went on.
-	Same []row
-	More bool // there are others that bear it
+	Same        []row
+	More        bool // there are others that bear it
+	Unavailable bool // they could not be read
 }
 
 type field struct{ Label, Value string }
@@ -42,13 +43,15 @@ func (d *dashboard) event(w http.ResponseWriter, r *http.Request, user auth.User
 		return
 	}
 	same, err := d.Store.SameRequest(r.Context(), scope, &e)
-	if err != nil {
-		d.readFailed(w, r, user, err)
-		return
+	if err != nil { // the event itself is there to be shown
+		if r.Context().Err() != nil {
+			return // nobody waits for the answer
+		}
+		d.Log.Error(err, "Could not read the events with an event's audit ID", "path", r.URL.Path, "user", user.Name)
 	}
 	data := eventData{
 		Event: &e, Fields: d.fields(&e), JSON: indent(e.Raw), List: query.AuditLogsPath + namespaceQuery(scope),
-		Same: d.rows(same.Events, scope), More: same.More,
+		Same: d.rows(same.Events, scope), More: same.More, Unavailable: err != nil,
 	}
 	slices.SortStableFunc(data.Same, func(a, b row) int { return a.StageAt.Compare(b.StageAt) })
 	d.render(w, r, http.StatusOK, "event", page{Title: "Audit event", User: user.Name, Data: data})

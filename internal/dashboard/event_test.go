@@ -1,8 +1,11 @@
 package dashboard_test
 
 import (
+	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"regexp"
 	"strings"
@@ -12,6 +15,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/porter-dev/audit-operator/internal/audit"
+	"github.com/porter-dev/audit-operator/internal/dashboard"
+	"github.com/porter-dev/audit-operator/internal/query"
 	"github.com/porter-dev/audit-operator/internal/store"
 	"github.com/porter-dev/audit-operator/internal/store/embedded"
 	"github.com/porter-dev/audit-operator/internal/store/embedded/embeddedtest"
@@ -98,5 +103,55 @@ func TestEventLinksItsRequest(t *testing.T) {
 	page := b.get(t, links["complete"]).body
 	if n := len(sameLink.FindAllString(page, -1)); n != store.MaxSameRequest || !strings.Contains(page, "There are more than these") {
 		t.Errorf("of many events %d are linked, want %d, and that there are more", n, store.MaxSameRequest)
+	}
+}
+
+// faulty is the store, with an error in front of what looks for an audit ID.
+type faulty struct {
+	dashboard.Store
+	err error
+}
+
+func (f faulty) SameRequest(context.Context, query.Scope, *audit.Event) (store.SameRequest, error) {
+	return store.SameRequest{}, f.err
+}
+
+// An event is shown, too, when what else bears its audit ID can't be read.
+func TestEventWithoutItsRequest(t *testing.T) {
+	s := embeddedtest.Open(t, embedded.Options{})
+	e := audit.Event{
+		Source: "s", Cluster: ownCluster, Stage: audit.StageResponseComplete, AuditID: "0f0e0d0c-0b0a-4908-8706-050403020100",
+		OccurredAt: time.Now(), StageAt: time.Now(), Actor: "alice", Method: "POST", Namespace: "shop", Raw: []byte(`{"whole":"event"}`),
+	}
+	_, _ = rand.Read(e.ID[:])
+	if _, err := s.Append(t.Context(), store.Batch{Source: "s", ReceivedAt: time.Now(), Events: []audit.Event{e}}); err != nil {
+		t.Fatal(err)
+	}
+	for name, err := range map[string]error{
+		"too slow":    context.DeadlineExceeded,
+		"unavailable": store.ErrUnavailable,
+		"any":         errors.New("the disk says hunter2"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := httptest.NewServer(handler(t, faulty{s, err}, false))
+			defer server.Close()
+			b := newBrowser(t)
+			b.base = server.URL
+			b.login(t, world.tokens[everywhere], "")
+			got := b.get(t, "/security/audit-logs/events/"+e.ID.String())
+			if got.status != http.StatusOK {
+				t.Errorf("the page answers %d, want 200", got.status)
+			}
+			for _, want := range []string{"alice", "whole", "The list is not available now"} {
+				if !strings.Contains(got.body, want) {
+					t.Errorf("the page lacks %q", want)
+				}
+			}
+			for _, unwanted := range []string{"hunter2", "none that you may see"} {
+				if strings.Contains(got.body, unwanted) {
+					t.Errorf("the page says %q", unwanted)
+				}
+			}
+		})
 	}
 }
