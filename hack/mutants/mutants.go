@@ -199,4 +199,10 @@ var mutants = []mutant{
 		new:      "syncDir(dir)",
 		packages: []string{"./internal/store/embedded"},
 	},
+	{
+		name: "raws-cut-after-the-commit", file: "internal/store/embedded/commit.go",
+		old:      "		s.writer.broken = true\n		return markVolume(err)\n",
+		new:      "		s.writer.broken = true\n		for _, g := range s.writer.segments {\n			err = errors.Join(err, g.cut())\n		}\n		return markVolume(err)\n",
+		packages: []string{"./internal/store/embedded"},
+	},
 }

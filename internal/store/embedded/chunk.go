@@ -74,8 +74,8 @@ func at[T any](v *vector, row int) *T {
 	return (*T)(unsafe.Add(v.values, uintptr(row)*unsafe.Sizeof(zero)))
 }
 
-// text sets a text; DuckDB makes NULL of one that isn't valid UTF-8. Up to twelve bytes stand in the
-// vector itself.
+// text sets a text; DuckDB makes NULL of one that isn't valid UTF-8. Up to
+// twelve bytes stand in the vector itself.
 func (v *vector) text(row int, s string) {
 	if len(s) > 12 {
 		mapping.VectorAssignStringElement(v.vector, mapping.IdxT(row), s)
@@ -122,8 +122,8 @@ func (v *vector) uuids(row int, ids [][16]byte) {
 	*at[entry](v, row) = entry{uint64(old), uint64(len(ids))}
 }
 
-// addEvent adds a row; there must be room.
-// Every text passes store.Text, because short ones are not looked at again.
+// addEvent adds a row; there must be room. Every text passes store.Text, because
+// DuckDB does not look at short ones.
 func (c *chunk) addEvent(e *audit.Event, place place) {
 	row, column := c.rows, -1
 	next := func() *vector { column++; return &c.columns[column] }
@@ -135,7 +135,7 @@ func (c *chunk) addEvent(e *audit.Event, place place) {
 	next().uuid(row, e.ID)
 	*at[int64](next(), row) = e.OccurredAt.UnixMicro()
 	*at[int64](next(), row) = e.StageAt.UnixMicro()
-	next() // ingested_at, see place
+	next() // ingested_at, see settle
 	texts(e.Source, e.Cluster)
 	uuid := next()
 	if id, ok := parseUUID(e.AuditID); ok {

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/duckdb/duckdb-go/v2"
-	"github.com/duckdb/duckdb-go/v2/mapping"
 
 	"github.com/porter-dev/audit-operator/internal/audit"
 	"github.com/porter-dev/audit-operator/internal/store"
@@ -44,24 +43,46 @@ func (s *Store) commitLoop() {
 // commitGroup commits jobs together and answers them. When that fails for
 // what is in one of them, the others get a commit of their own.
 func (s *Store) commitGroup(group []*job) {
+	err := s.tryCommit(group)
+	if err == nil || len(group) == 1 || errors.Is(err, errVolume) {
+		s.answer(group, err)
+		return
+	}
+	s.log.Error(err, "A commit of several batches failed; trying them one by one", "batches", len(group))
+	for failures := 0; len(group) > 0; group = group[1:] {
+		err := s.tryCommit(group[:1])
+		if err != nil {
+			failures++
+		}
+		if failures > 1 { // it is no batch's own fault, and each attempt takes long
+			s.answer(group, err)
+			return
+		}
+		s.answer(group[:1], err)
+	}
+}
+
+// tryCommit commits jobs together.
+func (s *Store) tryCommit(group []*job) error {
 	began := time.Now()
+	s.mu.Lock()
+	s.committing = began
+	s.mu.Unlock()
 	ctx, span := beginCommit(context.Background(), group)
 	err := s.write(ctx, group)
 	endSpan(span, err)
 	s.opts.Metrics.committed(time.Since(began), err)
-	if err != nil && len(group) > 1 && !errors.Is(err, errVolume) {
-		s.log.Error(err, "A commit of several batches failed; trying them one by one", "batches", len(group))
-		for _, j := range group {
-			s.commitGroup([]*job{j})
-		}
-		return
-	}
+	s.mu.Lock()
+	s.committing, s.failed = time.Time{}, err
+	s.mu.Unlock()
+	return err
+}
+
+// answer tells the jobs what became of them.
+func (s *Store) answer(group []*job, err error) {
 	if err != nil {
 		s.log.Error(err, "A commit failed")
 	}
-	s.mu.Lock()
-	s.failed = err
-	s.mu.Unlock()
 	for _, j := range group {
 		if err != nil {
 			// The driver's words stay in the log.
@@ -110,21 +131,21 @@ type plannedRow struct {
 
 // write makes jobs durable: segments, fsync, then the rows that refer to them.
 func (s *Store) write(ctx context.Context, group []*job) error {
-	if err := s.checkSpace(); err != nil {
-		return err
-	}
+	// First, since it gives the space of what failed back.
 	if err := s.restore(ctx); err != nil {
 		return markVolume(err)
+	}
+	if err := s.checkSpace(); err != nil {
+		return err
 	}
 	p, err := s.plan(ctx, group)
 	if err == nil {
 		err = s.writePlan(ctx, p)
 	}
 	if err != nil {
+		// Whether rows refer to the new end of a segment is for the database to
+		// say: restore asks it, and cuts what it doesn't know.
 		s.writer.broken = true
-		for _, g := range s.writer.segments {
-			err = errors.Join(err, g.cut()) // gives the space back
-		}
 		return markVolume(err)
 	}
 	for i, j := range group {
@@ -288,7 +309,7 @@ func (s *Store) writePlan(ctx context.Context, p *plan) (err error) {
 	}
 	for number, day := range p.days {
 		s.filters.add(number, day.ids)
-		s.opts.Metrics.grew(number, len(day.rows), len(day.frames))
+		s.opts.Metrics.grew(number, len(day.ids), len(day.frames))
 		if len(day.frames) > 0 {
 			w.sizes[number] += int64(len(day.frames))
 			w.segments[number].size = w.sizes[number]
@@ -348,56 +369,4 @@ func (w *writer) appendRows(number int, p *plan) error {
 		return nil
 	}
 	return w.bulk.exec("UPDATE days SET segment_bytes = $2 WHERE day = $1", int64(number), w.sizes[number]+int64(len(day.frames)))
-}
-
-// quarantineSize is what an item counts against Options.QuarantineBytes, and
-// quarantineKept asks for the sum.
-const (
-	quarantineSize = "octet_length(redacted) + strlen(reason) + 100"
-	quarantineKept = "SELECT coalesce(sum(" + quarantineSize + "), 0)::BIGINT FROM quarantine"
-)
-
-// quarantineTypes are the types of the quarantine's columns.
-var quarantineTypes = []mapping.Type{
-	mapping.TypeBigInt, mapping.TypeVarchar, mapping.TypeBigInt, mapping.TypeVarchar, mapping.TypeBigInt, mapping.TypeBlob, mapping.TypeBlob,
-}
-
-// appendQuarantine adds the items and removes the oldest over the limit. It
-// returns the bytes kept.
-func (w *writer) appendQuarantine(p *plan, limit int64) (int64, error) {
-	kept, seq := w.quarantineBytes, w.quarantineSeq
-	for items := range slices.Chunk(p.quarantined, chunkRows) {
-		c := newChunk(quarantineTypes)
-		for i, q := range items {
-			redacted := q.Redacted
-			if int64(len(redacted)) > limit/4 {
-				redacted = nil
-			}
-			reason := store.Text(q.Reason)
-			seq++
-			kept += int64(len(redacted)) + int64(len(reason)) + 100
-			*at[int64](&c.columns[0], i) = seq
-			c.columns[1].text(i, store.Text(q.Source))
-			*at[int64](&c.columns[2], i) = q.ReceivedAt.UnixMicro()
-			c.columns[3].text(i, reason)
-			*at[int64](&c.columns[4], i) = q.Size
-			c.columns[5].bytes(i, q.SHA256[:])
-			c.columns[6].bytes(i, redacted)
-			c.rows++
-		}
-		err := w.bulk.fill("quarantine", []*chunk{c})
-		c.free()
-		if err != nil {
-			return 0, err
-		}
-	}
-	if kept <= limit {
-		return kept, nil
-	}
-	// A quarter is cleared at once, so that a flood doesn't do this each time.
-	if err := w.bulk.exec(`DELETE FROM quarantine WHERE seq <= (SELECT max(seq) FROM (
-		SELECT seq, sum(`+quarantineSize+`) OVER (ORDER BY seq DESC) AS kept FROM quarantine) WHERE kept > $1)`, limit/4*3); err != nil {
-		return 0, err
-	}
-	return w.bulk.number(quarantineKept)
 }

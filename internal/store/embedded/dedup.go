@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"math/bits"
 	"sync"
-	"time"
 
 	"github.com/porter-dev/audit-operator/internal/audit"
 )
@@ -15,8 +14,9 @@ import (
 // so an ID can only be stored in its own day. Each day that takes events has a
 // Bloom filter of its IDs in memory; what the filter may hold is looked up.
 
-// maxFilterIDs bounds the memory of all filters, to about 100 MB. Days beyond it
-// have none; one that was let go is built again when its day takes events.
+// maxFilterIDs is for how many IDs there is room in all filters together, unless
+// one day alone needs more: 3 bytes each, so about 100 MB. A filter that was let
+// go is built again when its day takes events.
 const maxFilterIDs = 32 << 20
 
 // filters are the days' filters. The committer changes them, readers ask.
@@ -25,10 +25,12 @@ type filters struct {
 	days map[int]*bloom
 	used map[int]int // when a day last took events, for eviction
 	tick int
+	// begun has what was committed to a day while its filter is made elsewhere.
+	begun map[int]*bloom
 }
 
 func (f *filters) init() {
-	f.days, f.used = map[int]*bloom{}, map[int]int{}
+	f.days, f.used, f.begun = map[int]*bloom{}, map[int]int{}, map[int]*bloom{}
 }
 
 // mayHold reports whether a day may hold an ID: true where no filter knows.
@@ -43,7 +45,10 @@ func (f *filters) mayHold(day int, id audit.ID) bool {
 func (f *filters) add(day int, ids []audit.ID) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if filter := f.days[day]; filter != nil {
+	for _, filter := range []*bloom{f.days[day], f.begun[day]} {
+		if filter == nil {
+			continue
+		}
 		for _, id := range ids {
 			filter.add(id)
 		}
@@ -56,6 +61,7 @@ func (f *filters) drop(day int) {
 	defer f.mu.Unlock()
 	delete(f.days, day)
 	delete(f.used, day)
+	delete(f.begun, day)
 }
 
 // dropAll forgets everything, after a commit whose outcome isn't known.
@@ -110,37 +116,9 @@ func (f *filters) ensure(ctx context.Context, conn *sql.Conn, day int, exists bo
 func (f *filters) size() int {
 	n := 0
 	for _, filter := range f.days {
-		for _, layer := range filter.layers {
-			n += layer.capacity
-		}
+		n += filter.capacity()
 	}
 	return n
-}
-
-// full reports whether another day's filter is likely to push one out.
-func (f *filters) full() bool {
-	f.mu.RLock()
-	defer f.mu.RUnlock()
-	return f.size() > maxFilterIDs/2
-}
-
-// warm builds the filters of the days, one between each two commits, so that
-// neither an event by its ID nor a late delivery waits for them.
-func (s *Store) warm(days []int) {
-	if len(days) == 0 || s.filters.full() {
-		return
-	}
-	s.queue.push(&job{done: make(chan struct{}), run: func() {
-		_, exists := s.writer.sizes[days[0]]
-		if s.queue.isClosed() || s.writer.broken || !exists {
-			return
-		}
-		if err := s.filters.ensure(context.Background(), s.writer.conn, days[0], exists); err != nil {
-			s.log.Error(err, "Could not read the IDs of a day; its events are found more slowly", "day", dayStart(days[0]).Format(time.DateOnly))
-			return
-		}
-		s.warm(days[1:])
-	}})
 }
 
 // A bloom filter in blocks of one cache line: 24 bits and 8 probes for an ID,
@@ -148,6 +126,15 @@ func (s *Store) warm(days []int) {
 // size, so no ID need be read again.
 type bloom struct {
 	layers []bloomLayer
+}
+
+// capacity is how many IDs it has memory for.
+func (b *bloom) capacity() int {
+	n := 0
+	for _, layer := range b.layers {
+		n += layer.capacity
+	}
+	return n
 }
 
 type bloomLayer struct {

@@ -11,6 +11,8 @@
 //	snapshots/<id>.ndjson       a snapshot's body
 //	snapshots/<id>.json         its manifest; without it there is no snapshot
 //	tmp/                        DuckDB's spill files, backups in the making
+//	restoring                   half a restore, which can't be opened
+//	control/                    the manager's socket; no part of the store
 package embedded
 
 import (
@@ -99,14 +101,18 @@ type Store struct {
 	snapshots snapshots
 	backups   sync.Mutex // held by the one Backup that there may be
 
-	mu       sync.Mutex
-	idle     sync.Cond // signalled when calls reaches 0
-	calls    int       // that run now
-	closed   bool
-	db       *database // nil while it is being opened again
-	failed   error     // of the last commit; nil if it succeeded
-	closeErr error
-	closing  sync.Once
+	mu         sync.Mutex
+	idle       sync.Cond // signalled when calls reaches 0
+	calls      int       // that run now
+	closed     bool
+	db         *database // nil while it is being opened again
+	failed     error     // of the last commit; nil if it succeeded
+	committing time.Time // when the commit that runs began; zero if none does
+	closeErr   error
+	closing    sync.Once
+
+	background sync.WaitGroup // what runs until stop is called
+	stop       context.CancelFunc
 }
 
 var _ store.Store = (*Store)(nil)
@@ -154,8 +160,11 @@ func Open(ctx context.Context, opts Options) (_ *Store, err error) {
 	if err := opts.Metrics.watch(ctx, s); err != nil {
 		return nil, err
 	}
-	s.warm(slices.SortedFunc(maps.Keys(s.writer.sizes), func(a, b int) int { return b - a }))
+	days := slices.SortedFunc(maps.Keys(s.writer.sizes), func(a, b int) int { return b - a })
+	warming, stop := context.WithCancel(context.WithoutCancel(ctx))
+	s.stop = stop
 	s.committer.Go(s.commitLoop)
+	s.background.Go(func() { s.warm(warming, days) })
 	return s, nil
 }
 
@@ -235,6 +244,8 @@ func (s *Store) leave() {
 // Close implements store.Store. Closing again returns the first result.
 func (s *Store) Close() error {
 	s.closing.Do(func() {
+		s.stop()
+		s.background.Wait()
 		s.mu.Lock()
 		s.closed = true
 		for s.calls > 0 {

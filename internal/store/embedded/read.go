@@ -95,7 +95,8 @@ func (tx *readTx) newest(ctx context.Context, cond *where, day int, limit int64,
 	if len(ids) <= fewRowIDs {
 		among = "list_contains($3::BIGINT[], rowid)"
 	}
-	// Rows that came one after the other lie close together.
+	// The scope has chosen these places, and in one transaction they stay what
+	// they are. Rows that came one after the other lie close together.
 	rows, err = tx.QueryContext(ctx, "SELECT "+columns+" FROM "+tableOf(day)+" WHERE rowid BETWEEN $1 AND $2 AND "+among+order,
 		slices.Min(ids), slices.Max(ids), ids)
 	if err != nil {

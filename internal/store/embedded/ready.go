@@ -5,9 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"syscall"
+	"time"
 
 	"github.com/porter-dev/audit-operator/internal/store"
 )
+
+// commitHangs is how long a commit may take until the store counts as hung, as
+// it does when a network volume stops answering.
+const commitHangs = 10 * time.Second
 
 // Ready implements store.Store: there is space, and the last commit succeeded
 // or one without events does now. Nobody delivers to a store that isn't ready,
@@ -17,21 +22,24 @@ func (s *Store) Ready(ctx context.Context) error {
 		return err
 	}
 	defer s.leave()
+	s.mu.Lock()
+	failed, committing := s.failed, s.committing
+	s.mu.Unlock()
+	if !committing.IsZero() && time.Since(committing) > commitHangs {
+		return fmt.Errorf("%w: a commit has been running since %s", store.ErrUnavailable, committing.UTC().Format(time.RFC3339))
+	}
+	if failed != nil {
+		// First, since it gives the space of what failed back.
+		var failure error
+		if err := s.commit(ctx, &job{run: func() { failure = s.probe(context.WithoutCancel(ctx)) }}); err != nil {
+			return err
+		}
+		if failure != nil {
+			return fmt.Errorf("%w: %w", store.ErrUnavailable, failure)
+		}
+	}
 	if err := s.checkSpace(); err != nil {
 		return fmt.Errorf("%w: %w", store.ErrUnavailable, err)
-	}
-	s.mu.Lock()
-	failed := s.failed
-	s.mu.Unlock()
-	if failed == nil {
-		return nil
-	}
-	var failure error
-	if err := s.commit(ctx, &job{run: func() { failure = s.probe(context.WithoutCancel(ctx)) }}); err != nil {
-		return err
-	}
-	if failure != nil {
-		return fmt.Errorf("%w: %w", store.ErrUnavailable, failure)
 	}
 	return nil
 }

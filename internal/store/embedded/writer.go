@@ -165,8 +165,9 @@ func (w *writer) ensureDay(day int) error {
 	return nil
 }
 
-// inTransaction runs fn in a transaction, which is durable once it returns. A failure leaves the writer broken
-// until restore has looked at it.
+// inTransaction runs fn in a transaction, which is durable once it returns. A
+// failure may come after the commit, and leaves the writer broken until restore
+// has looked at what is there.
 func (w *writer) inTransaction(fn func() error) error {
 	err := w.bulk.inTransaction(fn)
 	if err == nil {
