@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"go/ast"
 	"go/parser"
@@ -11,6 +12,7 @@ import (
 	"net/http/cookiejar"
 	"net/url"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -72,12 +74,16 @@ func TestLog(t *testing.T) {
 	if !strings.Contains(text, "TLS handshake error") {
 		t.Error("what the standard library logs is missing")
 	}
+	dumped := undump(text)
 	for name, secret := range secrets {
+		if strings.Contains(dumped, hex.EncodeToString([]byte(secret))) {
+			t.Errorf("a dump in the log holds %s", name)
+		}
 		written, err := json.Marshal(secret)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, form := range []string{secret, strings.Trim(string(written), `"`), base64.StdEncoding.EncodeToString([]byte(secret))} {
+		for _, form := range []string{secret, strings.Trim(string(written), `"`), base64.StdEncoding.EncodeToString([]byte(secret)), hex.EncodeToString([]byte(secret))} {
 			if strings.Contains(text, form) {
 				t.Errorf("the log holds %s", name)
 			}
@@ -91,7 +97,18 @@ func TestLog(t *testing.T) {
 	checkLines(t, text)
 }
 
-// checkLines checks each line's form.
+var dumpLine = regexp.MustCompile(`[0-9a-f]{8}  ((?:[0-9a-f]{2} +)+)\|`)
+
+// undump returns what the text's hex dumps show, as hexadecimal digits in one piece.
+func undump(text string) string {
+	var digits strings.Builder
+	for _, line := range dumpLine.FindAllStringSubmatch(text, -1) {
+		digits.WriteString(strings.ReplaceAll(line[1], " ", ""))
+	}
+	return digits.String()
+}
+
+// checkLines checks each line's form, and that no body of a request is logged.
 func checkLines(t *testing.T, text string) {
 	t.Helper()
 	loggers := map[string]bool{}
@@ -101,6 +118,9 @@ func checkLines(t *testing.T, text string) {
 		}
 		if err := json.Unmarshal([]byte(line), &entry); err != nil || entry.Level == "" || entry.TS == "" || entry.Msg == "" {
 			t.Errorf("the line %q lacks a level, ts or msg (%v)", line, err)
+		}
+		if strings.HasSuffix(entry.Msg, "Request Body") || strings.HasSuffix(entry.Msg, "Response Body") {
+			t.Errorf("the logger %q logs bodies: %q", entry.Logger, entry.Msg)
 		}
 		loggers[entry.Logger] = true
 	}

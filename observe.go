@@ -21,6 +21,9 @@ import (
 func useLogger(log logr.Logger) {
 	ctrl.SetLogger(log)
 	klog.SetLogger(log)
+	// With a reconciliation's logger client-go would log the bodies of requests
+	// from level 8 on, Secrets too. With klog's own its level stays 0.
+	klog.EnableContextualLogging(false)
 	slog.SetDefault(slog.New(logr.ToSlogHandler(log)))
 }
 
