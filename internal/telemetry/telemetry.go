@@ -58,9 +58,6 @@ func Start(ctx context.Context, o Options) (trace.TracerProvider, func(context.C
 	if err != nil {
 		return nil, nil, fmt.Errorf("describe the operator in traces: %w", err)
 	}
-	// A caller's own decision counts for nothing: anybody could fill the traces.
-	ratio := sdktrace.TraceIDRatioBased(o.SampleRatio)
-	provider := sdktrace.NewTracerProvider(sdktrace.WithBatcher(exporter), sdktrace.WithResource(about),
-		sdktrace.WithSampler(sdktrace.ParentBased(ratio, sdktrace.WithRemoteParentSampled(ratio), sdktrace.WithRemoteParentNotSampled(ratio))))
+	provider := sdktrace.NewTracerProvider(sdktrace.WithBatcher(exporter), sdktrace.WithResource(about), sdktrace.WithSampler(sampler(o.SampleRatio)))
 	return provider, provider.Shutdown, nil
 }
