@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -141,8 +142,12 @@ func requestBackup(ctx context.Context, dataDir string, progress *maintenance.Pr
 	if !errors.Is(failure, maintenance.ErrNoManager) {
 		return from, failure
 	}
-	if _, err := os.Stat(filepath.Join(dataDir, embedded.DatabaseFile)); err != nil {
+	database := filepath.Join(dataDir, embedded.DatabaseFile)
+	if _, err := os.Stat(database); err != nil {
 		return nil, fmt.Errorf("--data-dir: there is no store: %w", err)
+	}
+	if err := checkOwner(database, os.Geteuid()); err != nil {
+		return nil, err
 	}
 	store, err := embedded.Open(ctx, embedded.Options{Dir: dataDir, Version: version, Log: logTo(s.err)})
 	if err != nil {
@@ -214,7 +219,7 @@ func restore(ctx context.Context, dataDir, from string, verify bool, s streams) 
 	if verify {
 		done = "The backup is whole, with"
 		backup, err = embedded.VerifyBackup(ctx, in, progress.Update)
-	} else {
+	} else if err = checkOwner(dataDir, os.Geteuid()); err == nil {
 		backup, err = embedded.Restore(ctx, in, embedded.Options{Dir: dataDir, Version: version, Log: logTo(s.err)}, progress.Update)
 	}
 	progress.End()
@@ -222,6 +227,25 @@ func restore(ctx context.Context, dataDir, from string, verify bool, s streams) 
 		return err
 	}
 	report(s.err, done, backup)
+	return nil
+}
+
+// checkOwner refuses to write beside what belongs to another user, because the
+// operator, which runs as that one, could not open the files afterwards. Of a
+// path that is absent it asks what the path will be made in. What belongs to
+// root says nothing: so do volumes whose group was given to the operator.
+func checkOwner(path string, user int) error {
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) && filepath.Dir(path) != path {
+		return checkOwner(filepath.Dir(path), user)
+	}
+	if err != nil {
+		return fmt.Errorf("--data-dir: %w", err)
+	}
+	if stat, ok := info.Sys().(*syscall.Stat_t); ok && stat.Uid != 0 && int(stat.Uid) != user {
+		return fmt.Errorf("--data-dir: %s belongs to user %d, who could not open what user %d writes there: run the command as that user, as in sudo -u '#%[2]d'",
+			path, stat.Uid, user)
+	}
 	return nil
 }
 

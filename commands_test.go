@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"net/http"
 	"os"
 	"os/exec"
@@ -123,6 +124,48 @@ func TestBackUpStopped(t *testing.T) {
 		t.Errorf("to where nothing can be written, the command ends with %d and says %q", code, messages)
 	}
 	embeddedtest.Open(t, embedded.Options{Dir: dir}) // it is closed
+}
+
+// TestOtherOwner writes nothing beside what belongs to another user.
+func TestOtherOwner(t *testing.T) {
+	dir, owner := t.TempDir(), os.Geteuid()
+	database := filepath.Join(dir, embedded.DatabaseFile)
+	if err := os.WriteFile(database, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if owner == 0 {
+		owner = 65532
+		for _, path := range []string{database, dir} {
+			if err := os.Chown(path, owner, owner); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	want := fmt.Sprintf("belongs to user %d, ", owner)
+	for _, path := range []string{dir, database, filepath.Join(dir, "absent", "too")} {
+		if err := checkOwner(path, owner); err != nil {
+			t.Errorf("for its owner: %v", err)
+		}
+		for _, other := range []int{0, owner + 1} {
+			if err := checkOwner(path, other); err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%s for user %d: %v, want that it says %q", path, other, err, want)
+			}
+		}
+	}
+	if err := checkOwner("/", owner); err != nil {
+		t.Errorf("a folder of root's: %v", err)
+	}
+	if os.Geteuid() != 0 {
+		return // nobody but root can write there at all
+	}
+	for _, args := range [][]string{{"backup", "--data-dir=" + dir}, {"restore", "--data-dir=" + filepath.Join(dir, "data")}} {
+		if code, _, messages := runCommand(t, nil, args...); code != 1 || !strings.Contains(messages, want) || !strings.Contains(messages, "sudo -u '#65532'") {
+			t.Errorf("%v ends with %d and says %q", args, code, messages)
+		}
+	}
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 1 {
+		t.Errorf("the folder holds %v, %v", entries, err)
+	}
 }
 
 type processed struct {
