@@ -77,7 +77,10 @@ var (
 func TestLinks(t *testing.T) {
 	checked := 0
 	err := filepath.WalkDir(".", func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() && strings.HasPrefix(entry.Name(), ".") && path != "." {
+		if err != nil {
+			return err
+		}
+		if entry.IsDir() && strings.HasPrefix(entry.Name(), ".") && path != "." {
 			return fs.SkipDir
 		}
 		if filepath.Ext(path) != ".md" {

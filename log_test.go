@@ -162,7 +162,10 @@ func (m *manager) logIn(t *testing.T, token string) (cookie string) {
 func TestMessagesAreConstant(t *testing.T) {
 	seen := 0
 	err := filepath.WalkDir(".", func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() && (path == "hack" || path == "bin" || strings.HasPrefix(entry.Name(), ".") && path != ".") {
+		if err != nil {
+			return err
+		}
+		if entry.IsDir() && (path == "hack" || path == "bin" || strings.HasPrefix(entry.Name(), ".") && path != ".") {
 			return fs.SkipDir
 		}
 		if !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
