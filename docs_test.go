@@ -11,7 +11,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/pflag"
+	rbacv1 "k8s.io/api/rbac/v1"
+	"sigs.k8s.io/yaml"
 )
 
 // The handbook's table has every flag with its default, and no other.
@@ -44,6 +47,36 @@ func TestFlagTable(t *testing.T) {
 	})
 	for name := range table {
 		t.Errorf("the table has --%s, which does not exist", name)
+	}
+}
+
+// The handbook's table has every right of the operator's roles, and no other.
+func TestRightsTable(t *testing.T) {
+	_, section, _ := strings.Cut(readText(t, "docs/operations/configuration.md"), "\n## Rights\n")
+	section, _, _ = strings.Cut(section, "\nWhat people get")
+	name := regexp.MustCompile("`([a-z/]+)`")
+	got := map[string][]string{}
+	for _, row := range regexp.MustCompile(`(?m)^\| (.+?) \| (.+?) \| .+ \|$`).FindAllStringSubmatch(section, -1) {
+		for _, resource := range name.FindAllStringSubmatch(row[1], -1) {
+			for _, verb := range name.FindAllStringSubmatch(row[2], -1) {
+				got[resource[1]] = append(got[resource[1]], verb[1])
+			}
+		}
+	}
+	want := map[string][]string{}
+	for _, document := range strings.Split(readText(t, "config/rbac/role.yaml"), "\n---\n") {
+		var role rbacv1.ClusterRole // a Role has its rules in the same place
+		if err := yaml.Unmarshal([]byte(document), &role); err != nil {
+			t.Fatal(err)
+		}
+		for _, rule := range role.Rules {
+			for _, resource := range rule.Resources {
+				want[resource] = append(want[resource], rule.Verbs...)
+			}
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("the roles (-) and the table (+) differ:\n%s", diff)
 	}
 }
 
