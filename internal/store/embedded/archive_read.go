@@ -10,6 +10,7 @@ import (
 	"hash/crc32"
 	"io"
 	"strings"
+	"time"
 )
 
 // ErrNoBackup means that what was read is not a backup as it was written: it
@@ -62,11 +63,26 @@ func openArchive(r io.Reader) (*archiveReader, error) {
 	if err := checkFormat("the backup", format{a.header.Format, a.header.Version}); err != nil {
 		return nil, err
 	}
+	if err := a.header.checkDays(); err != nil {
+		return nil, err
+	}
 	a.again, err = newArchiveWriter(&a.written, &a.header)
 	if err != nil || a.read != a.written {
 		return nil, damaged("%s was changed", headerName)
 	}
 	return a, nil
+}
+
+// checkDays makes sure that days are dates, in order: they name files and tables.
+func (h *Header) checkDays() error {
+	last := ""
+	for _, day := range h.Days {
+		if _, err := time.Parse(time.DateOnly, day.Day); err != nil || day.Day <= last {
+			return damaged("%s names %q as a day after %q; days are written yyyy-mm-dd, in order", headerName, day.Day, last)
+		}
+		last = day.Day
+	}
+	return nil
 }
 
 // next gives the next file to take, which returns where its content goes, and

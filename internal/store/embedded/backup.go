@@ -148,7 +148,8 @@ func (b *Backup) fixPoint(ctx context.Context) (_ *point, err error) {
 		}
 	}()
 	b.Header.AsOf = s.now()
-	if b.Header.Days, err = p.days(ctx); err != nil {
+	// As the first statement, this fixes what the transaction sees.
+	if b.Header.Days, err = readDays(ctx, p.conn); err != nil {
 		return nil, err
 	}
 	for _, day := range b.Header.Days {

@@ -61,10 +61,9 @@ func (p *point) end() error {
 	return errors.Join(p.exec(ctx, "DETACH DATABASE IF EXISTS "+copyName), p.conn.Close())
 }
 
-// days reads what the days refer to. As the first statement, it fixes what the
-// transaction sees.
-func (p *point) days(ctx context.Context) ([]DayHeader, error) {
-	rows, err := p.conn.QueryContext(ctx, "SELECT day, segment_bytes FROM days ORDER BY day")
+// readDays reads what the days refer to.
+func readDays(ctx context.Context, q querier) ([]DayHeader, error) {
+	rows, err := q.QueryContext(ctx, "SELECT day, segment_bytes FROM days ORDER BY day")
 	if err != nil {
 		return nil, fmt.Errorf("read the days: %w", err)
 	}

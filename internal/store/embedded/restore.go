@@ -208,6 +208,13 @@ func checkDatabase(ctx context.Context, opts Options, header *Header) error {
 	if err != nil {
 		return explainDowngrade(err, format{Version: header.Version}, opts.Version)
 	}
+	if err := errors.Join(checkCounts(ctx, db, header), checkSizes(ctx, db, header)); err != nil {
+		return errors.Join(damaged("its database does not hold what its header says: %w", err), db.close())
+	}
+	return db.close()
+}
+
+func checkCounts(ctx context.Context, db *database, header *Header) error {
 	tables := map[string]int64{"days": int64(len(header.Days)), "sources": header.Sources, "quarantine": header.Quarantined}
 	for _, day := range header.Days {
 		tables[tableOfDate(day.Day)] = day.Events
@@ -219,8 +226,22 @@ func checkDatabase(ctx context.Context, opts Options, header *Header) error {
 			err = fmt.Errorf("it has %d rows and should have %d", got, want)
 		}
 		if err != nil {
-			return errors.Join(damaged("its database does not hold what its header says: table %s: %w", table, err), db.close())
+			return fmt.Errorf("table %s: %w", table, err)
 		}
 	}
-	return db.close()
+	return nil
+}
+
+// checkSizes compares how much of its segment each day refers to.
+func checkSizes(ctx context.Context, db *database, header *Header) error {
+	days, err := readDays(ctx, db.sql)
+	if err != nil {
+		return err
+	}
+	for i, day := range header.Days {
+		if i >= len(days) || days[i].Day != day.Day || days[i].RawBytes != day.RawBytes {
+			return fmt.Errorf("table days: it does not have %s with %d bytes of raw events", day.Day, day.RawBytes)
+		}
+	}
+	return nil
 }

@@ -248,6 +248,9 @@ func TestRestoreOther(t *testing.T) {
 		"a newer layout":   {small(t, Header{Archive: 2}, files), "layout 2, written by version v1"},
 		"a newer format":   {small(t, Header{Format: 2}, files), "format 2, written by version v1"},
 		"no database":      {small(t, smallHeader(), map[string]string{"raw/2026-03-14.seg": ""}), `"raw/2026-03-14.seg" does not belong after ""`},
+		"no date":          {small(t, Header{Days: []DayHeader{{Day: "x; DROP TABLE days"}}}, files), `"x; DROP TABLE days" as a day`},
+		"no such date":     {small(t, Header{Days: []DayHeader{{Day: "2026-02-30"}}}, files), `"2026-02-30" as a day`},
+		"a day twice":      {small(t, Header{Days: []DayHeader{{Day: "2026-03-14"}, {Day: "2026-03-14"}}}, files), `as a day after "2026-03-14"`},
 		"a false database": {small(t, smallHeader(), files), "database"},
 	} {
 		dir := filepath.Join(t.TempDir(), "data")
@@ -267,6 +270,7 @@ func TestRestoreRows(t *testing.T) {
 	for name, change := range map[string]func(*Header){
 		"events":     func(h *Header) { h.Days[1].Events++ },
 		"days":       func(h *Header) { h.Days = h.Days[1:] },
+		"raws":       func(h *Header) { h.Days[1].RawBytes-- },
 		"sources":    func(h *Header) { h.Sources++ },
 		"quarantine": func(h *Header) { h.Quarantined-- },
 	} {
