@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 )
 
 // ErrBackupRunning means that another backup of the store has not ended.
@@ -26,6 +27,9 @@ type Backup struct {
 	store *Store
 	dir   string
 	files []backupFile
+	// snapshots of the point, with when they were taken: an ID alone may be
+	// another's by the time that it is linked.
+	snapshots map[string]time.Time
 }
 
 // backupFile is a file of a backup. Only its first size bytes are: a segment
@@ -37,6 +41,7 @@ type backupFile struct {
 
 // Backup copies the store as of one commit: everything that was acknowledged
 // before the call is in the copy, and nothing half. Events are taken meanwhile.
+// Of the snapshots, one that is deleted meanwhile may be left out.
 // The copy needs room for one more events.duckdb; the other files are linked.
 // Close waits for the backup to be closed.
 func (s *Store) Backup(ctx context.Context) (_ *Backup, err error) {
@@ -118,6 +123,9 @@ func (b *Backup) copyDatabase(ctx context.Context) (err error) {
 		cancel(errReopening)
 	})()
 	defer b.store.watchRoom(cancel)()
+	if err := b.linkSnapshots(ctx); err != nil {
+		return err
+	}
 	return p.copyTables(ctx, &b.Header)
 }
 
@@ -131,8 +139,9 @@ func (b *Backup) pin(ctx context.Context) (p *point, err error) {
 	return p, err
 }
 
-// fixPoint begins the transaction that reads the database, and links the files
-// that retention, or the end of a query, may remove from here on.
+// fixPoint begins the transaction that reads the database, links the files that
+// retention may remove from here on, and notes the snapshots: there may be too
+// many of them to link while commits wait.
 func (b *Backup) fixPoint(ctx context.Context) (_ *point, err error) {
 	s := b.store
 	if err := s.restore(context.WithoutCancel(ctx)); err != nil {
@@ -159,24 +168,38 @@ func (b *Backup) fixPoint(ctx context.Context) (_ *point, err error) {
 			}
 		}
 	}
-	if err := b.linkSnapshots(); err != nil {
-		return nil, err
-	}
+	b.snapshots = b.store.snapshots.taken()
 	return p, nil
 }
 
-func (b *Backup) linkSnapshots() error {
+// linkSnapshots links those of the point that are still there.
+func (b *Backup) linkSnapshots(ctx context.Context) error {
+	for id, takenAt := range b.snapshots {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := b.linkSnapshot(id, takenAt); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// linkSnapshot holds the lock for one snapshot alone, which those who read and
+// save others hardly notice.
+func (b *Backup) linkSnapshot(id string, takenAt time.Time) error {
 	n := &b.store.snapshots
 	n.mu.RLock()
 	defer n.mu.RUnlock()
-	for id := range n.all {
-		for _, extension := range []string{".json", ".ndjson"} {
-			if err := b.link("snapshots/"+id+extension, -1); err != nil {
-				return err
-			}
+	if m, ok := n.all[id]; !ok || !m.TakenAt.Equal(takenAt) {
+		return nil // deleted, and perhaps taken anew
+	}
+	for _, extension := range []string{".json", ".ndjson"} {
+		if err := b.link("snapshots/"+id+extension, -1); err != nil {
+			return err
 		}
 	}
-	b.Header.Snapshots = int64(len(n.all))
+	b.Header.Snapshots++
 	return nil
 }
 

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -147,6 +149,32 @@ func countHeld(got everything, batch store.Batch) (held int) {
 func TestBackupDuringChange(t *testing.T) {
 	s := filled(t, 50)
 	want := readEverything(t, s, "bench")
+	b, p := pinned(t, s)
+	if dropped, err := s.Retain(t.Context(), noon(1)); err != nil || len(dropped) != 3 {
+		t.Fatalf("Retain = %v, %v", dropped, err)
+	}
+	for days := range 2 { // to a day that was just dropped, too
+		if _, err := s.Append(t.Context(), newMakerAt(9, noon(-days).Add(-12*time.Hour)).batch(40)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	saveSnapshot(t, s, strings.Repeat("f", 32), "later")
+	if err := b.linkSnapshots(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.DeleteSnapshot(t.Context(), strings.Repeat("0", 31)+"1"); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(p.copyTables(t.Context(), &b.Header), p.end(), b.measure()); err != nil {
+		t.Fatal(err)
+	}
+	equal(t, want, readEverything(t, restored(t, streamed(t, b)), "bench"))
+	nothingLeft(t, s)
+}
+
+// pinned is a backup whose point is fixed and of which nothing is copied.
+func pinned(t *testing.T, s *Store) (*Backup, *point) {
+	t.Helper()
 	b := &Backup{store: s, Header: Header{Archive: 1, Format: 1}}
 	s.backups.Lock()
 	if err := errors.Join(s.enter(), b.makeDirectory()); err != nil {
@@ -156,22 +184,40 @@ func TestBackupDuringChange(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if dropped, err := s.Retain(t.Context(), noon(1)); err != nil || len(dropped) != 3 {
-		t.Fatalf("Retain = %v, %v", dropped, err)
+	return b, p
+}
+
+// TestBackupDuringDelete deletes snapshots of the point before they are linked:
+// they are left out whole, and nothing that came later stands in for them.
+func TestBackupDuringDelete(t *testing.T) {
+	s := filled(t, 1)
+	kept, deleted, again := strings.Repeat("0", 32), strings.Repeat("0", 31)+"1", strings.Repeat("a", 32)
+	saveSnapshot(t, s, again, "first")
+	b, p := pinned(t, s)
+	if linked := readFiles(t, filepath.Join(b.dir, "snapshots")); len(linked) > 0 {
+		t.Errorf("commits waited until %d files were linked", len(linked))
 	}
-	for days := range 2 { // to a day that was just dropped, too
-		if _, err := s.Append(t.Context(), newMakerAt(9, noon(-days).Add(-12*time.Hour)).batch(40)); err != nil {
+	for _, id := range []string{deleted, again} {
+		if err := s.DeleteSnapshot(t.Context(), id); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := s.DeleteSnapshot(t.Context(), strings.Repeat("0", 31)+"1"); err != nil {
+	if err := s.SaveSnapshot(t.Context(), again, func(w io.Writer) (store.Manifest, error) {
+		_, err := io.WriteString(w, "second")
+		return store.Manifest{ID: again, TakenAt: time.Now()}, err
+	}); err != nil {
 		t.Fatal(err)
 	}
-	saveSnapshot(t, s, strings.Repeat("f", 32), "later")
-	if err := errors.Join(p.copyTables(t.Context(), &b.Header), p.end(), b.measure()); err != nil {
+	if err := errors.Join(b.linkSnapshots(t.Context()), p.copyTables(t.Context(), &b.Header), p.end(), b.measure()); err != nil {
 		t.Fatal(err)
 	}
-	equal(t, want, readEverything(t, restored(t, streamed(t, b)), "bench"))
+	if b.Header.Snapshots != 1 {
+		t.Errorf("the header says %d snapshots, want 1", b.Header.Snapshots)
+	}
+	files := readFiles(t, filepath.Join(restored(t, streamed(t, b)).opts.Dir, "snapshots"))
+	if _, ok := files[kept+".ndjson"]; !ok || len(files) != 2 {
+		t.Errorf("the backup holds %v, want the two of %s", slices.Collect(maps.Keys(files)), kept)
+	}
 	nothingLeft(t, s)
 }
 

@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/porter-dev/audit-operator/internal/query"
 	"github.com/porter-dev/audit-operator/internal/store"
@@ -83,6 +84,17 @@ func (n *snapshots) count() int {
 	n.mu.RLock()
 	defer n.mu.RUnlock()
 	return len(n.all)
+}
+
+// taken returns when each snapshot was taken, by ID.
+func (n *snapshots) taken() map[string]time.Time {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	taken := make(map[string]time.Time, len(n.all))
+	for id := range n.all {
+		taken[id] = n.all[id].TakenAt
+	}
+	return taken
 }
 
 // clone gives a caller maps of its own.
