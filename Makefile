@@ -59,7 +59,10 @@ test: needs ## Run the whole test suite, with what it needs installed.
 	hack/controlplane.sh sample-apiserver >/dev/null
 	promtool=$$(hack/promtool.sh)
 	hack/chromium.sh
-	PATH=$$promtool:$$PATH KUBEBUILDER_ASSETS=$$assets go test -race -timeout 25m $(ARGS) $(or $(PKG),./...)
+	export PATH=$$promtool:$$PATH KUBEBUILDER_ASSETS=$$assets
+	go test -race -timeout 25m $(ARGS) $(or $(PKG),$$(go list ./... | grep -v /hack/torture))
+	# By itself: it needs a load, and no other tests' load beside it.
+	$(if $(PKG),,go test -race -timeout 25m $(ARGS) ./hack/torture/...)
 
 .PHONY: verify
 verify: needs bin/controller-gen bin/golangci-lint ## Check generated code, formatting, lint, import direction and go.mod.
