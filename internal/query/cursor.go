@@ -47,8 +47,9 @@ func (c Cursor) Encode() string {
 
 // DecodeCursor reads what Encode wrote for the filter; anything else is ErrCursor.
 func DecodeCursor(s string, f Filter) (Cursor, error) {
+	// The decoder passes over line breaks, which no cursor has.
 	b, err := cursorEncoding.DecodeString(s)
-	if err != nil || len(b) != cursorLength || b[0] != cursorVersion {
+	if err != nil || len(s) != cursorEncoding.EncodedLen(cursorLength) || len(b) != cursorLength || b[0] != cursorVersion {
 		return Cursor{}, ErrCursor
 	}
 	at := func(i int) time.Time {
