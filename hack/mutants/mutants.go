@@ -86,7 +86,7 @@ var mutants = []mutant{
 		packages: []string{"./controllers"},
 	},
 	{
-		name: "log-in-leads-anywhere", file: "internal/dashboard/session.go",
+		name: "log-in-leads-anywhere", file: "internal/dashboard/session/session.go",
 		old:      "	if err != nil || u.Scheme != \"\" || u.Host != \"\"",
 		new:      "	if err != nil || u.Scheme != \"\"",
 		packages: []string{"./internal/dashboard"},
@@ -204,5 +204,17 @@ var mutants = []mutant{
 		old:      "		s.writer.broken = true\n		return markVolume(err)\n",
 		new:      "		s.writer.broken = true\n		for _, g := range s.writer.segments {\n			err = errors.Join(err, g.cut())\n		}\n		return markVolume(err)\n",
 		packages: []string{"./internal/store/embedded"},
+	},
+	{
+		name: "one-source-takes-all-memory", file: "internal/collector/budget.go",
+		old:      "	share := max(capacity/2, ",
+		new:      "	share := max(capacity, ",
+		packages: []string{"./internal/collector"},
+	},
+	{
+		name: "deliveries-grow-unreserved", file: "internal/collector/budget.go",
+		old:      "	m.gathered += bytes + itemBytes\n",
+		new:      "	_ = bytes\n",
+		packages: []string{"./internal/collector"},
 	},
 }

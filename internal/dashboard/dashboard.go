@@ -17,9 +17,9 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
-	"github.com/gorilla/securecookie"
 
 	"github.com/porter-dev/audit-operator/internal/auth"
+	"github.com/porter-dev/audit-operator/internal/dashboard/session"
 	"github.com/porter-dev/audit-operator/internal/door"
 	"github.com/porter-dev/audit-operator/internal/query"
 	"github.com/porter-dev/audit-operator/internal/store"
@@ -74,7 +74,7 @@ var files embed.FS
 
 type dashboard struct {
 	Options
-	cookies *securecookie.SecureCookie
+	cookies session.Codec
 	pages   map[string]*template.Template
 	assets  map[string]asset
 }
@@ -95,7 +95,7 @@ func New(opts Options) (http.Handler, error) {
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
-	d := &dashboard{Options: opts, cookies: newCookies(opts.SessionKeys)}
+	d := &dashboard{Options: opts, cookies: session.NewCodec(opts.SessionKeys.Hash, opts.SessionKeys.Block)}
 	if err := d.load(); err != nil {
 		return nil, fmt.Errorf("dashboard: %w", err)
 	}

@@ -3,35 +3,15 @@ package dashboard
 import (
 	"errors"
 	"net/http"
-	"net/url"
-	"path"
 	"strings"
 	"time"
 
-	"github.com/gorilla/securecookie"
-
 	"github.com/porter-dev/audit-operator/internal/auth"
+	"github.com/porter-dev/audit-operator/internal/dashboard/session"
 	"github.com/porter-dev/audit-operator/internal/query"
 )
 
-const (
-	sessionLasts = 8 * time.Hour
-	// cookieMost leaves room for the name and attributes within the 4,096
-	// bytes that browsers keep of a cookie.
-	cookieMost = 3900
-	formMost   = 64 << 10
-)
-
-// session is what the cookie holds, encrypted. Each request asks the API
-// server about the token anew, so a session ends with its token.
-type session struct {
-	Token string `json:"token"`
-}
-
-func newCookies(keys SessionKeys) *securecookie.SecureCookie {
-	cookies := securecookie.New(keys.Hash, keys.Block)
-	return cookies.MaxAge(int(sessionLasts / time.Second)).MaxLength(cookieMost).SetSerializer(securecookie.JSONEncoder{})
-}
+const formMost = 64 << 10
 
 func (d *dashboard) cookieName() string {
 	if d.Secure {
@@ -56,11 +36,8 @@ func (d *dashboard) token(r *http.Request) (token string, bearer bool) {
 	if err != nil {
 		return "", false
 	}
-	var s session
-	if err := d.cookies.Decode(d.cookieName(), cookie.Value, &s); err != nil {
-		return "", false // forged, too old or of other keys: no session
-	}
-	return s.Token, false
+	token, _ = d.cookies.Decode(d.cookieName(), cookie.Value)
+	return token, false
 }
 
 type userHandler func(w http.ResponseWriter, r *http.Request, user auth.User)
@@ -88,31 +65,13 @@ func (d *dashboard) authenticated(next userHandler) http.HandlerFunc {
 				Text: "The API server does not accept the token of this request, or there is none. It may have expired. Send one as: Authorization: Bearer <token>"})
 		default:
 			login := loginPath
-			if to := r.URL.RequestURI(); local(to) {
+			if to := r.URL.RequestURI(); session.Local(to) {
 				login += "?" + encode(parameter{"next", to})
 			}
 			w.Header().Set("Location", login)
 			w.WriteHeader(http.StatusSeeOther)
 		}
 	}
-}
-
-// local reports whether an address is that of a page here. Everything that a
-// browser could read as another site's is not.
-func local(address string) bool {
-	for _, c := range address {
-		if c < ' ' || c == 0x7f {
-			return false
-		}
-	}
-	u, err := url.Parse(address)
-	if err != nil || u.Scheme != "" || u.Host != "" || u.User != nil || u.Opaque != "" || u.Path == "" {
-		return false
-	}
-	if !strings.HasPrefix(address, "/") || strings.ContainsRune(u.Path, '\\') || path.Clean(u.Path) != u.Path {
-		return false
-	}
-	return u.Path == "/" || strings.HasPrefix(u.Path, "/security/")
 }
 
 type loginData struct {
@@ -125,7 +84,7 @@ func (d *dashboard) loginPage(w http.ResponseWriter, r *http.Request) {
 }
 
 func (d *dashboard) showLogin(w http.ResponseWriter, r *http.Request, status int, next, wrong string) {
-	if !local(next) {
+	if !session.Local(next) {
 		next = ""
 	}
 	d.render(w, r, status, "login", page{Title: "Sign in", Data: loginData{Next: next, Wrong: wrong}})
@@ -147,14 +106,14 @@ func (d *dashboard) login(w http.ResponseWriter, r *http.Request) {
 		d.unreachable(w, r, auth.User{}, err)
 		return
 	}
-	value, err := d.cookies.Encode(d.cookieName(), session{Token: token})
+	value, err := d.cookies.Encode(d.cookieName(), token)
 	if err != nil {
 		// Of the errors only the length depends on the token.
 		d.showLogin(w, r, http.StatusBadRequest, next, "This token is too long for a browser's cookie. Use one of a service account, made as described below.")
 		return
 	}
-	d.setCookie(w, value, int(sessionLasts/time.Second))
-	if !local(next) {
+	d.setCookie(w, value, int(session.Lasts/time.Second))
+	if !session.Local(next) {
 		next = query.AuditLogsPath
 	}
 	// Not http.Redirect, which changes the path after it was checked.

@@ -1,10 +1,14 @@
 package embedded
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/go-logr/logr"
 
 	"github.com/porter-dev/audit-operator/internal/audit"
 )
@@ -89,4 +93,35 @@ func copyStore(t *testing.T, from string) string {
 		t.Fatal(err)
 	}
 	return to
+}
+
+// FuzzCutTornLog has the log fail anywhere: what is cut off never holds a
+// commit that another follows, and nothing before that place is touched.
+func FuzzCutTornLog(f *testing.F) {
+	f.Add([]byte("entries"), walCommit, uint16(16))
+	f.Add(append([]byte("entries"), walCommit...), append([]byte("more"), walCommit...), uint16(20))
+	f.Add([]byte{}, []byte{}, uint16(0))
+	f.Fuzz(func(t *testing.T, before, after []byte, at uint16) {
+		dir := t.TempDir()
+		path := filepath.Join(dir, DatabaseFile+".wal")
+		content := append(bytes.Clone(before), after...)
+		if err := os.WriteFile(path, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		failure := fmt.Errorf("Corrupt WAL file: entry at byte position %d computed checksum 1 does not match stored checksum 0", at)
+		refused := cutTornLog(dir, failure, logr.Discard())
+		left, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rest := content[min(max(int(at)-walEntryHeader, 0), len(content)):]
+		switch commits := bytes.Count(rest, walCommit); {
+		case refused != nil && !bytes.Equal(left, content):
+			t.Errorf("changed, and yet: %v", refused)
+		case refused == nil && (commits > 1 || commits == 1 && !bytes.HasSuffix(rest, walCommit)):
+			t.Errorf("%d commits were cut off", commits)
+		case refused == nil && !bytes.HasPrefix(append(bytes.Clone(content), make([]byte, 1<<16)...), left):
+			t.Error("what was before is another")
+		}
+	})
 }
