@@ -59,10 +59,11 @@ test: needs ## Run the whole test suite, with what it needs installed.
 	hack/controlplane.sh sample-apiserver >/dev/null
 	promtool=$$(hack/promtool.sh)
 	hack/chromium.sh
+	hack/fuse.sh
 	export PATH=$$promtool:$$PATH KUBEBUILDER_ASSETS=$$assets
-	go test -race -timeout 25m $(ARGS) $(or $(PKG),$$(go list ./... | grep -v /hack/torture))
-	# By itself: it needs a load, and no other tests' load beside it.
-	$(if $(PKG),,go test -race -timeout 25m $(ARGS) ./hack/torture/...)
+	go test -race -timeout 25m $(ARGS) $(or $(PKG),$$(go list ./... | grep -v /hack/torture$$))
+	# By itself and at full speed: it needs a load, and no other tests' load beside it.
+	$(if $(PKG),,go test -timeout 25m $(ARGS) ./hack/torture)
 
 .PHONY: verify
 verify: needs bin/controller-gen bin/golangci-lint ## Check generated code, formatting, lint, import direction and go.mod.
@@ -82,19 +83,21 @@ bench: needs ## Run the benchmarks, those of queries over EVENTS events (default
 EVENTS ?= 2000000
 
 .PHONY: fuzz
-fuzz: ## Run every fuzz target for FUZZTIME (default 20s).
+fuzz: needs ## Run every fuzz target for FUZZTIME (default 20s); CI does for a minute.
 	hack/fuzz.sh $(or $(FUZZTIME),20s)
 
 .PHONY: torture
 torture: needs ## Kill, cut off and starve the operator ROUNDS times (default 1000); what was acknowledged must be there.
-	assets=$$(hack/controlplane.sh)
-	KUBEBUILDER_ASSETS=$$assets TORTURE_ROUNDS=$(or $(ROUNDS),1000) go test ./hack/torture/... -count=1 -v -timeout 12h $(ARGS)
+	hack/controlplane.sh >/dev/null
+	hack/fuse.sh
+	TORTURE_ROUNDS=$(or $(ROUNDS),1000) go test ./hack/torture -count=1 -v -timeout 12h $(ARGS)
 
 .PHONY: mutants
 mutants: needs ## Break the code in ways seen elsewhere, one at a time; the tests must notice.
 	assets=$$(hack/controlplane.sh)
 	promtool=$$(hack/promtool.sh)
 	hack/chromium.sh
+	hack/fuse.sh
 	PATH=$$promtool:$$PATH KUBEBUILDER_ASSETS=$$assets go run ./hack/mutants $(if $(ONLY),-only $(ONLY))
 
 .PHONY: golden

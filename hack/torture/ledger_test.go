@@ -17,9 +17,14 @@ type ledger struct {
 	sent  map[audit.ID]bool // whether it was acknowledged
 	acked int
 	open  []*batch // not acknowledged when last looked at
+	// received are the items of what a hostile source had acknowledged: each
+	// is stored or quarantined.
+	received map[string]int
 }
 
-func newLedger(data string) *ledger { return &ledger{data: data, sent: map[audit.ID]bool{}} }
+func newLedger(data string) *ledger {
+	return &ledger{data: data, sent: map[audit.ID]bool{}, received: map[string]int{}}
+}
 
 // note takes down what a source has sent. The decoder says under which ID an
 // event is to be found.
@@ -38,6 +43,23 @@ func (l *ledger) note(t *testing.T, source string, batches []*batch) {
 			}
 			l.sent[id] = l.sent[id] || b.acked
 		}
+	}
+}
+
+// items takes down a body that was acknowledged, whatever is in it. An event
+// far from today is quarantined, so one near that bound may be or not.
+func (l *ledger) items(t *testing.T, source string, body []byte) {
+	t.Helper()
+	decoder := audit.Decoder{Source: source, Cluster: clusterName, Classifier: classifier}
+	if err := decoder.Decode(bytes.NewReader(body), func(item audit.Item) error {
+		l.received[source]++
+		if e := item.Event; e != nil {
+			age := time.Since(e.OccurredAt)
+			l.sent[e.ID] = l.sent[e.ID] || age > -50*time.Minute && age < 29*24*time.Hour
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
 	}
 }
 

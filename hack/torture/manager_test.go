@@ -1,6 +1,7 @@
 package torture
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"syscall"
 	"testing"
 	"time"
@@ -43,7 +46,16 @@ func (w *world) start(ctx context.Context, data string, flags ...string) (*manag
 		_ = m.command.Wait() // its state says how it ended
 		close(m.ended)
 	}()
-	if err := poll(ctx, 30*time.Second, func() error { return m.reachable(ctx) }); err != nil {
+	err = poll(ctx, 30*time.Second, func() error {
+		if !m.alive() {
+			return nil
+		}
+		return m.reachable(ctx)
+	})
+	if err == nil && !m.alive() {
+		err = fmt.Errorf("it ended: %v", m.command.ProcessState)
+	}
+	if err != nil {
 		return nil, errors.Join(fmt.Errorf("the manager is not ready: %w\n%s", err, m.tail()), m.kill())
 	}
 	return m, nil
@@ -65,11 +77,6 @@ func (w *world) mustStart(t *testing.T, data string, flags ...string) *manager {
 }
 
 func (m *manager) reachable(ctx context.Context) error {
-	select {
-	case <-m.ended:
-		return fmt.Errorf("it ended: %v", m.command.ProcessState)
-	default:
-	}
 	if err := m.ready(ctx); err != nil {
 		return err
 	}
@@ -127,6 +134,14 @@ func (m *manager) terminate(atMost time.Duration) (code int, took time.Duration,
 	}
 }
 
+// outcome is an answer, or why there was none.
+func outcome(status int, err error) string {
+	if err != nil {
+		return err.Error()
+	}
+	return strconv.Itoa(status)
+}
+
 func (m *manager) alive() bool {
 	select {
 	case <-m.ended:
@@ -143,4 +158,29 @@ func (m *manager) tail() string {
 		return err.Error()
 	}
 	return string(content[max(0, len(content)-2000):])
+}
+
+// logged returns how often the log has a text.
+func (m *manager) logged(text string) int {
+	content, err := os.ReadFile(m.log)
+	if err != nil {
+		return -1
+	}
+	return bytes.Count(content, []byte(text))
+}
+
+var peak = regexp.MustCompile(`VmHWM:\s+(\d+) kB`)
+
+// peakMemory is the most that it ever had in memory, in bytes.
+func (m *manager) peakMemory() (int64, error) {
+	status, err := os.ReadFile("/proc/" + strconv.Itoa(m.command.Process.Pid) + "/status")
+	if err != nil {
+		return 0, err
+	}
+	match := peak.FindSubmatch(status)
+	if match == nil {
+		return 0, errors.New("/proc/<pid>/status has no VmHWM")
+	}
+	kilobytes, err := strconv.ParseInt(string(match[1]), 10, 64)
+	return kilobytes << 10, err
 }
