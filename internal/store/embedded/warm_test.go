@@ -68,7 +68,11 @@ func TestWarm(t *testing.T) {
 // What fails after the commit must not take back what the commit refers to.
 func TestFailureAfterTheCommit(t *testing.T) {
 	s := mustOpen(t, Options{Dir: t.TempDir()})
-	defer s.Close()
+	defer func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
 	m := newMaker(1)
 	if _, err := s.Append(t.Context(), m.batch(100)); err != nil {
 		t.Fatal(err)
