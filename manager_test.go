@@ -142,8 +142,23 @@ func (a *apiServer) startManager(t *testing.T, flags ...string) *manager {
 }
 
 // startManagerOn runs the manager with a namespace and a store that another one
-// may have left.
+// may have left. Where another process took one of its addresses before it did,
+// it starts once more with others.
 func (a *apiServer) startManagerOn(t *testing.T, namespace, dataDir string, flags ...string) *manager {
+	t.Helper()
+	m := a.launch(t, namespace, dataDir, flags...)
+	ready := func() bool {
+		status, _, err := request(t, http.MethodGet, "http://"+m.health+"/readyz", "", nil)
+		return err == nil && status == http.StatusOK
+	}
+	if !m.wait(ready) && m.lostAddress() {
+		m = a.launch(t, namespace, dataDir, flags...)
+	}
+	m.until(t, ready, func() string { return "the manager is not ready" })
+	return m
+}
+
+func (a *apiServer) launch(t *testing.T, namespace, dataDir string, flags ...string) *manager {
 	t.Helper()
 	m := &manager{
 		namespace: namespace, dataDir: dataDir, ingest: free(t), pages: free(t), health: free(t), metrics: free(t),
@@ -172,15 +187,18 @@ func (a *apiServer) startManagerOn(t *testing.T, namespace, dataDir string, flag
 		close(m.ended)
 	}()
 	t.Cleanup(func() {
-		if err := m.stop(); err != nil {
+		if err := m.stop(); err != nil && !m.lostAddress() {
 			t.Errorf("the manager ended with %v", err)
 		}
 		if t.Failed() {
 			t.Logf("the manager's log:\n%s", m.log)
 		}
 	})
-	m.await(t, "http://"+m.health+"/readyz", "", http.StatusOK)
 	return m
+}
+
+func (m *manager) lostAddress() bool {
+	return strings.Contains(m.log.String(), syscall.EADDRINUSE.Error())
 }
 
 // terminate asks the manager to end, as a Pod's end does. Asked twice it would
@@ -215,18 +233,32 @@ func (m *manager) await(t *testing.T, url, token string, want int) (body string)
 // until waits for the condition.
 func (m *manager) until(t *testing.T, met func() bool, describe func() string) {
 	t.Helper()
+	if m.wait(met) {
+		return
+	}
+	select {
+	case <-m.ended:
+		t.Fatalf("the manager ended with %v\n%s", m.err, m.log)
+	default:
+		t.Fatal(describe())
+	}
+}
+
+// wait reports whether the condition was met in time and before the manager's end.
+func (m *manager) wait(met func() bool) bool {
 	deadline := time.After(30 * time.Second)
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for !met() {
 		select {
 		case <-m.ended:
-			t.Fatalf("the manager ended with %v\n%s", m.err, m.log)
+			return false
 		case <-deadline:
-			t.Fatal(describe())
+			return false
 		case <-tick.C:
 		}
 	}
+	return true
 }
 
 // request sends one and returns the answer's status and body.

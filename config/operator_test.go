@@ -112,6 +112,17 @@ func startOperator(t *testing.T, kubeconfig, dataDir string, at addresses, env .
 	return o
 }
 
+// starts awaits that the operator is ready. Where another process took one of
+// its addresses before it did, it starts once more with others.
+func (s *scenario) starts() error {
+	err := s.becomesReady()
+	if err != nil && strings.Contains(s.o.log.String(), syscall.EADDRINUSE.Error()) {
+		s.o = startOperator(s.t, s.kubeconfig, s.dataDir, freeAddresses(s.t))
+		err = s.becomesReady()
+	}
+	return err
+}
+
 // stop ends the operator as a Pod is ended.
 func (o *operator) stop(t *testing.T) {
 	t.Helper()

@@ -39,13 +39,14 @@ const (
 
 // scenario is one run of everything that the operator does with its rights.
 type scenario struct {
-	t       *testing.T
-	o       *operator
-	dataDir string
-	from    int64 // where its part of the audit log begins
-	refused []permission
-	source  *v1alpha1.AuditSource
-	queries []v1alpha1.Query
+	t          *testing.T
+	o          *operator
+	dataDir    string
+	kubeconfig string
+	from       int64 // where its part of the audit log begins
+	refused    []permission
+	source     *v1alpha1.AuditSource
+	queries    []v1alpha1.Query
 }
 
 type step struct {
@@ -55,7 +56,7 @@ type step struct {
 
 // steps are in the order in which someone who installs it would see them.
 var steps = []step{
-	{"becomes ready", (*scenario).becomesReady},
+	{"becomes ready", (*scenario).starts},
 	{"makes the built-in resource types", (*scenario).makesTypes},
 	{"issues a source's credentials", (*scenario).issuesCredentials},
 	{"takes a delivery", (*scenario).takesDelivery},
@@ -73,7 +74,7 @@ var steps = []step{
 func newScenario(t *testing.T, kubeconfig string) *scenario {
 	t.Helper()
 	reset(t)
-	s := &scenario{t: t, dataDir: t.TempDir()}
+	s := &scenario{t: t, dataDir: t.TempDir(), kubeconfig: kubeconfig}
 	_, s.from = operatorRequests(t, 0)
 	s.o = startOperator(t, kubeconfig, s.dataDir, freeAddresses(t))
 	return s
