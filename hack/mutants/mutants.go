@@ -177,8 +177,8 @@ var mutants = []mutant{
 	},
 	{
 		name: "ready-while-commits-fail", file: "internal/store/embedded/ready.go",
-		old:      "	if failed == nil {\n",
-		new:      "	if failed == nil || true {\n",
+		old:      "	if failed != nil {\n",
+		new:      "	if failed != nil && false {\n",
 		packages: []string{"./internal/store/embedded"},
 	},
 	{
