@@ -33,7 +33,9 @@ func (s *Store) warmDay(ctx context.Context, day int) (more bool, err error) {
 	}
 	defer s.filters.giveUp(day)
 	filter := &bloom{}
-	err = s.read(ctx, "store.warm", func(ctx context.Context, tx *readTx) error {
+	// Not cancelled: DuckDB's driver was seen to hold on to the database after a
+	// statement was, and then it can't be opened again in this process.
+	err = s.read(context.WithoutCancel(ctx), "store.warm", func(ctx context.Context, tx *readTx) error {
 		var rows int
 		if err := tx.QueryRowContext(ctx, "SELECT count(*) FROM "+tableOf(day)).Scan(&rows); err != nil {
 			return err
