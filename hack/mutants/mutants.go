@@ -158,9 +158,9 @@ var mutants = []mutant{
 		packages: []string{"./internal/store/embedded"},
 	},
 	{
-		name: "torn-log-keeps-the-store-shut", file: "internal/store/embedded/wal.go",
-		old:      "	if match == nil {\n",
-		new:      "	if match != nil {\n",
+		name: "torn-log-keeps-the-store-shut", file: "internal/store/embedded/database.go",
+		old:      "	if err := cutTornLog(opts.Dir, err, opts.Log); err != nil {\n",
+		new:      "	_ = cutTornLog\n	if err != nil {\n",
 		packages: []string{"./internal/store/embedded"},
 	},
 	{
