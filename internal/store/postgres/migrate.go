@@ -1,0 +1,98 @@
+package postgres
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"github.com/go-logr/logr"
+	"github.com/jackc/pgerrcode"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+)
+
+//go:embed migrations/*.sql
+var migrationFiles embed.FS
+
+// versionTable holds the versions that were applied.
+const versionTable = "audit_schema_version"
+
+// Migrate brings the schema to the version that this one needs. Only one
+// process does so at a time; the others wait for it.
+func Migrate(ctx context.Context, url string, log logr.Logger) error {
+	config, err := poolConfig(url)
+	if err != nil {
+		return err
+	}
+	db := stdlib.OpenDB(*config.ConnConfig)
+	defer db.Close()
+	locker, err := lock.NewPostgresSessionLocker()
+	if err != nil {
+		return err
+	}
+	files, err := fs.Sub(migrationFiles, "migrations")
+	if err != nil {
+		return err
+	}
+	provider, err := goose.NewProvider(goose.DialectPostgres, db, files,
+		goose.WithTableName(versionTable), goose.WithSessionLocker(locker), goose.WithDisableGlobalRegistry(true))
+	if err != nil {
+		return fmt.Errorf("prepare migrations: %w", err)
+	}
+	applied, err := provider.Up(ctx)
+	for _, result := range applied {
+		log.Info("Applied a migration", "file", result.Source.Path, "duration", result.Duration.Round(time.Millisecond).String())
+	}
+	if err != nil {
+		return fmt.Errorf("migrate the schema: %w", err)
+	}
+	return nil
+}
+
+// schemaVersion is the version that this one needs.
+func schemaVersion() int64 {
+	files, err := fs.Glob(migrationFiles, "migrations/*.sql")
+	if err != nil {
+		panic(err) // the pattern is a constant
+	}
+	return int64(len(files))
+}
+
+// awaitSchema returns when the schema has the version that this one needs.
+func (s *Store) awaitSchema(ctx context.Context) error {
+	want := schemaVersion()
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		got, err := s.currentVersion(ctx)
+		switch {
+		case err != nil:
+			return err
+		case got == want:
+			return nil
+		case got > want:
+			return fmt.Errorf("the database's schema has version %d, newer than the %d that this version (%s) knows: run the newer version", got, want, s.opts.Version)
+		}
+		s.log.Info("Waits for the schema; run manager migrate", "version", got, "needed", want)
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("wait for version %d of the schema, which is at %d: %w (run manager migrate)", want, got, ctx.Err())
+		case <-tick.C:
+		}
+	}
+}
+
+func (s *Store) currentVersion(ctx context.Context) (int64, error) {
+	var version int64
+	err := s.pool.QueryRow(ctx, "SELECT coalesce(max(version_id), 0) FROM "+versionTable+" WHERE is_applied").Scan(&version)
+	var failed *pgconn.PgError
+	if errors.As(err, &failed) && failed.Code == pgerrcode.UndefinedTable {
+		return 0, nil
+	}
+	return version, err
+}

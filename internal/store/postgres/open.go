@@ -1,0 +1,147 @@
+// Package postgres keeps audit events in PostgreSQL, for operators that run in
+// many replicas. Replicas share nothing but the database.
+//
+// The tables, as the files in migrations make them:
+//
+//	audit_days                     days that hold events; all below is by day
+//	audit_rows                     one row for each event
+//	audit_raw                      raw events, many in one zstd blob
+//	audit_kinds, _actors, _agents  dictionaries of what repeats in rows
+//	audit_rollup_*                 counts by hour and kind, by day, kind and actor
+//	audit_source_*                 totals by source
+//	audit_quarantine               what could not become an event
+//	audit_snapshots, _parts        snapshots
+//	audit_events, audit_sources    views for people
+package postgres
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/go-logr/logr"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/porter-dev/audit-operator/internal/store"
+)
+
+// Options of Open. Only URL is required.
+type Options struct {
+	// URL is the server and database: postgres://user@host/database. What it
+	// leaves out comes from the standard PG* variables and the password file,
+	// so "postgres://" alone uses nothing else.
+	URL string
+	// ReadURL is a standby that answers reads while it has caught up; empty
+	// for none.
+	ReadURL string
+	// Version of the product, for messages.
+	Version string
+	// Retention is how old an event may be when it arrives (default 720h).
+	Retention time.Duration
+	// Now is the clock (default time.Now).
+	Now func() time.Time
+	Log logr.Logger
+	// MaxPendingEvents and MaxPendingBytes bound what waits for a commit
+	// (default 65,536 events and 128 MiB of raw). Above them Append returns
+	// store.ErrOverloaded; one batch is taken whatever its size.
+	MaxPendingEvents int
+	MaxPendingBytes  int64
+	// StatementTimeout ends reads that take longer (default 30s).
+	StatementTimeout time.Duration
+	// QuarantineBytes bounds the items kept in quarantine; the oldest give way
+	// (default 64 MiB).
+	QuarantineBytes int64
+	// Metrics tell what the store holds and does; nil tells nothing. They are
+	// one store's.
+	Metrics *Metrics
+}
+
+func (o *Options) setDefaults() {
+	setDefault(&o.Retention, 720*time.Hour)
+	setDefault(&o.MaxPendingEvents, 1<<16)
+	setDefault(&o.MaxPendingBytes, 128<<20)
+	setDefault(&o.StatementTimeout, 30*time.Second)
+	setDefault(&o.QuarantineBytes, 64<<20)
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+// Store implements store.Store in one database. It is safe for concurrent use,
+// and so are many stores of one database.
+type Store struct {
+	opts Options
+	log  logr.Logger
+	pool *pgxpool.Pool
+
+	mu      sync.Mutex
+	idle    sync.Cond // signalled when calls reaches 0
+	calls   int       // that run now
+	closed  bool
+	closing sync.Once
+}
+
+// Open connects to the database and waits until its schema has the version
+// that this one needs; it refuses a newer one.
+func Open(ctx context.Context, opts Options) (*Store, error) {
+	opts.setDefaults()
+	config, err := poolConfig(opts.URL)
+	if err != nil {
+		return nil, err
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{opts: opts, log: opts.Log, pool: pool}
+	s.idle.L = &s.mu
+	if err := s.awaitSchema(ctx); err != nil {
+		pool.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// enter begins a call, which Close waits for.
+func (s *Store) enter() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return store.ErrClosed
+	}
+	s.calls++
+	return nil
+}
+
+func (s *Store) leave() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.calls--
+	if s.calls == 0 {
+		s.idle.Broadcast()
+	}
+}
+
+// Close implements store.Store.
+func (s *Store) Close() error {
+	s.closing.Do(func() {
+		s.mu.Lock()
+		s.closed = true
+		for s.calls > 0 {
+			s.idle.Wait()
+		}
+		s.mu.Unlock()
+		s.pool.Close()
+	})
+	return nil
+}
+
+// Metrics tell what the store holds and does.
+type Metrics struct{}
