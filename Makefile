@@ -60,7 +60,8 @@ test: needs ## Run the whole test suite, with what it needs installed.
 	promtool=$$(hack/promtool.sh)
 	hack/chromium.sh
 	hack/fuse.sh
-	export PATH=$$promtool:$$PATH KUBEBUILDER_ASSETS=$$assets
+	postgres=$$(hack/postgres.sh)
+	export PATH=$$promtool:$$PATH KUBEBUILDER_ASSETS=$$assets POSTGRES_BIN=$$postgres
 	go test -race -timeout 25m $(ARGS) $(or $(PKG),$$(go list ./... | grep -v /hack/torture$$))
 	# By itself and at full speed: it needs a load, and no other tests' load beside it.
 	$(if $(PKG),,go test -timeout 25m $(ARGS) ./hack/torture)
@@ -75,6 +76,8 @@ lint: bin/golangci-lint ## Run the linters alone.
 
 .PHONY: bench
 bench: needs ## Run the benchmarks, those of queries over EVENTS events (default 2,000,000).
+	postgres=$$(hack/postgres.sh)
+	export POSTGRES_BIN=$$postgres
 	go test -run '^$$' -bench . -benchmem ./internal/audit ./internal/collector/...
 	go test -run '^$$' -bench 'Append|Reference' -benchtime 300x ./internal/store/embedded
 	go test -run '^$$' -bench Queries -benchtime 30x -timeout 60m ./internal/store/embedded -events=$(EVENTS)
@@ -98,7 +101,8 @@ mutants: needs ## Break the code in ways seen elsewhere, one at a time; the test
 	promtool=$$(hack/promtool.sh)
 	hack/chromium.sh
 	hack/fuse.sh
-	PATH=$$promtool:$$PATH KUBEBUILDER_ASSETS=$$assets go run ./hack/mutants $(if $(ONLY),-only $(ONLY))
+	postgres=$$(hack/postgres.sh)
+	PATH=$$promtool:$$PATH KUBEBUILDER_ASSETS=$$assets POSTGRES_BIN=$$postgres go run ./hack/mutants $(if $(ONLY),-only $(ONLY))
 
 .PHONY: golden
 golden: needs ## Record the golden audit events anew from a real kube-apiserver.
