@@ -1,7 +1,6 @@
 package main
 
 import (
-	"crypto/tls"
 	"errors"
 	goflag "flag"
 	"fmt"
@@ -192,8 +191,4 @@ func isBase(address string, schemes ...string) bool {
 // secure reports whether browsers reach the dashboard by HTTPS alone.
 func (o *options) secure() bool {
 	return o.dashboardCert != "" || strings.HasPrefix(o.dashboardURL, "https://")
-}
-
-func modernTLS(get func(*tls.ClientHelloInfo) (*tls.Certificate, error)) *tls.Config {
-	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: get}
 }

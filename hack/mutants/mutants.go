@@ -104,7 +104,7 @@ var mutants = []mutant{
 		packages: []string{"."},
 	},
 	{
-		name: "end-cuts-deliveries", file: "main.go",
+		name: "end-cuts-deliveries", file: "serve.go",
 		old:      "	err := server.Shutdown(ending)\n",
 		new:      "	_ = ending\n	err := server.Close()\n",
 		packages: []string{"."},

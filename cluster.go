@@ -1,0 +1,99 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/go-logr/logr"
+	authenticationv1 "k8s.io/api/authentication/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/kubernetes"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	"k8s.io/utils/ptr"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"github.com/porter-dev/audit-operator/api/v1alpha1"
+	"github.com/porter-dev/audit-operator/internal/auth"
+	"github.com/porter-dev/audit-operator/internal/collector/webhook"
+	"github.com/porter-dev/audit-operator/internal/store"
+)
+
+// gracefulShutdown bounds the end of the controllers. Without the API server
+// some would wait for it; what they hold is not worth the time that a Pod is
+// given to end.
+const gracefulShutdown = 10 * time.Second
+
+// cluster is the operator's own: how it is reached, and as whom.
+type cluster struct {
+	config *rest.Config
+	scheme *runtime.Scheme
+	kube   kubernetes.Interface
+	api    client.Client // without a cache
+	user   string        // by which the operator's requests are known among the events
+}
+
+func reachCluster(ctx context.Context) (*cluster, error) {
+	config, err := ctrl.GetConfig()
+	if err != nil {
+		return nil, fmt.Errorf("find the API server: %w", err)
+	}
+	config.QPS, config.Burst = 100, 200
+	config.UserAgent = "audit-operator/" + version
+	c := &cluster{config: config, scheme: runtime.NewScheme()}
+	if err := errors.Join(clientgoscheme.AddToScheme(c.scheme), v1alpha1.AddToScheme(c.scheme)); err != nil {
+		return nil, err
+	}
+	if c.kube, err = kubernetes.NewForConfig(config); err != nil {
+		return nil, err
+	}
+	if c.api, err = client.New(config, client.Options{Scheme: c.scheme}); err != nil {
+		return nil, fmt.Errorf("reach the API server: %w", err)
+	}
+	review, err := c.kube.AuthenticationV1().SelfSubjectReviews().Create(ctx, &authenticationv1.SelfSubjectReview{}, metav1.CreateOptions{})
+	if err != nil {
+		return nil, fmt.Errorf("ask the API server who the operator is: %w", err)
+	}
+	c.user = review.Status.UserInfo.Username
+	return c, nil
+}
+
+func newManager(c *cluster, callers *auth.Auth, o *options) (ctrl.Manager, error) {
+	mgr, err := ctrl.NewManager(c.config, ctrl.Options{
+		Scheme: c.scheme,
+		// Who scrapes proves who they are, as at every other door.
+		Metrics: metricsserver.Options{
+			BindAddress: o.metricsAddress, SecureServing: true, ExtraHandlers: profiles(),
+			FilterProvider: func(*rest.Config, *http.Client) (metricsserver.Filter, error) {
+				return func(_ logr.Logger, next http.Handler) (http.Handler, error) { return callers.Guard(next), nil }, nil
+			},
+		},
+		HealthProbeBindAddress:  o.healthAddress,
+		GracefulShutdownTimeout: ptr.To(gracefulShutdown),
+		// The operator may read Secrets in its own namespace alone.
+		Cache: cache.Options{ByObject: map[client.Object]cache.ByObject{
+			&corev1.Secret{}: {Namespaces: map[string]cache.Config{o.namespace: {}}},
+		}},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("set up the manager: %w", err)
+	}
+	return mgr, mgr.AddHealthzCheck("ping", healthz.Ping)
+}
+
+// addChecks has ready mean that a delivery would be taken, and be durable.
+func addChecks(mgr ctrl.Manager, events store.Store, in *intake) error {
+	return errors.Join(
+		mgr.AddReadyzCheck("store", func(r *http.Request) error { return events.Ready(r.Context()) }),
+		mgr.AddReadyzCheck("collector", webhook.Probe(in.listener.Addr(), in.issuer.IngestHost(), in.issuer.ClientCAs())),
+	)
+}

@@ -1,0 +1,65 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/go-logr/logr"
+	"golang.org/x/sync/errgroup"
+	"sigs.k8s.io/controller-runtime/pkg/certwatcher"
+
+	"github.com/porter-dev/audit-operator/controllers"
+	"github.com/porter-dev/audit-operator/internal/auth"
+	"github.com/porter-dev/audit-operator/internal/dashboard"
+	"github.com/porter-dev/audit-operator/internal/door"
+	"github.com/porter-dev/audit-operator/internal/store"
+)
+
+func newPages(ctx context.Context, events store.Store, in *intake, callers *auth.Auth, doors *door.Watch, o *options, log logr.Logger) (http.Handler, error) {
+	hash, block, err := in.issuer.SessionKeys(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("prepare the dashboard's session keys: %w", err)
+	}
+	return dashboard.New(dashboard.Options{
+		Store: events, Auth: callers, Cluster: o.clusterName, Types: picker(in.types),
+		SessionKeys: dashboard.SessionKeys{Hash: hash, Block: block}, Secure: o.secure(), Doors: doors, Log: log.WithName("dashboard"),
+	})
+}
+
+func picker(types *controllers.ResourceTypes) func() []dashboard.ResourceType {
+	return func() []dashboard.ResourceType {
+		var out []dashboard.ResourceType
+		for _, t := range types.All() {
+			out = append(out, dashboard.ResourceType{Name: t.Name, DisplayName: t.DisplayName, Description: t.Description})
+		}
+		return out
+	}
+}
+
+func servePages(ctx context.Context, pages http.Handler, o *options, log logr.Logger) error {
+	server := &http.Server{
+		Handler: pages, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second,
+		WriteTimeout: 5 * time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+	}
+	listener, err := listen(ctx, o.dashboardAddress, "--dashboard-bind-address")
+	if err != nil {
+		return err
+	}
+	if o.dashboardCert == "" {
+		return serve(ctx, server, o.drainTimeout, log, func() error { return server.Serve(listener) })
+	}
+	files, err := certwatcher.New(o.dashboardCert, o.dashboardKey)
+	if err != nil {
+		return fmt.Errorf("--dashboard-tls-cert-file, --dashboard-tls-key-file: %w", err)
+	}
+	server.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: files.GetCertificate}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return files.Start(ctx) })
+	group.Go(func() error {
+		return serve(ctx, server, o.drainTimeout, log, func() error { return server.ServeTLS(listener, "", "") })
+	})
+	return group.Wait()
+}
