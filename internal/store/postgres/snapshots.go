@@ -1,0 +1,193 @@
+package postgres
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/porter-dev/audit-operator/internal/query"
+	"github.com/porter-dev/audit-operator/internal/store"
+)
+
+// validSnapshotID reports whether an ID is 32 lower-case hexadecimal digits.
+func validSnapshotID(id string) bool {
+	if len(id) != 32 {
+		return false
+	}
+	for _, c := range []byte(id) {
+		if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return false
+		}
+	}
+	return true
+}
+
+// SaveSnapshot implements store.Snapshots. The body becomes durable part by
+// part, as one that no snapshot names; a last transaction names it. So there is
+// a snapshot with all of its body or none, and while write runs, which may read
+// from the store, no connection waits for it.
+func (s *Store) SaveSnapshot(ctx context.Context, id string, write func(io.Writer) (store.Manifest, error)) error {
+	if !validSnapshotID(id) {
+		return fmt.Errorf("save snapshot: ID %q is not 32 lower-case hexadecimal digits", id)
+	}
+	if err := s.saveSnapshot(ctx, id, write); err != nil {
+		return fmt.Errorf("save snapshot %s: %w", id, err)
+	}
+	return nil
+}
+
+func (s *Store) saveSnapshot(ctx context.Context, id string, write func(io.Writer) (store.Manifest, error)) error {
+	if _, err := s.findSnapshot(ctx, id); !errors.Is(err, store.ErrNotFound) {
+		return cmp.Or(err, store.ErrExists)
+	}
+	body, err := s.newBody(ctx)
+	if err != nil {
+		return err
+	}
+	manifest, err := write(body)
+	if err == nil {
+		err = body.flush()
+	}
+	if err == nil && manifest.ID != id {
+		err = fmt.Errorf("its manifest is of %q", manifest.ID)
+	}
+	if err == nil {
+		err = s.nameBody(ctx, body, manifest)
+	}
+	if err != nil {
+		body.discard()
+	}
+	return err
+}
+
+// nameBody makes a body a snapshot's, unless there is a snapshot of that ID.
+func (s *Store) nameBody(ctx context.Context, body *bodyWriter, m store.Manifest) error {
+	manifest, err := json.Marshal(m)
+	if err != nil {
+		return err
+	}
+	return s.call(ctx, func(ctx context.Context) error {
+		return pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+			freed, err := tx.Exec(ctx, "DELETE FROM audit_loose_bodies WHERE body = $1", body.number)
+			if err != nil {
+				return err
+			}
+			if freed.RowsAffected() == 0 {
+				return errors.New("it took so long that its body was removed")
+			}
+			saved, err := tx.Exec(ctx, `INSERT INTO audit_snapshots (id, body, parts, owner_uid, taken_at, namespace, cluster, manifest)
+				VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (id) DO NOTHING`,
+				m.ID, body.number, body.parts, store.Text(m.Owner.UID), m.TakenAt, store.Text(m.Namespace), store.Text(m.Cluster), manifest)
+			if err == nil && saved.RowsAffected() == 0 {
+				err = store.ErrExists
+			}
+			return err
+		})
+	})
+}
+
+// savedSnapshot is a row of audit_snapshots.
+type savedSnapshot struct {
+	Manifest store.Manifest
+	Body     int64
+	Parts    int
+}
+
+const selectSnapshots = "SELECT manifest, body, parts FROM audit_snapshots "
+
+// snapshots returns those that a statement selects.
+func (s *Store) snapshots(ctx context.Context, statement string, args ...any) (found []savedSnapshot, err error) {
+	err = s.call(ctx, func(ctx context.Context) error {
+		rows, err := s.pool.Query(ctx, statement, args...)
+		if err != nil {
+			return err
+		}
+		found, err = pgx.CollectRows(rows, pgx.RowToStructByPos[savedSnapshot])
+		return err
+	})
+	return found, err
+}
+
+func (s *Store) findSnapshot(ctx context.Context, id string) (savedSnapshot, error) {
+	if !validSnapshotID(id) {
+		return savedSnapshot{}, store.ErrNotFound
+	}
+	found, err := s.snapshots(ctx, selectSnapshots+"WHERE id = $1", id)
+	switch {
+	case err != nil:
+		return savedSnapshot{}, err
+	case len(found) == 0:
+		return savedSnapshot{}, store.ErrNotFound
+	}
+	return found[0], nil
+}
+
+// findCovered returns a snapshot that the scope covers.
+func (s *Store) findCovered(ctx context.Context, scope query.Scope, id string) (savedSnapshot, error) {
+	found, err := s.findSnapshot(ctx, id)
+	if err == nil && !scope.Covers(found.Manifest.Cluster, found.Manifest.Namespace) {
+		err = store.ErrNotFound
+	}
+	if err != nil {
+		return savedSnapshot{}, err
+	}
+	return found, nil
+}
+
+// Snapshot implements store.Snapshots.
+func (s *Store) Snapshot(ctx context.Context, scope query.Scope, id string) (store.Manifest, error) {
+	found, err := s.findCovered(ctx, scope, id)
+	if err != nil {
+		return store.Manifest{}, fmt.Errorf("snapshot %s: %w", id, err)
+	}
+	return found.Manifest, nil
+}
+
+// OpenSnapshot implements store.Snapshots. What was opened is read part by part
+// until ctx ends, and stays readable for an hour when the snapshot is deleted.
+func (s *Store) OpenSnapshot(ctx context.Context, scope query.Scope, id string) (io.ReadCloser, error) {
+	found, err := s.findCovered(ctx, scope, id)
+	if err != nil {
+		return nil, fmt.Errorf("open snapshot %s: %w", id, err)
+	}
+	return &bodyReader{ctx: ctx, store: s, number: found.Body, parts: found.Parts}, nil
+}
+
+// SnapshotsOf implements store.Snapshots.
+func (s *Store) SnapshotsOf(ctx context.Context, uid string) ([]store.Manifest, error) {
+	found, err := s.snapshots(ctx, selectSnapshots+"WHERE owner_uid = $1", store.Text(uid))
+	if err != nil {
+		return nil, fmt.Errorf("list snapshots: %w", err)
+	}
+	of := make([]store.Manifest, len(found))
+	for i := range found {
+		of[i] = found[i].Manifest
+	}
+	slices.SortFunc(of, func(a, b store.Manifest) int {
+		return cmp.Or(b.TakenAt.Compare(a.TakenAt), cmp.Compare(b.ID, a.ID))
+	})
+	return of, nil
+}
+
+// DeleteSnapshot implements store.Snapshots. Its body goes later, because
+// somebody may be reading it.
+func (s *Store) DeleteSnapshot(ctx context.Context, id string) error {
+	if !validSnapshotID(id) {
+		return nil // there is none
+	}
+	err := s.call(ctx, func(ctx context.Context) error {
+		_, err := s.pool.Exec(ctx, `WITH deleted AS (DELETE FROM audit_snapshots WHERE id = $1 RETURNING body)
+			INSERT INTO audit_loose_bodies (body, since) OVERRIDING SYSTEM VALUE SELECT body, now() FROM deleted`, id)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("delete snapshot %s: %w", id, err)
+	}
+	return nil
+}
