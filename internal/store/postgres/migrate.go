@@ -30,7 +30,7 @@ func Migrate(ctx context.Context, url string, log logr.Logger) error {
 		return err
 	}
 	db := stdlib.OpenDB(*config.ConnConfig)
-	defer db.Close()
+	defer func() { _ = db.Close() }() // nothing is left to be written
 	locker, err := lock.NewPostgresSessionLocker()
 	if err != nil {
 		return err

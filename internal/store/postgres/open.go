@@ -81,6 +81,9 @@ type Store struct {
 	log  logr.Logger
 	pool *pgxpool.Pool
 
+	queue      queue
+	committers sync.WaitGroup
+
 	mu      sync.Mutex
 	idle    sync.Cond // signalled when calls reaches 0
 	calls   int       // that run now
@@ -105,6 +108,10 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	if err := s.awaitSchema(ctx); err != nil {
 		pool.Close()
 		return nil, err
+	}
+	s.queue.init(opts.MaxPendingEvents, opts.MaxPendingBytes)
+	for range committers {
+		s.committers.Go(s.commitLoop)
 	}
 	return s, nil
 }
@@ -138,10 +145,16 @@ func (s *Store) Close() error {
 			s.idle.Wait()
 		}
 		s.mu.Unlock()
+
+		s.queue.close()
+		s.committers.Wait()
 		s.pool.Close()
 	})
 	return nil
 }
+
+// now is the clock in UTC and whole microseconds.
+func (s *Store) now() time.Time { return s.opts.Now().UTC().Truncate(time.Microsecond) }
 
 // Metrics tell what the store holds and does.
 type Metrics struct{}

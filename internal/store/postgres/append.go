@@ -1,0 +1,136 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/porter-dev/audit-operator/internal/audit"
+	"github.com/porter-dev/audit-operator/internal/store"
+)
+
+// maxAhead is how far ahead of the clock an event may be.
+const maxAhead = time.Hour
+
+// job is a batch on its way through a committer.
+type job struct {
+	batch       *store.Batch // the caller's, until the job is done
+	items       int
+	bytes       int64
+	rows        []row
+	blobs       []blob
+	quarantined []audit.Quarantined
+
+	span   trace.Span // of the caller
+	taken  bool       // by a committer; guarded by the queue
+	done   chan struct{}
+	result store.Appended
+	err    error
+}
+
+// Append implements store.Writer.
+func (s *Store) Append(ctx context.Context, batch store.Batch) (_ store.Appended, err error) {
+	if err := s.enter(); err != nil {
+		return store.Appended{}, fmt.Errorf("append: %w", err)
+	}
+	defer s.leave()
+	if err := ctx.Err(); err != nil {
+		return store.Appended{}, err
+	}
+	items, bytes := sizeOf(&batch)
+	if !s.queue.reserve(items, bytes) {
+		return store.Appended{}, fmt.Errorf("append: %w", store.ErrOverloaded)
+	}
+	defer s.queue.release(items, bytes)
+	ctx, span := beginSpan(ctx, "store.append", attribute.Int("audit.items", items), attribute.Int64("audit.raw_bytes", bytes))
+	defer func() { endSpan(span, err) }()
+	j := s.prepare(&batch)
+	if err := s.commit(ctx, j); err != nil {
+		return store.Appended{}, fmt.Errorf("append: %w", err)
+	}
+	return j.result, nil
+}
+
+func sizeOf(batch *store.Batch) (items int, bytes int64) {
+	for i := range batch.Events {
+		bytes += int64(len(batch.Events[i].Raw))
+	}
+	for i := range batch.Quarantined {
+		bytes += int64(len(batch.Quarantined[i].Redacted))
+	}
+	return len(batch.Events) + len(batch.Quarantined), bytes
+}
+
+// commit hands a job to a committer and waits for it. When ctx ends, a job
+// that waits is withdrawn; one being committed is waited for, since it may
+// already be durable and still uses the caller's memory.
+func (s *Store) commit(ctx context.Context, j *job) error {
+	j.done, j.span = make(chan struct{}), trace.SpanFromContext(ctx)
+	s.queue.push(j)
+	select {
+	case <-j.done:
+	case <-ctx.Done():
+		if s.queue.withdraw(j) {
+			return ctx.Err()
+		}
+		<-j.done
+	}
+	return j.err
+}
+
+// prepare does in the caller's goroutine what needs no connection: it sets
+// aside what belongs to no retained day, encodes the rows and packs the raws.
+func (s *Store) prepare(batch *store.Batch) *job {
+	now := s.now()
+	j := &job{batch: batch}
+	j.items, j.bytes = sizeOf(batch)
+	for _, q := range batch.Quarantined {
+		if q.Source == "" {
+			q.Source = batch.Source
+		}
+		if q.ReceivedAt.IsZero() {
+			q.ReceivedAt = batch.ReceivedAt
+		}
+		j.quarantined = append(j.quarantined, q)
+	}
+	var days []dayNumber
+	byDay := map[dayNumber][]*audit.Event{}
+	for i := range batch.Events {
+		e := &batch.Events[i]
+		if reason := s.outside(e, now); reason != "" {
+			j.quarantined = append(j.quarantined, quarantinedEvent(batch, e, reason))
+			continue
+		}
+		day := dayOf(e.OccurredAt)
+		if byDay[day] == nil {
+			days = append(days, day)
+		}
+		byDay[day] = append(byDay[day], e)
+	}
+	for _, day := range days {
+		j.add(day, byDay[day])
+	}
+	return j
+}
+
+// outside says why an event belongs to no day that is kept, or nothing.
+func (s *Store) outside(e *audit.Event, now time.Time) string {
+	switch {
+	case e.OccurredAt.Before(now.Add(-s.opts.Retention)):
+		return fmt.Sprintf("the event occurred at %s, longer ago than events are kept (%s)", e.OccurredAt.UTC().Format(time.RFC3339), s.opts.Retention)
+	case e.OccurredAt.After(now.Add(maxAhead)):
+		return fmt.Sprintf("the event occurred at %s, more than an hour ahead of this clock; compare the clocks of the source and of the operator", e.OccurredAt.UTC().Format(time.RFC3339))
+	}
+	return ""
+}
+
+// quarantinedEvent is an event of a batch as an item of the quarantine.
+func quarantinedEvent(batch *store.Batch, e *audit.Event, reason string) audit.Quarantined {
+	return audit.Quarantined{
+		Source: batch.Source, ReceivedAt: batch.ReceivedAt, Reason: reason,
+		Size: int64(len(e.Raw)), SHA256: e.RawSHA256, Redacted: e.Raw,
+	}
+}

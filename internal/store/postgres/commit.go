@@ -1,0 +1,187 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/porter-dev/audit-operator/internal/store"
+)
+
+// committers is how many transactions a process has in flight: while one waits
+// for the disk, the other is filled.
+const committers = 2
+
+// commitLoop is a committer: one goroutine with one connection.
+func (s *Store) commitLoop() {
+	w := &writer{pool: s.pool}
+	defer w.close()
+	for {
+		group := s.queue.take()
+		if len(group) == 0 {
+			return
+		}
+		s.commitGroup(w, group)
+	}
+}
+
+// commitGroup commits jobs together and answers them. When that fails for
+// what is in one of them, each gets a commit of its own.
+func (s *Store) commitGroup(w *writer, group []*job) {
+	err := s.tryCommit(w, group)
+	if !isDataError(err) {
+		s.answer(group, err)
+		return
+	}
+	s.log.Error(err, "The database refuses a part of what was to be committed; looking for it", "batches", len(group))
+	for _, j := range group {
+		search := &search{s: s, w: w}
+		err := search.commit(*j.batch)
+		j.result = search.result
+		s.answer([]*job{j}, err)
+	}
+}
+
+// answer tells the jobs what became of them.
+func (s *Store) answer(group []*job, err error) {
+	if err != nil {
+		s.log.Error(err, "A commit failed")
+	}
+	for _, j := range group {
+		if err != nil {
+			// The driver's words stay in the log.
+			j.result, j.err = store.Appended{}, fmt.Errorf("the commit failed: %w", store.ErrUnavailable)
+		}
+		close(j.done)
+	}
+}
+
+// maxAttempts bounds how often a transaction is tried that meets others.
+const maxAttempts = 5
+
+// tryCommit commits jobs together.
+func (s *Store) tryCommit(w *writer, group []*job) error {
+	ctx, span := beginCommit(context.Background(), group)
+	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
+	defer cancel()
+	var err error
+	for range maxAttempts {
+		p := s.plan(group)
+		connected := w.conn != nil
+		if err = w.write(ctx, p); err == nil {
+			break
+		}
+		// A connection may have died since it was last used; nothing else was
+		// lost if it was not asked to commit.
+		if died := connected && w.conn == nil && !p.committing; !died && !isPassing(err) {
+			break
+		}
+		w.days = nil
+	}
+	endSpan(span, err)
+	return err
+}
+
+// search commits a batch that the database refuses for some of its events: it
+// looks for them by halves, and quarantines them.
+type search struct {
+	s       *Store
+	w       *writer
+	refused int
+	result  store.Appended
+}
+
+// maxRefused is how many events of a batch are quarantined one by one. Where
+// more are refused, it is not their fault.
+const maxRefused = 32
+
+func (f *search) commit(batch store.Batch) error {
+	j := f.s.prepare(&batch)
+	err := f.s.tryCommit(f.w, []*job{j})
+	switch {
+	case err == nil:
+		f.result.Stored += j.result.Stored
+		f.result.Duplicate += j.result.Duplicate
+		f.result.Quarantined += j.result.Quarantined
+		return nil
+	case !isDataError(err), len(batch.Events) == 0, f.refused == maxRefused:
+		return err
+	case len(batch.Events) == 1:
+		f.refused++
+		return f.commit(quarantineOnly(batch, err))
+	}
+	first, second := batch, batch
+	half := len(batch.Events) / 2
+	first.Events, second.Events = batch.Events[:half], batch.Events[half:]
+	second.Quarantined = nil
+	if err := f.commit(first); err != nil {
+		return err
+	}
+	return f.commit(second)
+}
+
+// quarantineOnly is a batch whose one event the database refuses.
+func quarantineOnly(batch store.Batch, err error) store.Batch {
+	failed := failedStatement(err)
+	reason := fmt.Sprintf("the database refuses the event: %s (SQLSTATE %s)", failed.Message, failed.Code)
+	batch.Quarantined = append(slices.Clone(batch.Quarantined), quarantinedEvent(&batch, &batch.Events[0], reason))
+	batch.Events = nil
+	return batch
+}
+
+// write makes a plan durable.
+func (w *writer) write(ctx context.Context, p *plan) error {
+	err := w.tryWrite(ctx, p)
+	if err != nil && w.conn != nil && w.conn.IsClosed() {
+		w.close()
+	}
+	return err
+}
+
+func (w *writer) tryWrite(ctx context.Context, p *plan) error {
+	if err := w.connect(ctx); err != nil {
+		return err
+	}
+	if err := w.ensureDays(ctx, p.days); err != nil {
+		return err
+	}
+	if err := w.resolve(ctx, p.rows); err != nil {
+		return err
+	}
+	if err := w.settle(ctx, p); err != nil {
+		return err
+	}
+	err := w.ingest(ctx, p)
+	if err != nil && !w.conn.IsClosed() {
+		// In its own time: the plan's may be over.
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		if _, failed := w.conn.Exec(ctx, "ROLLBACK"); failed != nil {
+			w.close()
+			return errors.Join(err, failed)
+		}
+	}
+	return err
+}
+
+// settle sets in the rows what is known now. Blobs get numbers of this
+// connection's server.
+func (w *writer) settle(ctx context.Context, p *plan) error {
+	for _, r := range p.rows {
+		var number int64
+		if r.place.size > 0 {
+			blob := p.blobOf(r)
+			if blob.batch == 0 {
+				var err error
+				if blob.batch, err = w.batchNumber(ctx); err != nil {
+					return err
+				}
+			}
+			number = blob.batch
+		}
+		r.settle(p.ingestedAt, number)
+	}
+	return nil
+}

@@ -1,0 +1,154 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/porter-dev/audit-operator/internal/audit"
+	"github.com/porter-dev/audit-operator/internal/store"
+)
+
+// The statements of the ingesting transaction.
+const (
+	beginCopy = "BEGIN; COPY audit_staging (" + rowColumns + ") FROM STDIN (FORMAT binary)"
+
+	// Rows of a day that was forgotten would not be found: it is asked for in
+	// the transaction.
+	countDays = "SELECT count(*) FROM audit_days WHERE day = ANY($1)"
+
+	insertRows = "INSERT INTO audit_rows (" + rowColumns + ") SELECT " + rowColumns + ` FROM audit_staging
+		ORDER BY occurred_at, id ON CONFLICT (occurred_at, id) DO NOTHING RETURNING id`
+
+	insertBlob  = "INSERT INTO audit_raw (batch, day, blob) VALUES ($1, $2, $3)"
+	insertDelta = "INSERT INTO audit_rollup_deltas (day, batch, hours, kinds, actors, counts) VALUES ($1, $2, $3, $4, $5, $6)"
+
+	insertSource = `INSERT INTO audit_source_deltas
+		(source, received, stored, duplicate, quarantined, own, last_received_at, last_event_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`
+
+	insertQuarantine = `INSERT INTO audit_quarantine (source, received_at, reason, size, sha256, redacted)
+		SELECT source, received_at, reason, size, sha256, redacted
+		FROM unnest($1::text[], $2::timestamptz[], $3::text[], $4::bigint[], $5::bytea[], $6::bytea[])
+			WITH ORDINALITY AS q (source, received_at, reason, size, sha256, redacted, n) ORDER BY n`
+)
+
+// ingest runs the transaction, in three round trips. When it fails, the
+// transaction may be open still.
+func (w *writer) ingest(ctx context.Context, p *plan) error {
+	if len(p.rows) == 0 {
+		if _, err := w.conn.Exec(ctx, "BEGIN"); err != nil {
+			return fmt.Errorf("begin: %w", err)
+		}
+	} else {
+		if _, err := w.conn.PgConn().CopyFrom(ctx, copyOf(p.rows), beginCopy); err != nil {
+			return fmt.Errorf("copy rows: %w", err)
+		}
+		if err := w.insertRows(ctx, p); err != nil {
+			return err
+		}
+	}
+	p.settleResults()
+	return w.insertRest(ctx, p)
+}
+
+// copyOf is what COPY is sent.
+func copyOf(rows []*row) io.Reader {
+	buffers := make(net.Buffers, 0, len(rows)+2)
+	buffers = append(buffers, copyHeader)
+	for _, r := range rows {
+		buffers = append(buffers, r.copied)
+	}
+	buffers = append(buffers, copyTrailer)
+	return &buffers
+}
+
+// insertRows takes from the staging table what is new.
+func (w *writer) insertRows(ctx context.Context, p *plan) error {
+	days := make([]time.Time, len(p.days))
+	for i, day := range p.days {
+		days[i] = day.start()
+	}
+	var known int
+	batch := &pgx.Batch{}
+	batch.Queue(countDays, days).QueryRow(func(row pgx.Row) error { return row.Scan(&known) })
+	batch.Queue(insertRows).Query(func(rows pgx.Rows) error {
+		for rows.Next() {
+			p.storedOne(audit.ID(rows.RawValues()[0]))
+		}
+		return rows.Err()
+	})
+	err := w.conn.SendBatch(ctx, batch).Close()
+	switch {
+	case err != nil:
+		return fmt.Errorf("insert rows: %w", err)
+	case known < len(days):
+		return errDayGone
+	}
+	return nil
+}
+
+// insertRest writes what belongs to the rows that were new, and commits.
+func (w *writer) insertRest(ctx context.Context, p *plan) error {
+	batch := &pgx.Batch{}
+	for _, j := range p.group {
+		for _, b := range j.blobs {
+			if b.stored {
+				batch.Queue(insertBlob, b.batch, b.day.start(), b.packed)
+			}
+		}
+	}
+	for _, d := range p.deltas() {
+		number, err := w.batchNumber(ctx)
+		if err != nil {
+			return err
+		}
+		batch.Queue(insertDelta, d.day.start(), number, d.hours, d.kinds, d.actors, d.counts)
+	}
+	for _, stats := range p.sources() {
+		batch.Queue(insertSource, stats.Source, stats.Received, stats.Stored, stats.Duplicate, stats.Quarantined, stats.Own,
+			stats.LastReceivedAt, noTime(stats.LastEventAt))
+	}
+	w.queueQuarantine(batch, p)
+	batch.Queue("COMMIT")
+	p.committing = true
+	if err := w.conn.SendBatch(ctx, batch).Close(); err != nil {
+		return fmt.Errorf("commit: %w", err)
+	}
+	return nil
+}
+
+// noTime is NULL for the zero time.
+func noTime(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
+// queueQuarantine adds what could not become events. What is too large to be
+// kept beside others is kept without its content.
+func (w *writer) queueQuarantine(batch *pgx.Batch, p *plan) {
+	var sources, reasons []string
+	var received []time.Time
+	var sizes []int64
+	var sums, redacted [][]byte
+	for _, j := range p.group {
+		for _, q := range j.quarantined {
+			content := q.Redacted
+			if int64(len(content)) > p.maxQuarantined {
+				content = nil
+			}
+			sources, reasons = append(sources, store.Text(q.Source)), append(reasons, store.Text(q.Reason))
+			received, sizes = append(received, q.ReceivedAt), append(sizes, q.Size)
+			sums, redacted = append(sums, q.SHA256[:]), append(redacted, content)
+		}
+	}
+	if len(sources) > 0 {
+		batch.Queue(insertQuarantine, sources, received, reasons, sizes, sums, redacted)
+	}
+}
