@@ -28,9 +28,8 @@ import (
 	"github.com/porter-dev/audit-operator/internal/store"
 )
 
-// gracefulShutdown bounds the end of the controllers. Without the API server
-// some would wait for it; what they hold is not worth the time that a Pod is
-// given to end.
+// gracefulShutdown bounds the end of the controllers. What one holds that waits
+// for the API server is not worth the time that a Pod is given to end.
 const gracefulShutdown = 10 * time.Second
 
 // cluster is the operator's own: how it is reached, and as whom.
@@ -67,6 +66,28 @@ func reachCluster(ctx context.Context) (*cluster, error) {
 	return c, nil
 }
 
+// promptCache ends with its context. What fills a cache waits up to a minute
+// for an API server that is away, whatever its context says, and holds nothing
+// that would be lost.
+type promptCache struct{ cache.Cache }
+
+func newPromptCache(config *rest.Config, opts cache.Options) (cache.Cache, error) {
+	filled, err := cache.New(config, opts)
+	return promptCache{filled}, err
+}
+
+// Start implements cache.Cache.
+func (c promptCache) Start(ctx context.Context) error {
+	ended := make(chan error, 1)
+	go func() { ended <- c.Cache.Start(ctx) }()
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+		return nil
+	}
+}
+
 func newManager(c *cluster, callers *auth.Auth, o *options) (ctrl.Manager, error) {
 	mgr, err := ctrl.NewManager(c.config, ctrl.Options{
 		Scheme: c.scheme,
@@ -79,6 +100,7 @@ func newManager(c *cluster, callers *auth.Auth, o *options) (ctrl.Manager, error
 		},
 		HealthProbeBindAddress:  o.healthAddress,
 		GracefulShutdownTimeout: ptr.To(gracefulShutdown),
+		NewCache:                newPromptCache,
 		// The operator may read Secrets in its own namespace alone.
 		Cache: cache.Options{ByObject: map[client.Object]cache.ByObject{
 			&corev1.Secret{}: {Namespaces: map[string]cache.Config{o.namespace: {}}},
