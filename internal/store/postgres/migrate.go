@@ -29,6 +29,7 @@ func Migrate(ctx context.Context, url string, log logr.Logger) error {
 	if err != nil {
 		return err
 	}
+	config.ConnConfig.RuntimeParams["statement_timeout"] = "0" // an index takes its time
 	db := stdlib.OpenDB(*config.ConnConfig)
 	defer func() { _ = db.Close() }() // nothing is left to be written
 	locker, err := lock.NewPostgresSessionLocker()
@@ -49,7 +50,7 @@ func Migrate(ctx context.Context, url string, log logr.Logger) error {
 		log.Info("Applied a migration", "file", result.Source.Path, "duration", result.Duration.Round(time.Millisecond).String())
 	}
 	if err != nil {
-		return fmt.Errorf("migrate the schema: %w", err)
+		return fmt.Errorf("migrate the schema: %w", targetOf(config.ConnConfig).explain(err))
 	}
 	return nil
 }

@@ -77,9 +77,10 @@ func setDefault[T comparable](field *T, value T) {
 // Store implements store.Store in one database. It is safe for concurrent use,
 // and so are many stores of one database.
 type Store struct {
-	opts Options
-	log  logr.Logger
-	pool *pgxpool.Pool
+	opts   Options
+	log    logr.Logger
+	pool   *pgxpool.Pool
+	target target
 
 	queue      queue
 	committers sync.WaitGroup
@@ -103,11 +104,11 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{opts: opts, log: opts.Log, pool: pool}
+	s := &Store{opts: opts, log: opts.Log, pool: pool, target: targetOf(config.ConnConfig)}
 	s.idle.L = &s.mu
 	if err := s.awaitSchema(ctx); err != nil {
 		pool.Close()
-		return nil, err
+		return nil, s.target.explain(err)
 	}
 	s.queue.init(opts.MaxPendingEvents, opts.MaxPendingBytes)
 	for range committers {

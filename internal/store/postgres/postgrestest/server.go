@@ -227,8 +227,17 @@ func (s *Server) Configure(t testing.TB, settings map[string]string) {
 	}
 }
 
-// DataDir holds the server's files, pg_hba.conf among them.
-func (s *Server) DataDir() string { return filepath.Join(s.home.dir, "data") }
+// WriteFile makes a file in the server's data directory, or replaces one such
+// as pg_hba.conf, and returns its path. Nobody but the server may read it.
+func (s *Server) WriteFile(t testing.TB, name, text string) string {
+	t.Helper()
+	s.mustOwn(t)
+	path := filepath.Join(s.home.data(), name)
+	if err := s.home.write(path, text); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
 
 func (s *Server) mustOwn(t testing.TB) {
 	t.Helper()
