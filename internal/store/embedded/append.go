@@ -32,6 +32,7 @@ type job struct {
 	days        []*dayEvents
 	quarantined []audit.Quarantined
 	bytes       int64
+	imported    bool   // from another store, which has counted it
 	run         func() // instead of a commit, when set
 
 	span   trace.Span // of the caller
@@ -146,6 +147,15 @@ func (s *Store) Append(ctx context.Context, batch store.Batch) (_ store.Appended
 	if err := ctx.Err(); err != nil {
 		return store.Appended{}, err
 	}
+	result, err := s.take(ctx, "store.append", &batch, func() *job { return s.prepare(&batch) })
+	if err != nil {
+		return store.Appended{}, fmt.Errorf("append: %w", err)
+	}
+	return result, nil
+}
+
+// take commits what prepare makes of a batch, if there is room for it.
+func (s *Store) take(ctx context.Context, name string, batch *store.Batch, prepare func() *job) (_ store.Appended, err error) {
 	items := len(batch.Events) + len(batch.Quarantined)
 	var bytes int64
 	for i := range batch.Events {
@@ -155,16 +165,16 @@ func (s *Store) Append(ctx context.Context, batch store.Batch) (_ store.Appended
 		bytes += int64(len(batch.Quarantined[i].Redacted))
 	}
 	if !s.queue.reserve(items, bytes) {
-		return store.Appended{}, fmt.Errorf("append: %w", store.ErrOverloaded)
+		return store.Appended{}, store.ErrOverloaded
 	}
 	defer s.queue.release(items, bytes)
-	ctx, span := beginSpan(ctx, "store.append", attribute.Int("audit.items", items), attribute.Int64("audit.raw_bytes", bytes))
+	ctx, span := beginSpan(ctx, name, attribute.Int("audit.items", items), attribute.Int64("audit.raw_bytes", bytes))
 	defer func() { endSpan(span, err) }()
-	j := s.prepare(&batch)
+	j := prepare()
 	defer j.release(&s.chunks)
 	j.items, j.bytes = items, bytes
 	if err := s.commit(ctx, j); err != nil {
-		return store.Appended{}, fmt.Errorf("append: %w", err)
+		return store.Appended{}, err
 	}
 	return j.result, nil
 }
@@ -200,8 +210,7 @@ func (s *Store) prepare(batch *store.Batch) *job {
 		}
 		j.quarantined = append(j.quarantined, q)
 	}
-	var current *dayEvents
-	byDay := map[int]*dayEvents{}
+	kept := make([]*audit.Event, 0, len(batch.Events))
 	for i := range batch.Events {
 		e := &batch.Events[i]
 		if reason := s.outside(e, now); reason != "" {
@@ -211,21 +220,33 @@ func (s *Store) prepare(batch *store.Batch) *job {
 			})
 			continue
 		}
-		day := dayOf(e.OccurredAt)
-		if current == nil || current.day != day {
-			if current = byDay[day]; current == nil {
-				current = &dayEvents{day: day}
-				byDay[day] = current
-				j.days = append(j.days, current)
-			}
-		}
-		current.events = append(current.events, e)
+		kept = append(kept, e)
 	}
+	j.days = splitDays(kept)
 	for _, d := range j.days {
 		d.pack()
 		d.fill(&s.chunks)
 	}
 	return j
+}
+
+// splitDays sorts events by day.
+func splitDays(events []*audit.Event) []*dayEvents {
+	var days []*dayEvents
+	var current *dayEvents
+	byDay := map[int]*dayEvents{}
+	for _, e := range events {
+		day := dayOf(e.OccurredAt)
+		if current == nil || current.day != day {
+			if current = byDay[day]; current == nil {
+				current = &dayEvents{day: day}
+				byDay[day] = current
+				days = append(days, current)
+			}
+		}
+		current.events = append(current.events, e)
+	}
+	return days
 }
 
 // outside says why an event belongs to no day that is kept, or nothing.

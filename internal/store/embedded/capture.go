@@ -82,39 +82,19 @@ func captureCounts(ctx context.Context, tx *readTx, cond *where, days []int, cap
 	return matched, err
 }
 
-// Sources implements store.Reader.
-func (s *Store) Sources(ctx context.Context) ([]store.SourceStats, error) {
-	var all []store.SourceStats
-	err := s.read(ctx, "store.sources", func(ctx context.Context, tx *readTx) (err error) {
-		all, err = readSources(ctx, tx.Tx)
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("read sources: %w", err)
-	}
-	return all, nil
-}
-
 // Quarantine implements store.Reader.
 func (s *Store) Quarantine(ctx context.Context, source string, limit int) ([]audit.Quarantined, error) {
 	var items []audit.Quarantined
 	err := s.read(ctx, "store.quarantine", func(ctx context.Context, tx *readTx) error {
-		rows, err := tx.QueryContext(ctx, `SELECT source, received_at, reason, size, sha256, redacted FROM quarantine
+		rows, err := tx.QueryContext(ctx, "SELECT "+quarantineColumns+` FROM quarantine
 			WHERE source = $1 ORDER BY received_at DESC, seq DESC LIMIT $2`, store.Text(source), max(limit, 0))
 		if err != nil {
 			return err
 		}
 		return each(rows, func() error {
-			var q audit.Quarantined
-			var receivedAt int64
-			var sum []byte
-			if err := rows.Scan(&q.Source, &receivedAt, &q.Reason, &q.Size, &sum, &q.Redacted); err != nil {
-				return err
-			}
-			q.ReceivedAt = fromMicro(receivedAt)
-			copy(q.SHA256[:], sum)
+			q, err := scanQuarantined(rows)
 			items = append(items, q)
-			return nil
+			return err
 		})
 	})
 	if err != nil {

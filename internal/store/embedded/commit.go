@@ -125,8 +125,9 @@ type dayPlan struct {
 }
 
 type plannedRow struct {
-	event *audit.Event
-	place place
+	event      *audit.Event
+	place      place
+	ingestedAt time.Time
 }
 
 // write makes jobs durable: segments, fsync, then the rows that refer to them.
@@ -179,6 +180,9 @@ func (s *Store) plan(ctx context.Context, group []*job) (*plan, error) {
 		}
 		result.Quarantined = len(j.quarantined)
 		p.quarantined = append(p.quarantined, j.quarantined...)
+		if j.imported {
+			continue
+		}
 		stats.Received += int64(j.items)
 		stats.Stored += int64(result.Stored)
 		stats.Duplicate += int64(result.Duplicate)
@@ -240,6 +244,10 @@ func (p *plan) addDay(d *dayEvents, fresh map[audit.ID]*audit.Event, committed i
 			continue
 		}
 		delete(fresh, e.ID)
+		ingestedAt := p.ingestedAt
+		if d.imported {
+			ingestedAt = e.IngestedAt
+		}
 		at := d.places[i]
 		if at.size > 0 {
 			offset, written := offsets[at.frame]
@@ -250,7 +258,7 @@ func (p *plan) addDay(d *dayEvents, fresh map[audit.ID]*audit.Event, committed i
 			}
 			at.frame = offset
 		}
-		day.rows = append(day.rows, plannedRow{e, at})
+		day.rows = append(day.rows, plannedRow{e, at, ingestedAt})
 		day.ids = append(day.ids, e.ID)
 		if e.Client == audit.ClientOperator {
 			stats.Own++
@@ -359,7 +367,7 @@ func (w *writer) appendRows(number int, p *plan) error {
 		w.scratch.reset(eventNullable)
 		for i, r := range rows {
 			w.scratch.addEvent(r.event, r.place)
-			w.scratch.settle(i, p.ingestedAt.UnixMicro(), r.place.frame)
+			w.scratch.settle(i, r.ingestedAt.UnixMicro(), r.place.frame)
 		}
 		if err := w.bulk.fill(tableOf(number), []*chunk{w.scratch}); err != nil {
 			return err

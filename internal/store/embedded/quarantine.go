@@ -1,10 +1,12 @@
 package embedded
 
 import (
+	"database/sql"
 	"slices"
 
 	"github.com/duckdb/duckdb-go/v2/mapping"
 
+	"github.com/porter-dev/audit-operator/internal/audit"
 	"github.com/porter-dev/audit-operator/internal/store"
 )
 
@@ -14,6 +16,19 @@ const (
 	quarantineSize = "octet_length(redacted) + strlen(reason) + 100"
 	quarantineKept = "SELECT coalesce(sum(" + quarantineSize + "), 0)::BIGINT FROM quarantine"
 )
+
+// quarantineColumns are what scanQuarantined reads.
+const quarantineColumns = "source, received_at, reason, size, sha256, redacted"
+
+func scanQuarantined(rows *sql.Rows) (audit.Quarantined, error) {
+	var q audit.Quarantined
+	var receivedAt int64
+	var sum []byte
+	err := rows.Scan(&q.Source, &receivedAt, &q.Reason, &q.Size, &sum, &q.Redacted)
+	q.ReceivedAt = fromMicro(receivedAt)
+	copy(q.SHA256[:], sum)
+	return q, err
+}
 
 // quarantineTypes are the types of the quarantine's columns.
 var quarantineTypes = []mapping.Type{

@@ -9,7 +9,8 @@ CREATE TABLE IF NOT EXISTS days (
     segment_bytes BIGINT  NOT NULL
 );
 
--- Totals since a source first delivered, written with what they count.
+-- This store's own totals since a source first delivered, written with what
+-- they count.
 CREATE TABLE IF NOT EXISTS sources (
     source           VARCHAR NOT NULL,
     received         BIGINT  NOT NULL,
@@ -18,6 +19,25 @@ CREATE TABLE IF NOT EXISTS sources (
     quarantined      BIGINT  NOT NULL,
     own              BIGINT  NOT NULL,
     last_received_at BIGINT  NOT NULL, -- microseconds since 1970, as all times
+    last_event_at    BIGINT  NOT NULL
+);
+
+-- Who this store is, to those that it was copied to, and what other stores had
+-- counted whose events were copied to this one.
+CREATE TABLE IF NOT EXISTS identity (
+    id UUID NOT NULL
+);
+INSERT INTO identity SELECT gen_random_uuid() WHERE NOT EXISTS (FROM identity);
+
+CREATE TABLE IF NOT EXISTS other_totals (
+    store            VARCHAR NOT NULL, -- its identity
+    source           VARCHAR NOT NULL,
+    received         BIGINT  NOT NULL,
+    stored           BIGINT  NOT NULL,
+    duplicate        BIGINT  NOT NULL,
+    quarantined      BIGINT  NOT NULL,
+    own              BIGINT  NOT NULL,
+    last_received_at BIGINT  NOT NULL,
     last_event_at    BIGINT  NOT NULL
 );
 

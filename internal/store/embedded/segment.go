@@ -140,6 +140,8 @@ type dayEvents struct {
 	places []place // frame is an index of frames here
 	frames [][]byte
 	chunks []*chunk // the rows, if they were worth it and there was room
+	// imported events have an IngestedAt already.
+	imported bool
 }
 
 // pack fills places and frames.

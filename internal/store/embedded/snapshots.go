@@ -97,6 +97,19 @@ func (n *snapshots) taken() map[string]time.Time {
 	return taken
 }
 
+// list returns the manifests that are wanted.
+func (n *snapshots) list(wanted func(*store.Manifest) bool) []store.Manifest {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	var found []store.Manifest
+	for _, m := range n.all {
+		if wanted(&m) {
+			found = append(found, clone(m))
+		}
+	}
+	return found
+}
+
 // clone gives a caller maps of its own.
 func clone(m store.Manifest) store.Manifest {
 	m.CountsByType = maps.Clone(m.CountsByType)
@@ -245,14 +258,7 @@ func (s *Store) SnapshotsOf(_ context.Context, uid string) ([]store.Manifest, er
 		return nil, fmt.Errorf("list snapshots: %w", err)
 	}
 	defer s.leave()
-	s.snapshots.mu.RLock()
-	defer s.snapshots.mu.RUnlock()
-	var of []store.Manifest
-	for _, m := range s.snapshots.all {
-		if m.Owner.UID == uid {
-			of = append(of, clone(m))
-		}
-	}
+	of := s.snapshots.list(func(m *store.Manifest) bool { return m.Owner.UID == uid })
 	slices.SortFunc(of, func(a, b store.Manifest) int {
 		return cmp.Or(b.TakenAt.Compare(a.TakenAt), cmp.Compare(b.ID, a.ID))
 	})

@@ -7,10 +7,12 @@ import (
 	"github.com/porter-dev/audit-operator/internal/store/storetest"
 )
 
-func TestStore(t *testing.T) {
-	storetest.Run(t, func(t *testing.T, opts storetest.Options) store.Store {
-		return mustOpen(t, Options{Dir: opts.Dir, Now: opts.Now, Retention: opts.Retention})
-	})
+func TestStore(t *testing.T) { storetest.Run(t, openForSuite) }
+
+func TestHoldings(t *testing.T) { storetest.RunHoldings(t, openForSuite) }
+
+func openForSuite(t *testing.T, opts storetest.Options) store.Store {
+	return mustOpen(t, Options{Dir: opts.Dir, Now: opts.Now, Retention: opts.Retention})
 }
 
 func mustOpen(t testing.TB, opts Options) *Store {

@@ -36,7 +36,7 @@ type writer struct {
 // load reads the writer's knowledge from the database, and cuts the segments
 // to what commits refer to.
 func (w *writer) load(ctx context.Context, db *database, opts Options, log logr.Logger) (err error) {
-	*w = writer{dir: opts.Dir, sizes: map[int]int64{}, segments: map[int]*segment{}, sources: map[string]store.SourceStats{}}
+	*w = writer{dir: opts.Dir, sizes: map[int]int64{}, segments: map[int]*segment{}}
 	if w.conn, err = db.sql.Conn(ctx); err != nil {
 		return fmt.Errorf("connect the committer: %w", err)
 	}
@@ -63,12 +63,8 @@ func (w *writer) load(ctx context.Context, db *database, opts Options, log logr.
 	}); err != nil {
 		return fmt.Errorf("read the days: %w", err)
 	}
-	sources, err := readSources(ctx, w.conn)
-	if err != nil {
+	if w.sources, err = readOwnTotals(ctx, w.conn); err != nil {
 		return fmt.Errorf("read sources: %w", err)
-	}
-	for _, stats := range sources {
-		w.sources[stats.Source] = stats
 	}
 	if err := w.conn.QueryRowContext(ctx, "SELECT coalesce(max(seq), 0), coalesce(sum("+quarantineSize+"), 0)::BIGINT FROM quarantine").
 		Scan(&w.quarantineSeq, &w.quarantineBytes); err != nil {
@@ -215,25 +211,6 @@ func (s *Store) restore(ctx context.Context) error {
 // querier is a connection or a transaction.
 type querier interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
-}
-
-// readSources returns every source's totals, by name.
-func readSources(ctx context.Context, q querier) ([]store.SourceStats, error) {
-	rows, err := q.QueryContext(ctx, `SELECT source, received, stored, duplicate, quarantined, own, last_received_at, last_event_at
-		FROM sources ORDER BY source`)
-	if err != nil {
-		return nil, err
-	}
-	var all []store.SourceStats
-	err = each(rows, func() error {
-		var stats store.SourceStats
-		var receivedAt, eventAt int64
-		err := rows.Scan(&stats.Source, &stats.Received, &stats.Stored, &stats.Duplicate, &stats.Quarantined, &stats.Own, &receivedAt, &eventAt)
-		stats.LastReceivedAt, stats.LastEventAt = fromMicro(receivedAt), fromMicro(eventAt)
-		all = append(all, stats)
-		return err
-	})
-	return all, err
 }
 
 // saveSource writes a source's totals.

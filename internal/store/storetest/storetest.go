@@ -57,17 +57,21 @@ func Run(t *testing.T, open func(t *testing.T, opts Options) store.Store) {
 		"SnapshotsOfOwner":      testSnapshotsOfOwner,
 		"SnapshotOutlivesEvent": testSnapshotOutlivesEvent,
 	} {
-		t.Run(name, func(t *testing.T) {
-			b := &bench{open: open, dir: t.TempDir(), clock: &clock{now: start}}
-			b.reopen(t)
-			t.Cleanup(func() {
-				if err := b.Close(); err != nil {
-					t.Errorf("Close: %v", err)
-				}
-			})
-			test(t, b)
-		})
+		t.Run(name, func(t *testing.T) { test(t, newBench(t, open)) })
 	}
+}
+
+// newBench opens a store that is closed with the test.
+func newBench(t *testing.T, open func(t *testing.T, opts Options) store.Store) *bench {
+	t.Helper()
+	b := &bench{open: open, dir: t.TempDir(), clock: &clock{now: start}}
+	b.reopen(t)
+	t.Cleanup(func() {
+		if err := b.Close(); err != nil {
+			t.Errorf("Close: %v", err)
+		}
+	})
+	return b
 }
 
 // start is when the tests begin: an afternoon, so that today has two halves.
