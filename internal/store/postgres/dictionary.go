@@ -25,6 +25,7 @@ type key = [16]byte
 // The dictionaries, as indices of a row's keys and IDs.
 const (
 	kinds = iota
+	places
 	actors
 	agents
 	dictionaries // how many there are
@@ -42,15 +43,20 @@ var definitions = [dictionaries]definition{
 	kinds: {
 		table: "audit_kinds",
 		columns: []string{
-			"cluster", "level", "stage", "method", "verb", "resource_type", "action", "api_group", "api_version",
-			"resource", "subresource", "namespace", "status_code integer", "dry_run boolean", "client",
+			"level", "stage", "method", "verb", "resource_type", "action", "api_group", "api_version",
+			"resource", "subresource", "status_code integer", "dry_run boolean", "client",
 		},
 		values: func(e *audit.Event) []string {
 			return []string{
-				e.Cluster, e.Level, e.Stage, e.Method, e.Verb, e.ResourceType, e.Action, e.APIGroup, e.APIVersion,
-				e.Resource, e.Subresource, e.Namespace, strconv.Itoa(e.StatusCode), strconv.FormatBool(e.DryRun), e.Client,
+				e.Level, e.Stage, e.Method, e.Verb, e.ResourceType, e.Action, e.APIGroup, e.APIVersion,
+				e.Resource, e.Subresource, strconv.Itoa(e.StatusCode), strconv.FormatBool(e.DryRun), e.Client,
 			}
 		},
+	},
+	places: {
+		table:   "audit_places",
+		columns: []string{"cluster", "namespace"},
+		values:  func(e *audit.Event) []string { return []string{e.Cluster, e.Namespace} },
 	},
 	actors: {
 		table:   "audit_actors",
@@ -129,7 +135,7 @@ func (w *writer) resolve(ctx context.Context, rows []*row) error {
 		missing[i] = w.lookUp(i, rows)
 	}
 	for _, ask := range []func(context.Context, *[dictionaries]wanted) error{w.readEntries, w.addEntries} {
-		if len(missing[kinds])+len(missing[actors])+len(missing[agents]) == 0 {
+		if len(missing[kinds])+len(missing[places])+len(missing[actors])+len(missing[agents]) == 0 {
 			return nil
 		}
 		if err := ask(ctx, &missing); err != nil {

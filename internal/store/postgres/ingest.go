@@ -25,7 +25,7 @@ const (
 		ORDER BY occurred_at, id ON CONFLICT (occurred_at, id) DO NOTHING RETURNING id`
 
 	insertBlob  = "INSERT INTO audit_raw (batch, day, blob) VALUES ($1, $2, $3)"
-	insertDelta = "INSERT INTO audit_rollup_deltas (day, batch, hours, kinds, actors, counts) VALUES ($1, $2, $3, $4, $5, $6)"
+	insertDelta = "INSERT INTO audit_rollup_deltas (day, batch, hours, kinds, places, actors, counts) VALUES ($1, $2, $3, $4, $5, $6, $7)"
 
 	insertSource = `INSERT INTO audit_source_deltas
 		(source, received, stored, duplicate, quarantined, own, last_received_at, last_event_at)
@@ -107,7 +107,7 @@ func (w *writer) insertRest(ctx context.Context, p *plan) error {
 		if err != nil {
 			return err
 		}
-		batch.Queue(insertDelta, d.day.start(), number, d.hours, d.kinds, d.actors, d.counts)
+		batch.Queue(insertDelta, d.day.start(), number, d.hours, d.kinds, d.places, d.actors, d.counts)
 	}
 	for _, stats := range p.sources() {
 		batch.Queue(insertSource, stats.Source, stats.Received, stats.Stored, stats.Duplicate, stats.Quarantined, stats.Own,

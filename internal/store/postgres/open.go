@@ -6,8 +6,9 @@
 //	audit_days                     days that hold events; all below is by day
 //	audit_rows                     one row for each event
 //	audit_raw                      raw events, many in one zstd blob
-//	audit_kinds, _actors, _agents  dictionaries of what repeats in rows
-//	audit_rollup_*                 counts by hour and kind, by day, kind and actor
+//	audit_kinds, _places, _actors,
+//	  _agents                      dictionaries of what repeats in rows
+//	audit_rollup_*                 counts by hour, kind and place, by day, kind and actor
 //	audit_source_*                 totals by source
 //	audit_quarantine               what could not become an event
 //	audit_snapshots, _parts        snapshots

@@ -75,24 +75,24 @@ func (p *plan) settleResults() {
 
 // delta is what a transaction adds to the roll-ups of a day, as columns.
 type delta struct {
-	day           dayNumber
-	hours         []int16
-	kinds, actors []int32
-	counts        []int32
+	day                   dayNumber
+	hours                 []int16
+	kinds, places, actors []int32
+	counts                []int32
 }
 
 // deltas counts the events that were stored.
 func (p *plan) deltas() []*delta {
 	type counter struct {
-		day         dayNumber
-		hour        int16
-		kind, actor int32
+		day                dayNumber
+		hour               int16
+		kind, place, actor int32
 	}
 	counts := map[counter]int32{}
 	for _, r := range p.rows {
 		if r.stored {
 			hour := r.event.OccurredAt.Sub(r.day.start()) / time.Hour
-			counts[counter{r.day, int16(hour), r.ids[kinds], r.ids[actors]}]++
+			counts[counter{r.day, int16(hour), r.ids[kinds], r.ids[places], r.ids[actors]}]++
 		}
 	}
 	byDay := map[dayNumber]*delta{}
@@ -104,6 +104,7 @@ func (p *plan) deltas() []*delta {
 		}
 		d.hours = append(d.hours, c.hour)
 		d.kinds = append(d.kinds, c.kind)
+		d.places = append(d.places, c.place)
 		d.actors = append(d.actors, c.actor)
 		d.counts = append(d.counts, count)
 	}

@@ -23,7 +23,7 @@ type readTx struct {
 // before the transaction ends. ONLY leaves their partitions for when they are
 // read.
 const lockForReading = `LOCK TABLE ONLY audit_rows, ONLY audit_raw, ONLY audit_rollup_deltas,
-	ONLY audit_rollup_hours, ONLY audit_rollup_actors IN ACCESS SHARE MODE`
+	ONLY audit_rollup_hours, ONLY audit_rollup_places, ONLY audit_rollup_actors IN ACCESS SHARE MODE`
 
 // read runs fn in a read transaction that ends with ctx and after the
 // statement timeout.

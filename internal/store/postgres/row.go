@@ -26,7 +26,7 @@ type row struct {
 type place struct{ blob, start, size int }
 
 // rowColumns of audit_rows in the order in which encodeRow writes them.
-const rowColumns = `occurred_at, stage_at, ingested_at, raw_batch, raw_start, raw_size, kind_id, actor_id, agent_id,
+const rowColumns = `occurred_at, stage_at, ingested_at, raw_batch, raw_start, raw_size, kind_id, place_id, actor_id, agent_id,
 	id, audit_uuid, ip, raw_sha256, audit_id, more_ips, resource_name, path`
 
 // The binary format of COPY: a header, rows, a trailer. A row is the number of
@@ -36,7 +36,7 @@ var (
 	copyTrailer = []byte{0xff, 0xff}
 )
 
-const rowColumnCount = 17
+const rowColumnCount = 18
 
 // Where the values lie that only a committer knows: behind the number of
 // columns and, each with its size before it, the columns to their left.

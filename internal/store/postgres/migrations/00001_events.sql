@@ -20,7 +20,6 @@ CREATE TABLE audit_kinds (
     id            integer PRIMARY KEY,
     key           uuid NOT NULL UNIQUE,
     last_day      date NOT NULL,
-    cluster       text COLLATE "C" NOT NULL,
     level         text COLLATE "C" NOT NULL,
     stage         text COLLATE "C" NOT NULL,
     method        text COLLATE "C" NOT NULL,
@@ -31,12 +30,22 @@ CREATE TABLE audit_kinds (
     api_version   text COLLATE "C" NOT NULL,
     resource      text COLLATE "C" NOT NULL,
     subresource   text COLLATE "C" NOT NULL,
-    namespace     text COLLATE "C" NOT NULL,
     status_code   integer NOT NULL,
     dry_run       boolean NOT NULL,
     client        text COLLATE "C" NOT NULL
 );
-COMMENT ON TABLE audit_kinds IS 'What was done where and how it ended: the values that requests of one kind share. Empty text and code 0 mean that the event lacks the field';
+COMMENT ON TABLE audit_kinds IS 'What was done and how it ended: the values that requests of one kind share. Empty text and code 0 mean that the event lacks the field';
+
+-- Apart from the kinds, because every namespace has most kinds: counts by kind
+-- alone are few. A scope is one place.
+CREATE TABLE audit_places (
+    id        integer PRIMARY KEY,
+    key       uuid NOT NULL UNIQUE,
+    last_day  date NOT NULL,
+    cluster   text COLLATE "C" NOT NULL,
+    namespace text COLLATE "C" NOT NULL
+);
+COMMENT ON TABLE audit_places IS 'Where it was done: a namespace of a cluster, or what of the cluster is in none';
 
 CREATE TABLE audit_actors (
     id         integer PRIMARY KEY,
@@ -68,6 +77,7 @@ CREATE TABLE audit_rows (
     raw_start     integer NOT NULL, -- where it starts in the unpacked blob
     raw_size      integer NOT NULL, -- 0: no raw was given
     kind_id       integer NOT NULL,
+    place_id      integer NOT NULL,
     actor_id      integer NOT NULL,
     agent_id      integer NOT NULL,
     id            uuid    NOT NULL,
@@ -80,7 +90,9 @@ CREATE TABLE audit_rows (
     path          text COLLATE "C" NOT NULL,
     CONSTRAINT audit_rows_key UNIQUE (occurred_at, id)
 ) PARTITION BY RANGE (occurred_at);
-CREATE INDEX audit_rows_actor ON audit_rows (actor_id, occurred_at);
+-- Of the actor alone, so that an event takes a few bytes of it: equal values are
+-- held once.
+CREATE INDEX audit_rows_actor ON audit_rows (actor_id);
 CREATE INDEX audit_rows_id ON audit_rows USING hash (id);
 COMMENT ON TABLE audit_rows IS 'One row for each event; read the view audit_events instead';
 
@@ -95,41 +107,56 @@ ALTER TABLE audit_raw ALTER COLUMN blob SET STORAGE EXTERNAL; -- compressed alre
 COMMENT ON TABLE audit_raw IS 'Redacted raw events, many in one zstd blob; audit_rows says where each one lies';
 CREATE SEQUENCE audit_raw_batch INCREMENT BY 1000; -- a process takes a thousand at once
 
--- Roll-ups count events by hour and kind, and by day, kind and actor. A commit
--- appends what it added as one row of arrays, so that replicas do not wait for
--- each other; now and then the leader adds these deltas up. The truth is the
--- sum of both.
+-- Roll-ups count events: by hour and kind, by hour, kind and place, and by day,
+-- kind and actor. A commit appends what it added as one row of arrays, so that
+-- replicas do not wait for each other; now and then the leader adds these
+-- deltas up. The truth is the sum of both.
 CREATE TABLE audit_rollup_deltas (
     day    date NOT NULL,
     batch  bigint NOT NULL,
     hours  smallint[] NOT NULL, -- of the day, 0 to 23
     kinds  integer[] NOT NULL,
+    places integer[] NOT NULL,
     actors integer[] NOT NULL,
     counts integer[] NOT NULL
 ) PARTITION BY RANGE (day);
 ALTER TABLE audit_rollup_deltas
-    ALTER COLUMN hours SET STORAGE EXTERNAL, ALTER COLUMN kinds SET STORAGE EXTERNAL,
+    ALTER COLUMN hours SET STORAGE EXTERNAL, ALTER COLUMN kinds SET STORAGE EXTERNAL, ALTER COLUMN places SET STORAGE EXTERNAL,
     ALTER COLUMN actors SET STORAGE EXTERNAL, ALTER COLUMN counts SET STORAGE EXTERNAL;
 CREATE INDEX audit_rollup_deltas_batch ON audit_rollup_deltas (batch);
 
 CREATE TABLE audit_rollup_hours (
     day     date    NOT NULL,
     kind_id integer NOT NULL,
-    h0  bigint NOT NULL, h1  bigint NOT NULL, h2  bigint NOT NULL, h3  bigint NOT NULL,
-    h4  bigint NOT NULL, h5  bigint NOT NULL, h6  bigint NOT NULL, h7  bigint NOT NULL,
-    h8  bigint NOT NULL, h9  bigint NOT NULL, h10 bigint NOT NULL, h11 bigint NOT NULL,
-    h12 bigint NOT NULL, h13 bigint NOT NULL, h14 bigint NOT NULL, h15 bigint NOT NULL,
-    h16 bigint NOT NULL, h17 bigint NOT NULL, h18 bigint NOT NULL, h19 bigint NOT NULL,
-    h20 bigint NOT NULL, h21 bigint NOT NULL, h22 bigint NOT NULL, h23 bigint NOT NULL,
+    h0  integer NOT NULL, h1  integer NOT NULL, h2  integer NOT NULL, h3  integer NOT NULL,
+    h4  integer NOT NULL, h5  integer NOT NULL, h6  integer NOT NULL, h7  integer NOT NULL,
+    h8  integer NOT NULL, h9  integer NOT NULL, h10 integer NOT NULL, h11 integer NOT NULL,
+    h12 integer NOT NULL, h13 integer NOT NULL, h14 integer NOT NULL, h15 integer NOT NULL,
+    h16 integer NOT NULL, h17 integer NOT NULL, h18 integer NOT NULL, h19 integer NOT NULL,
+    h20 integer NOT NULL, h21 integer NOT NULL, h22 integer NOT NULL, h23 integer NOT NULL,
     CONSTRAINT audit_rollup_hours_key UNIQUE (day, kind_id)
 ) PARTITION BY RANGE (day);
 COMMENT ON TABLE audit_rollup_hours IS 'Events of each hour of a UTC day by kind, without those of audit_rollup_deltas';
+
+CREATE TABLE audit_rollup_places (
+    day      date    NOT NULL,
+    place_id integer NOT NULL,
+    kind_id  integer NOT NULL,
+    h0  integer NOT NULL, h1  integer NOT NULL, h2  integer NOT NULL, h3  integer NOT NULL,
+    h4  integer NOT NULL, h5  integer NOT NULL, h6  integer NOT NULL, h7  integer NOT NULL,
+    h8  integer NOT NULL, h9  integer NOT NULL, h10 integer NOT NULL, h11 integer NOT NULL,
+    h12 integer NOT NULL, h13 integer NOT NULL, h14 integer NOT NULL, h15 integer NOT NULL,
+    h16 integer NOT NULL, h17 integer NOT NULL, h18 integer NOT NULL, h19 integer NOT NULL,
+    h20 integer NOT NULL, h21 integer NOT NULL, h22 integer NOT NULL, h23 integer NOT NULL,
+    CONSTRAINT audit_rollup_places_key UNIQUE (day, place_id, kind_id)
+) PARTITION BY RANGE (day);
+COMMENT ON TABLE audit_rollup_places IS 'Events of each hour of a UTC day by place and kind, without those of audit_rollup_deltas';
 
 CREATE TABLE audit_rollup_actors (
     day      date    NOT NULL,
     kind_id  integer NOT NULL,
     actor_id integer NOT NULL,
-    count    bigint  NOT NULL,
+    count    integer NOT NULL,
     CONSTRAINT audit_rollup_actors_key UNIQUE (day, kind_id, actor_id)
 ) PARTITION BY RANGE (day);
 COMMENT ON TABLE audit_rollup_actors IS 'Events of a UTC day by kind and actor, without those of audit_rollup_deltas';
