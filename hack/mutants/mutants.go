@@ -182,6 +182,12 @@ var mutants = []mutant{
 		packages: []string{"./internal/store/embedded"},
 	},
 	{
+		name: "read-cancelled-while-it-begins", file: "internal/store/embedded/database.go",
+		old:      "db.sql.BeginTx(context.WithoutCancel(ctx), nil)",
+		new:      "db.sql.BeginTx(ctx, nil)",
+		packages: []string{"./internal/store/embedded"},
+	},
+	{
 		name: "backup-without-its-files", file: "internal/store/embedded/backup.go",
 		old:      "	err := os.Link(",
 		new:      "	err := os.Symlink(",

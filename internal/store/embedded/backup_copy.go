@@ -41,7 +41,9 @@ func (s *Store) openPoint(ctx context.Context, path string) (_ *point, err error
 		"BEGIN TRANSACTION")
 }
 
+// exec runs statements to their end, since some are outside of the transaction.
 func (p *point) exec(ctx context.Context, statements ...string) error {
+	ctx = context.WithoutCancel(ctx)
 	for _, statement := range statements {
 		if _, err := p.conn.ExecContext(ctx, statement); err != nil {
 			return fmt.Errorf("%.40s: %w", statement, err)

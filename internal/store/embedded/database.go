@@ -34,6 +34,11 @@ const checkpointThreshold = "64MiB"
 
 // database is an open DuckDB. It can't be open twice, so opening it again
 // first ends the reads that use it.
+//
+// No statement outside of a transaction may be interrupted, nor the one that
+// begins it: its connection may then be left in a transaction that failed, which
+// keeps the database in DuckDB for ever, even with the connection closed, and
+// opening it again waits for that (https://github.com/duckdb/duckdb/issues/25965).
 type database struct {
 	sql   *sql.DB
 	ended context.Context // done when the reads are to end
@@ -176,7 +181,7 @@ func (s *Store) read(ctx context.Context, name string, fn func(ctx context.Conte
 	}()
 
 	tx := &readTx{asOf: s.now()}
-	if tx.Tx, err = db.sql.BeginTx(ctx, nil); err != nil {
+	if tx.Tx, err = db.sql.BeginTx(context.WithoutCancel(ctx), nil); err != nil {
 		return fmt.Errorf("begin a read: %w", err)
 	}
 	defer tx.Rollback()

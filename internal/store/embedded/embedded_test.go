@@ -208,6 +208,45 @@ func TestReopen(t *testing.T) {
 	}
 }
 
+// TestReopenAfterCancelledReads cancels reads at every moment, most of all while
+// they begin. None may disturb another read, nor keep the database from being
+// opened again.
+func TestReopenAfterCancelledReads(t *testing.T) {
+	s := mustOpen(t, Options{Dir: t.TempDir()})
+	batch := newMaker(1).batch(20)
+	if _, err := s.Append(t.Context(), batch); err != nil {
+		t.Fatal(err)
+	}
+	cancelled := 0
+	for n := range 1000 {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Duration(n%100)*20*time.Microsecond)
+		if _, err := s.Sources(ctx); errors.Is(err, context.DeadlineExceeded) {
+			cancelled++
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		cancel()
+	}
+	if cancelled == 0 {
+		t.Error("no read was cancelled")
+	}
+	s.writer.broken = true // nobody else writes now
+	appended := make(chan error, 1)
+	go func() {
+		_, err := s.Append(t.Context(), batch)
+		appended <- err
+	}()
+	select {
+	case err := <-appended:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(20 * time.Second):
+		t.Fatal("DuckDB waits for what was cancelled, and Close would do so, too")
+	}
+	closed(t, s)
+}
+
 // TestSnapshotReadsWhileClosing checks that a call within a call can't lock
 // Close and itself.
 func TestSnapshotReadsWhileClosing(t *testing.T) {

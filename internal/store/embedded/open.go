@@ -121,6 +121,7 @@ var _ store.Store = (*Store)(nil)
 // process has it open. What was acknowledged before a crash is there; what was
 // not is cut off.
 func Open(ctx context.Context, opts Options) (_ *Store, err error) {
+	ctx = context.WithoutCancel(ctx) // there is no transaction
 	opts.setDefaults()
 	if strings.Contains(opts.Dir, "?") {
 		return nil, fmt.Errorf("store directory %q: must not contain a question mark", opts.Dir)
@@ -161,7 +162,7 @@ func Open(ctx context.Context, opts Options) (_ *Store, err error) {
 		return nil, err
 	}
 	days := slices.SortedFunc(maps.Keys(s.writer.sizes), func(a, b int) int { return b - a })
-	warming, stop := context.WithCancel(context.WithoutCancel(ctx))
+	warming, stop := context.WithCancel(ctx)
 	s.stop = stop
 	s.committer.Go(s.commitLoop)
 	s.background.Go(func() { s.warm(warming, days) })

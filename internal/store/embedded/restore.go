@@ -204,6 +204,7 @@ func (f syncedFile) Close() error { return errors.Join(f.Sync(), f.File.Close())
 
 // checkDatabase compares the restored rows with what the header says.
 func checkDatabase(ctx context.Context, opts Options, header *Header) error {
+	ctx = context.WithoutCancel(ctx) // there is no transaction
 	db, err := openDatabase(ctx, opts)
 	if err != nil {
 		return explainDowngrade(err, format{Version: header.Version}, opts.Version)

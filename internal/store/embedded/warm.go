@@ -33,9 +33,7 @@ func (s *Store) warmDay(ctx context.Context, day int) (more bool, err error) {
 	}
 	defer s.filters.giveUp(day)
 	filter := &bloom{}
-	// Not cancelled: DuckDB's driver was seen to hold on to the database after a
-	// statement was, and then it can't be opened again in this process.
-	err = s.read(context.WithoutCancel(ctx), "store.warm", func(ctx context.Context, tx *readTx) error {
+	err = s.read(ctx, "store.warm", func(ctx context.Context, tx *readTx) error {
 		var rows int
 		if err := tx.QueryRowContext(ctx, "SELECT count(*) FROM "+tableOf(day)).Scan(&rows); err != nil {
 			return err
