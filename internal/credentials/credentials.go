@@ -3,7 +3,8 @@
 // the collector's certificate, the key of the dashboard's sessions, and for
 // each AuditSource the files that its API server is given.
 //
-// Everything is made once and found again. Deleting a Secret makes a new one.
+// Everything is made once and found again, by all replicas: whoever comes
+// second takes what the first has made. Deleting a Secret makes a new one.
 package credentials
 
 import (
@@ -38,6 +39,9 @@ const (
 	managedByLabel = "app.kubernetes.io/managed-by"
 	managedBy      = "audit-operator"
 )
+
+// ErrNotIssued means that a source has no credentials, or none that serve now.
+var ErrNotIssued = errors.New("the source has no credentials yet")
 
 // ErrConflict means that a Secret of the name exists and is another's.
 var ErrConflict = errors.New("a Secret of this name exists and was not made by the operator; rename or delete it")

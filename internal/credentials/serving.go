@@ -12,6 +12,7 @@ import (
 
 	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/util/retry"
 )
 
 // ClientCAs returns the authority that signs the certificates of sources.
@@ -55,39 +56,53 @@ func (s *Serving) Renew(ctx context.Context, log logr.Logger) {
 	}
 }
 
+// renew serves what the Secret holds, after it has replaced what should not be
+// served any longer. Where another replica was faster, its certificate is the one.
 func (s *Serving) renew(ctx context.Context) error {
-	i := s.issuer
-	host := i.IngestHost()
-	make := func() (map[string][]byte, error) {
-		template := &x509.Certificate{
-			Subject:     pkix.Name{CommonName: "audit-operator collector"},
-			ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-		}
-		if ip := net.ParseIP(host); ip != nil {
-			template.IPAddresses = []net.IP{ip}
-		} else {
-			template.DNSNames = []string{host}
-		}
-		return i.authority.issue(template, i.now(), servingLife)
-	}
-	secret, err := i.once(ctx, ServingSecret, corev1.SecretTypeTLS, make)
+	var secret *corev1.Secret
+	err := retry.RetryOnConflict(retry.DefaultRetry, func() (err error) {
+		secret, err = s.issuer.servingSecret(ctx)
+		return err
+	})
 	if err != nil {
 		return err
 	}
-	certificate, err := parseCertificate(secret.Data[corev1.TLSCertKey])
-	if err != nil || !i.authority.signed(certificate, x509.ExtKeyUsageServerAuth, host, i.now().Add(servingLife/3)) {
-		// Too old, of another authority, or for another host.
-		if secret.Data, err = make(); err != nil {
-			return err
-		}
-		if err := i.client.Update(ctx, secret); err != nil {
-			return fmt.Errorf("write the Secret %s/%s: %w", i.namespace, ServingSecret, err)
-		}
-	}
 	pair, err := tls.X509KeyPair(secret.Data[corev1.TLSCertKey], secret.Data[corev1.TLSPrivateKeyKey])
 	if err != nil {
-		return fmt.Errorf("secret %s/%s: %w; delete it to get a new one", i.namespace, ServingSecret, err)
+		return fmt.Errorf("secret %s/%s: %w; delete it to get a new one", s.issuer.namespace, ServingSecret, err)
 	}
 	s.current.Store(&pair)
 	return nil
+}
+
+func (i *Issuer) servingSecret(ctx context.Context) (*corev1.Secret, error) {
+	secret, err := i.once(ctx, ServingSecret, corev1.SecretTypeTLS, i.newServing)
+	if err != nil {
+		return nil, err
+	}
+	certificate, err := parseCertificate(secret.Data[corev1.TLSCertKey])
+	if err == nil && i.authority.signed(certificate, x509.ExtKeyUsageServerAuth, i.IngestHost(), i.now().Add(servingLife/3)) {
+		return secret, nil
+	}
+	// Too old, of another authority, or for another host.
+	if secret.Data, err = i.newServing(); err != nil {
+		return nil, err
+	}
+	if err := i.client.Update(ctx, secret); err != nil {
+		return nil, fmt.Errorf("write the Secret %s/%s: %w", i.namespace, ServingSecret, err)
+	}
+	return secret, nil
+}
+
+func (i *Issuer) newServing() (map[string][]byte, error) {
+	template := &x509.Certificate{
+		Subject:     pkix.Name{CommonName: "audit-operator collector"},
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	}
+	if ip := net.ParseIP(i.IngestHost()); ip != nil {
+		template.IPAddresses = []net.IP{ip}
+	} else {
+		template.DNSNames = []string{i.IngestHost()}
+	}
+	return i.authority.issue(template, i.now(), servingLife)
 }

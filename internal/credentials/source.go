@@ -7,6 +7,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -44,18 +45,15 @@ type Source struct {
 
 // Source makes sure that the source's Secret holds its credentials and the
 // files for its API server. It returns ErrConflict where the Secret is another's.
+// Of several replicas only one may call it.
 func (i *Issuer) Source(ctx context.Context, source *v1alpha1.AuditSource) (Source, error) {
-	name := SourceSecretPrefix + source.Name
-	secret := &corev1.Secret{}
-	err := i.client.Get(ctx, client.ObjectKey{Namespace: i.namespace, Name: name}, secret)
-	absent := apierrors.IsNotFound(err)
+	secret, err := i.sourceSecret(ctx, source)
+	absent := errors.Is(err, ErrNotIssued)
 	if err != nil && !absent {
-		return Source{}, fmt.Errorf("read the Secret %s/%s: %w", i.namespace, name, err)
+		return Source{}, err
 	}
 	if absent {
-		secret = &corev1.Secret{ObjectMeta: i.meta(name)}
-	} else if secret.Labels[SourceLabel] != source.Name {
-		return Source{}, fmt.Errorf("secret %s/%s: %w", i.namespace, name, ErrConflict)
+		secret = &corev1.Secret{ObjectMeta: i.meta(SourceSecretPrefix + source.Name)}
 	}
 	before := secret.DeepCopy()
 	out, err := i.fill(secret, source)
@@ -69,9 +67,62 @@ func (i *Issuer) Source(ctx context.Context, source *v1alpha1.AuditSource) (Sour
 		err = i.client.Update(ctx, secret)
 	}
 	if err != nil {
-		return Source{}, fmt.Errorf("write the Secret %s/%s: %w", i.namespace, name, err)
+		return Source{}, fmt.Errorf("write the Secret %s/%s: %w", i.namespace, secret.Name, err)
 	}
 	return out, nil
+}
+
+// Issued returns what the source's Secret holds and changes nothing. It returns
+// ErrNotIssued until Source has made of the Secret what the source needs.
+func (i *Issuer) Issued(ctx context.Context, source *v1alpha1.AuditSource) (Source, error) {
+	secret, err := i.sourceSecret(ctx, source)
+	if err != nil {
+		return Source{}, err
+	}
+	out, kept := i.describe(source), keptFor(source, secret)
+	if source.Spec.Auth == v1alpha1.ClientCertificateAuth {
+		certificate, ok := i.keptCertificate(kept)
+		if !ok {
+			return Source{}, ErrNotIssued
+		}
+		out.ClientCommonName = certificate.Subject.CommonName
+		return out, nil
+	}
+	token, ok := keptToken(kept)
+	if !ok {
+		return Source{}, ErrNotIssued
+	}
+	out.TokenSHA256 = [][32]byte{sha256.Sum256(token)}
+	return out, nil
+}
+
+// sourceSecret reads a source's Secret.
+func (i *Issuer) sourceSecret(ctx context.Context, source *v1alpha1.AuditSource) (*corev1.Secret, error) {
+	secret := &corev1.Secret{}
+	key := client.ObjectKey{Namespace: i.namespace, Name: SourceSecretPrefix + source.Name}
+	err := i.client.Get(ctx, key, secret)
+	switch {
+	case apierrors.IsNotFound(err):
+		return nil, ErrNotIssued
+	case err != nil:
+		return nil, fmt.Errorf("read the Secret %s: %w", key, err)
+	case secret.Labels[SourceLabel] != source.Name:
+		return nil, fmt.Errorf("secret %s: %w", key, ErrConflict)
+	}
+	return secret, nil
+}
+
+func (i *Issuer) describe(source *v1alpha1.AuditSource) Source {
+	return Source{Endpoint: i.endpoint(source.Name), SecretName: SourceSecretPrefix + source.Name}
+}
+
+// keptFor returns what a Secret holds of the source. That of one that was
+// deleted, and made anew by the same name, went with it.
+func keptFor(source *v1alpha1.AuditSource, secret *corev1.Secret) map[string][]byte {
+	if len(secret.OwnerReferences) > 0 && secret.OwnerReferences[0].UID != source.UID {
+		return nil
+	}
+	return secret.Data
 }
 
 // fill completes a source's Secret. What proves the source is kept as long as
@@ -80,14 +131,10 @@ func (i *Issuer) fill(secret *corev1.Secret, source *v1alpha1.AuditSource) (Sour
 	owner := metav1.OwnerReference{
 		APIVersion: v1alpha1.GroupVersion.String(), Kind: "AuditSource", Name: source.Name, UID: source.UID,
 	}
-	kept := secret.Data
-	if len(secret.OwnerReferences) > 0 && secret.OwnerReferences[0].UID != source.UID {
-		// Its source was deleted, and with it what that source had.
-		kept = nil
-	}
+	kept := keptFor(source, secret)
 	secret.Labels[SourceLabel] = source.Name
 	secret.OwnerReferences = []metav1.OwnerReference{owner}
-	out := Source{Endpoint: i.endpoint(source.Name), SecretName: secret.Name}
+	out := i.describe(source)
 	data := map[string][]byte{AuthorityKey: i.authority.pem, PolicyKey: []byte(policy)}
 	user := &clientcmdapi.AuthInfo{}
 	if source.Spec.Auth == v1alpha1.ClientCertificateAuth {
@@ -103,8 +150,8 @@ func (i *Issuer) fill(secret *corev1.Secret, source *v1alpha1.AuditSource) (Sour
 		out.ClientCommonName = certificate.Subject.CommonName
 		user.ClientCertificate, user.ClientKey = corev1.TLSCertKey, corev1.TLSPrivateKeyKey
 	} else {
-		token := kept[TokenKey]
-		if len(token) < minTokenLength {
+		token, ok := keptToken(kept)
+		if !ok {
 			token = []byte(base64.RawURLEncoding.EncodeToString(randomBytes(32)))
 		}
 		data[TokenKey] = token
@@ -129,10 +176,21 @@ func (i *Issuer) fill(secret *corev1.Secret, source *v1alpha1.AuditSource) (Sour
 // into the Secret must not make it guessable.
 const minTokenLength = 22
 
+func keptToken(kept map[string][]byte) (token []byte, ok bool) {
+	token = kept[TokenKey]
+	return token, len(token) >= minTokenLength
+}
+
+// keptCertificate returns the kept one if it still serves.
+func (i *Issuer) keptCertificate(kept map[string][]byte) (*x509.Certificate, bool) {
+	certificate, err := parseCertificate(kept[corev1.TLSCertKey])
+	ok := err == nil && len(kept[corev1.TLSPrivateKeyKey]) > 0 && i.authority.signed(certificate, x509.ExtKeyUsageClientAuth, "", i.now())
+	return certificate, ok
+}
+
 // clientCertificate returns the kept pair if it still serves, else a new one.
 func (i *Issuer) clientCertificate(kept map[string][]byte, source string) (map[string][]byte, error) {
-	certificate, err := parseCertificate(kept[corev1.TLSCertKey])
-	if err == nil && len(kept[corev1.TLSPrivateKeyKey]) > 0 && i.authority.signed(certificate, x509.ExtKeyUsageClientAuth, "", i.now()) {
+	if _, ok := i.keptCertificate(kept); ok {
 		return map[string][]byte{corev1.TLSCertKey: kept[corev1.TLSCertKey], corev1.TLSPrivateKeyKey: kept[corev1.TLSPrivateKeyKey]}, nil
 	}
 	return i.authority.issue(&x509.Certificate{
