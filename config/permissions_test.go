@@ -14,9 +14,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 	authorizationv1 "k8s.io/api/authorization/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/porter-dev/audit-operator/api/v1alpha1"
+	"github.com/porter-dev/audit-operator/internal/gatetest"
 )
 
 // The operator's binary runs by the service account that ships, does all that
@@ -24,8 +26,12 @@ import (
 // nothing is granted that is not used, and without any one rule it fails.
 func TestPermissions(t *testing.T) {
 	createPeople(t)
-	gate := openGate(t)
-	kubeconfig := operatorKubeconfig(t, "https://"+gate.address)
+	server, _, err := rest.DefaultServerUrlFor(world.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	gate := gatetest.Open(t, server.Host)
+	kubeconfig := operatorKubeconfig(t, "https://"+gate.Address())
 
 	t.Run("everything works", func(t *testing.T) {
 		began := auditLogEnd(t)
@@ -154,10 +160,10 @@ func compareRights(t *testing.T, began int64) {
 
 // withoutAPIServer: the operator still lives and still takes deliveries. To
 // end it would help nobody and lose what it could take.
-func withoutAPIServer(t *testing.T, s *scenario, gate *gate) {
+func withoutAPIServer(t *testing.T, s *scenario, gate *gatetest.Gate) {
 	t.Helper()
-	gate.close()
-	defer gate.open(t)
+	gate.Close()
+	defer gate.Reopen(t)
 	for _, probe := range []string{"/healthz", "/readyz"} {
 		if err := s.answers(http.DefaultClient, "http://"+s.o.health+probe, "", http.StatusOK, ""); err != nil {
 			t.Error(err)
