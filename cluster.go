@@ -66,6 +66,14 @@ func reachCluster(ctx context.Context) (*cluster, error) {
 	return c, nil
 }
 
+// cached says what a cache holds: of Secrets the operator may read those of its
+// own namespace alone.
+func (c *cluster) cached(namespace string) cache.Options {
+	return cache.Options{ByObject: map[client.Object]cache.ByObject{
+		&corev1.Secret{}: {Namespaces: map[string]cache.Config{namespace: {}}},
+	}}
+}
+
 // promptCache ends with its context. What fills a cache waits up to a minute
 // for an API server that is away, whatever its context says, and holds nothing
 // that would be lost.
@@ -88,6 +96,8 @@ func (c promptCache) Start(ctx context.Context) error {
 	}
 }
 
+// newManager returns the manager of what every replica does; the leader has
+// one of its own.
 func newManager(c *cluster, callers *auth.Auth, o *options) (ctrl.Manager, error) {
 	mgr, err := ctrl.NewManager(c.config, ctrl.Options{
 		Scheme: c.scheme,
@@ -101,10 +111,7 @@ func newManager(c *cluster, callers *auth.Auth, o *options) (ctrl.Manager, error
 		HealthProbeBindAddress:  o.healthAddress,
 		GracefulShutdownTimeout: ptr.To(gracefulShutdown),
 		NewCache:                newPromptCache,
-		// The operator may read Secrets in its own namespace alone.
-		Cache: cache.Options{ByObject: map[client.Object]cache.ByObject{
-			&corev1.Secret{}: {Namespaces: map[string]cache.Config{o.namespace: {}}},
-		}},
+		Cache:                   c.cached(o.namespace),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("set up the manager: %w", err)

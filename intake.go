@@ -47,11 +47,8 @@ func newIntake(ctx context.Context, c *cluster, events store.Writer, traces trac
 	if err := in.types.Load(ctx, c.api); err != nil {
 		return nil, fmt.Errorf("%w (are the CRDs installed? kubectl apply -k config/crd)", err)
 	}
-	if err := controllers.CreateBuiltInTypes(ctx, c.api); err != nil {
-		log.Error(err, "Some built-in resource types have no object; they are in force without it")
-	}
 	if err := controllers.RegisterSources(ctx, c.api, in.issuer, in.registry); err != nil {
-		log.Error(err, "Some sources can't deliver yet; their controller tries again")
+		log.Error(err, "Some sources can't deliver yet; they are tried again")
 	}
 	if in.certificate, err = in.issuer.Serving(ctx); err != nil {
 		return nil, fmt.Errorf("prepare the collector's certificate: %w", err)

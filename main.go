@@ -86,13 +86,15 @@ func run(ctx context.Context, o *options, log logr.Logger) (err error) {
 	if err := addChecks(mgr, events, intake); err != nil {
 		return err
 	}
-	if err := controllers.Setup(mgr, controllers.Options{
+	options := controllers.Options{
 		Store: events, Issuer: intake.issuer, Registry: intake.registry, Types: intake.types,
 		ClusterName: o.clusterName, DashboardURL: o.dashboardURL, Retention: o.retention,
 		Doors: doors, Metrics: controllers.NewMetrics(metrics.Registry), Traces: traces,
-	}); err != nil {
-		return fmt.Errorf("set up the controllers: %w", err)
 	}
+	if err := controllers.Follow(mgr, options); err != nil {
+		return fmt.Errorf("set up the followers: %w", err)
+	}
+	leader := leader{cluster: cluster, namespace: o.namespace, store: events, options: options, log: log.WithName("leader")}
 
 	group, ctx := errgroup.WithContext(ctx)
 	servers, serving := errgroup.WithContext(ctx)
@@ -103,9 +105,9 @@ func run(ctx context.Context, o *options, log logr.Logger) (err error) {
 	group.Go(func() error { defer stop(); return servers.Wait() })
 	group.Go(func() error { return mgr.Start(managed) })
 	group.Go(func() error { intake.certificate.Renew(ctx, log.WithName("collector")); return nil })
-	group.Go(func() error { serveCommands(ctx, o.dataDir, events, log.WithName("maintenance")); return nil })
-	group.Go(func() error { retain(ctx, events, o.retention, log.WithName("retention")); return nil })
-	log.Info("The operator starts", "version", version, "cluster", o.clusterName, "user", cluster.user,
+	group.Go(func() error { return leader.run(ctx) })
+	group.Go(func() error { events.attend(ctx); return nil })
+	log.Info("The operator starts", "version", version, "cluster", o.clusterName, "user", cluster.user, "store", events.place,
 		"ingest", o.ingestURL, "dashboard", o.dashboardURL, "retention", o.retention.String())
 	return group.Wait()
 }

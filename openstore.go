@@ -8,21 +8,46 @@ import (
 	"github.com/go-logr/logr"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
+	"github.com/porter-dev/audit-operator/internal/store"
 	"github.com/porter-dev/audit-operator/internal/store/embedded"
 )
 
-func openStore(ctx context.Context, o *options, log logr.Logger) (*embedded.Store, error) {
+// openedStore is a store, with what its kind asks of the process around it.
+type openedStore struct {
+	store.Store
+	// place is what a log may say of where it is.
+	place string
+	// shared means that other replicas use it too, so that one must lead.
+	shared bool
+	// attend answers those who ask this process for its files, until ctx ends.
+	attend func(ctx context.Context)
+	// maintain is what one replica does for all, until ctx ends.
+	maintain func(ctx context.Context) error
+}
+
+func openStore(ctx context.Context, o *options, log logr.Logger) (*openedStore, error) {
+	return openEmbedded(ctx, o, log)
+}
+
+func openEmbedded(ctx context.Context, o *options, log logr.Logger) (*openedStore, error) {
 	events, err := embedded.Open(ctx, embedded.Options{
 		Dir: o.dataDir, Version: version, Retention: o.retention, Metrics: embedded.NewMetrics(metrics.Registry), Log: log.WithName("store"),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open the store in %s: %w", o.dataDir, err)
 	}
-	return events, nil
+	return &openedStore{
+		Store: events, place: o.dataDir,
+		attend: func(ctx context.Context) { serveCommands(ctx, o.dataDir, events, log.WithName("maintenance")) },
+		maintain: func(ctx context.Context) error {
+			retain(ctx, events, o.retention, log.WithName("retention"))
+			return nil
+		},
+	}, nil
 }
 
 // retain drops what is older than the retention, now and every hour.
-func retain(ctx context.Context, events *embedded.Store, retention time.Duration, log logr.Logger) {
+func retain(ctx context.Context, events store.Store, retention time.Duration, log logr.Logger) {
 	tick := time.NewTicker(time.Hour)
 	defer tick.Stop()
 	for {

@@ -2,12 +2,11 @@ package controllers
 
 import (
 	"context"
+	"time"
 
 	"go.opentelemetry.io/otel/trace"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/predicate"
 
 	"github.com/porter-dev/audit-operator/api/v1alpha1"
 	"github.com/porter-dev/audit-operator/internal/query/crdconv"
@@ -16,7 +15,11 @@ import (
 // +kubebuilder:rbac:groups=audit.porter.run,resources=auditresourcetypes,verbs=list;watch
 // +kubebuilder:rbac:groups=audit.porter.run,resources=auditresourcetypes/status,verbs=patch
 
-// typeReconciler puts the rules of AuditResourceTypes in force.
+// awaitFollower is how soon to look again whether this replica's follower has
+// seen what the leader has.
+const awaitFollower = 20 * time.Millisecond
+
+// typeReconciler tells of AuditResourceTypes that they are in force.
 type typeReconciler struct {
 	client client.Client
 	types  *ResourceTypes
@@ -24,19 +27,17 @@ type typeReconciler struct {
 }
 
 func (r *typeReconciler) setup(mgr ctrl.Manager) error {
-	return ctrl.NewControllerManagedBy(mgr).
-		For(&v1alpha1.AuditResourceType{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
-		Complete(traced(r.traces, "AuditResourceType", r))
+	return forTypes(mgr).Complete(traced(r.traces, "reconcile AuditResourceType", r))
 }
 
-// Reconcile loads every type: which rule is asked first depends on all of them.
+// Reconcile says so once it is true of the replica that leads.
 func (r *typeReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
-	if err := r.types.Load(ctx, r.client); err != nil {
-		return ctrl.Result{}, err
-	}
 	t := &v1alpha1.AuditResourceType{}
 	if err := r.client.Get(ctx, req.NamespacedName, t); err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	if !r.types.has(t) {
+		return ctrl.Result{RequeueAfter: awaitFollower}, nil
 	}
 	status := newStatusWriter(r.client, t)
 	t.Status.ObservedGeneration = t.Generation

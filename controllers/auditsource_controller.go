@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 	"time"
 
@@ -15,14 +14,9 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/handler"
-	"sigs.k8s.io/controller-runtime/pkg/predicate"
-	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/porter-dev/audit-operator/api/v1alpha1"
-	"github.com/porter-dev/audit-operator/internal/collector"
 	"github.com/porter-dev/audit-operator/internal/collector/webhook"
 	"github.com/porter-dev/audit-operator/internal/credentials"
 	"github.com/porter-dev/audit-operator/internal/store"
@@ -44,50 +38,6 @@ const (
 	silentAfter = 10 * time.Minute
 )
 
-// RegisterSources has the collector know every AuditSource of the API server.
-// Before it, deliveries of known sources would be refused. A source whose
-// credentials can't be had is left to its controller; the error says which.
-func RegisterSources(ctx context.Context, api client.Reader, issuer *credentials.Issuer, registry *webhook.Registry) error {
-	var list v1alpha1.AuditSourceList
-	if err := api.List(ctx, &list); err != nil {
-		return fmt.Errorf("list the AuditSources: %w", err)
-	}
-	var errs []error
-	for i := range list.Items {
-		if _, err := register(ctx, &list.Items[i], issuer, registry); err != nil {
-			errs = append(errs, fmt.Errorf("register the AuditSource %s: %w", list.Items[i].Name, err))
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// register makes sure that the source has its credentials and that the
-// collector accepts them, and no others.
-func register(ctx context.Context, s *v1alpha1.AuditSource, issuer *credentials.Issuer, registry *webhook.Registry) (credentials.Source, error) {
-	issued, err := issuer.Source(ctx, s)
-	if errors.Is(err, credentials.ErrConflict) {
-		// What was accepted before is in a Secret that is gone.
-		registry.Delete(s.Name)
-	}
-	if err != nil {
-		return issued, err
-	}
-	accepted := webhook.Source{
-		Source:      collector.Source{Name: s.Name, Cluster: s.Spec.Cluster},
-		TokenSHA256: issued.TokenSHA256, ClientCommonName: issued.ClientCommonName,
-	}
-	if limits := s.Spec.Limits; limits != nil {
-		if limits.MaxEventBytes != nil {
-			accepted.MaxEventBytes = *limits.MaxEventBytes
-		}
-		if limits.MaxBodyBytes != nil {
-			accepted.MaxBodyBytes = *limits.MaxBodyBytes
-		}
-	}
-	registry.Set(accepted)
-	return issued, nil
-}
-
 // sourceReconciler gives sources their credentials and tells what they sent.
 type sourceReconciler struct {
 	client   client.Client
@@ -105,35 +55,24 @@ type sourceReconciler struct {
 }
 
 func (r *sourceReconciler) setup(mgr ctrl.Manager) error {
-	ofSource := func(_ context.Context, o client.Object) []reconcile.Request {
-		name, ok := strings.CutPrefix(o.GetName(), credentials.SourceSecretPrefix)
-		if !ok {
-			return nil
-		}
-		return []reconcile.Request{{NamespacedName: types.NamespacedName{Name: name}}}
-	}
-	return ctrl.NewControllerManagedBy(mgr).
-		For(&v1alpha1.AuditSource{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
-		Watches(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(ofSource)).
-		Complete(traced(r.traces, "AuditSource", r))
+	return forSources(mgr).Complete(traced(r.traces, "reconcile AuditSource", r))
 }
 
 // Reconcile issues what the source needs, then brings its counters up to date.
 func (r *sourceReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	s := &v1alpha1.AuditSource{}
 	if err := r.client.Get(ctx, req.NamespacedName, s); err != nil {
-		if client.IgnoreNotFound(err) == nil {
-			r.registry.Delete(req.Name)
-		}
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
 	if !s.DeletionTimestamp.IsZero() { // another's finalizer keeps it
-		r.registry.Delete(req.Name)
 		return ctrl.Result{}, nil
 	}
 	status := newStatusWriter(r.client, s)
 	s.Status.ObservedGeneration = s.Generation
 	failure := r.issue(ctx, s)
+	if errors.Is(failure, errFollows) {
+		return ctrl.Result{RequeueAfter: awaitFollower}, nil
+	}
 	foreign := r.count(ctx, s)
 	if err := status.write(ctx, s); err != nil {
 		return ctrl.Result{}, errors.Join(failure, client.IgnoreNotFound(err))
@@ -150,8 +89,12 @@ func (r *sourceReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctr
 	return ctrl.Result{RequeueAfter: awaitEvery}, nil
 }
 
+// errFollows means that this replica's collector will accept, in a moment, what
+// was issued. Nobody is to be told before.
+var errFollows = errors.New("the collector does not know of it yet")
+
 func (r *sourceReconciler) issue(ctx context.Context, s *v1alpha1.AuditSource) error {
-	issued, err := register(ctx, s, r.issuer, r.registry)
+	issued, err := r.issuer.Source(ctx, s)
 	switch {
 	case errors.Is(err, credentials.ErrConflict):
 		message := fmt.Sprintf("The Secret %s/%s%s exists and was not made by the operator; rename or delete it.",
@@ -164,6 +107,8 @@ func (r *sourceReconciler) issue(ctx context.Context, s *v1alpha1.AuditSource) e
 		markFailed(s, v1alpha1.ReasonCredentialsFailed, message)
 		r.events.Eventf(s, nil, corev1.EventTypeWarning, v1alpha1.ReasonCredentialsFailed, issueCredentials, "%s", message)
 		return err
+	case !r.registry.Has(accepted(s, issued)):
+		return errFollows
 	}
 	secret := v1alpha1.SecretReference{Namespace: r.issuer.Namespace(), Name: issued.SecretName}
 	s.Status.Endpoint, s.Status.SecretRef = issued.Endpoint, &secret

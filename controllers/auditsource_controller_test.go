@@ -152,7 +152,7 @@ func TestSourceWhoseSecretIsReplaced(t *testing.T) {
 // sources is a reconciler beside the controllers, whose clock a test sets.
 func sources(now func() time.Time) *sourceReconciler {
 	return &sourceReconciler{
-		client: operator, events: discardEvents{}, issuer: issuer, registry: webhook.NewRegistry(),
+		client: operator, events: discardEvents{}, issuer: issuer, registry: registry,
 		store: faults, now: now, reported: map[types.UID]int64{},
 	}
 }

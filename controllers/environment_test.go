@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -125,10 +126,11 @@ func newManager(ctx context.Context, config *rest.Config) (ctrl.Manager, error) 
 		return nil, err
 	}
 	ingest = newIngest(registry)
-	return mgr, Setup(mgr, Options{
+	options := Options{
 		Store: faults, Issuer: issuer, Registry: registry, Types: resourceTypes,
 		ClusterName: ownCluster, DashboardURL: dashboardURL, Retention: retention,
-	})
+	}
+	return mgr, errors.Join(Follow(mgr, options), Lead(mgr, options))
 }
 
 // getAsFromCache reads for the operator what its manager has in a cache, which

@@ -53,7 +53,7 @@ func (r *queryReconciler) setup(mgr ctrl.Manager) error {
 		For(r.newQuery(), builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, asked))).
 		// One slow question must not hold up the others.
 		WithOptions(controller.Options{MaxConcurrentReconciles: 4}).
-		Complete(traced(r.Traces, kindOf(r.newQuery()), r))
+		Complete(traced(r.Traces, "reconcile "+kindOf(r.newQuery()), r))
 }
 
 // Reconcile makes the status the answer to the spec. It can stop anywhere and

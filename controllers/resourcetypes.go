@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/porter-dev/audit-operator/api/v1alpha1"
@@ -19,7 +20,12 @@ import (
 type ResourceTypes struct {
 	operatorUser string
 	use          func(*audit.Classifier)
-	current      atomic.Pointer[[]audit.ResourceType]
+	current      atomic.Pointer[typesInForce]
+}
+
+type typesInForce struct {
+	types       []audit.ResourceType
+	generations map[types.UID]int64 // of the objects that were read
 }
 
 // NewResourceTypes returns the built-in types and hands classifiers to use, now
@@ -40,28 +46,35 @@ func (t *ResourceTypes) Load(ctx context.Context, api client.Reader) error {
 }
 
 // All returns the types in force, the built-in ones first.
-func (t *ResourceTypes) All() []audit.ResourceType { return slices.Clone(*t.current.Load()) }
+func (t *ResourceTypes) All() []audit.ResourceType { return slices.Clone(t.current.Load().types) }
+
+// has reports whether the object was read as it is, or as it was later.
+func (t *ResourceTypes) has(o *v1alpha1.AuditResourceType) bool {
+	generation, read := t.current.Load().generations[o.UID]
+	return read && generation >= o.Generation
+}
 
 func (t *ResourceTypes) set(objects []v1alpha1.AuditResourceType) error {
-	types := audit.BuiltInResourceTypes()
+	now := typesInForce{types: audit.BuiltInResourceTypes(), generations: map[types.UID]int64{}}
 	slices.SortFunc(objects, func(a, b v1alpha1.AuditResourceType) int { return strings.Compare(a.Name, b.Name) })
 	for i := range objects {
+		now.generations[objects[i].UID] = objects[i].Generation
 		if !objects[i].DeletionTimestamp.IsZero() {
 			continue
 		}
 		defined := crdconv.ResourceType(&objects[i])
-		at := slices.IndexFunc(types, func(t audit.ResourceType) bool { return t.Name == defined.Name })
+		at := slices.IndexFunc(now.types, func(t audit.ResourceType) bool { return t.Name == defined.Name })
 		if at < 0 {
-			types = append(types, defined)
+			now.types = append(now.types, defined)
 		} else {
-			types[at] = defined
+			now.types[at] = defined
 		}
 	}
-	classifier, err := audit.NewClassifier(types, t.operatorUser)
+	classifier, err := audit.NewClassifier(now.types, t.operatorUser)
 	if err != nil {
 		return fmt.Errorf("use the AuditResourceTypes: %w", err)
 	}
 	t.use(classifier)
-	t.current.Store(&types)
+	t.current.Store(&now)
 	return nil
 }

@@ -1,6 +1,9 @@
 // Package controllers reconciles the operator's resources: queries into
 // snapshots, sources into credentials, resource types into the rules that
 // events are classified by.
+//
+// Every replica follows: it has its collector know the sources and types. One
+// leads: it writes statuses, credentials and snapshots.
 package controllers
 
 import (
@@ -27,7 +30,7 @@ import (
 // FieldOwner is the operator's name in managed fields and events.
 const FieldOwner = "audit-operator"
 
-// Options of Setup. Retention, DashboardURL and Now are optional.
+// Options of Follow and Lead. Retention, DashboardURL and Now are optional.
 type Options struct {
 	Store    store.Store
 	Issuer   *credentials.Issuer
@@ -47,14 +50,28 @@ type Options struct {
 	Now    func() time.Time
 }
 
-// Setup adds every controller to the manager.
-func Setup(mgr ctrl.Manager, o Options) error {
+func (o *Options) setDefaults() {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
 	if o.Traces == nil {
 		o.Traces = noop.NewTracerProvider()
 	}
+}
+
+// Follow adds to the manager what every replica does. It writes nothing.
+func Follow(mgr ctrl.Manager, o Options) error {
+	o.setDefaults()
+	api := mgr.GetClient()
+	return errors.Join(
+		(&sourceFollower{client: api, issuer: o.Issuer.With(api), registry: o.Registry, traces: o.Traces}).setup(mgr),
+		(&typeFollower{client: api, types: o.Types, traces: o.Traces}).setup(mgr),
+	)
+}
+
+// Lead adds to the manager what one replica does for all.
+func Lead(mgr ctrl.Manager, o Options) error {
+	o.setDefaults()
 	api := client.WithFieldOwner(mgr.GetClient(), FieldOwner)
 	recorder := mgr.GetEventRecorder(FieldOwner)
 	query := func(newQuery func() v1alpha1.Query) error {

@@ -10,11 +10,11 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 )
 
-// traced has each reconciliation of a kind become a span.
-func traced(traces trace.TracerProvider, kind string, next reconcile.Reconciler) reconcile.Reconciler {
+// traced has each reconciliation become a span of the name.
+func traced(traces trace.TracerProvider, name string, next reconcile.Reconciler) reconcile.Reconciler {
 	tracer := traces.Tracer("github.com/porter-dev/audit-operator/controllers")
 	return reconcile.Func(func(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
-		ctx, span := tracer.Start(ctx, "reconcile "+kind, trace.WithAttributes(
+		ctx, span := tracer.Start(ctx, name, trace.WithAttributes(
 			attribute.String("k8s.namespace.name", req.Namespace), attribute.String("k8s.object.name", req.Name)))
 		defer span.End()
 		result, err := next.Reconcile(ctx, req)

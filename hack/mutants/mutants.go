@@ -122,9 +122,9 @@ var mutants = []mutant{
 		packages: []string{"."},
 	},
 	{
-		name: "conflict-keeps-credentials", file: "controllers/auditsource_controller.go",
-		old:      "		// What was accepted before is in a Secret that is gone.\n		registry.Delete(s.Name)\n",
-		new:      "",
+		name: "conflict-keeps-credentials", file: "controllers/follow.go",
+		old:      "	if err != nil && !errors.Is(err, credentials.ErrNotIssued) && !errors.Is(err, credentials.ErrConflict) {\n",
+		new:      "	if err != nil {\n",
 		packages: []string{"./controllers"},
 	},
 	{

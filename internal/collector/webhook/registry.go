@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"net/http"
+	"reflect"
 	"strings"
 	"sync"
 	"time"
@@ -54,6 +55,13 @@ func (r *Registry) Set(s Source) {
 	if _, known := r.traffic[s.Name]; !known {
 		r.traffic[s.Name] = traffic{delivered: time.Now()}
 	}
+}
+
+// Has reports whether the source is known exactly so.
+func (r *Registry) Has(s Source) bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return reflect.DeepEqual(r.sources[s.Name], s)
 }
 
 // Delete removes a source.
