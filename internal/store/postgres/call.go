@@ -17,5 +17,5 @@ func (s *Store) call(ctx context.Context, fn func(ctx context.Context) error) er
 	if err != nil && ctx.Err() != nil {
 		return ctx.Err()
 	}
-	return err
+	return s.target.explain(err)
 }

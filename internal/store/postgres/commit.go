@@ -47,7 +47,7 @@ func (s *Store) commitGroup(w *writer, group []*job) {
 // answer tells the jobs what became of them.
 func (s *Store) answer(group []*job, err error) {
 	if err != nil {
-		s.log.Error(err, "A commit failed")
+		s.log.Error(s.target.explain(err), "A commit failed")
 	}
 	for _, j := range group {
 		if err != nil {
@@ -66,6 +66,7 @@ func (s *Store) tryCommit(w *writer, group []*job) error {
 	ctx, span := beginCommit(context.Background(), group)
 	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
 	defer cancel()
+	began := time.Now()
 	var err error
 	for range maxAttempts {
 		p := s.plan(group)
@@ -81,6 +82,8 @@ func (s *Store) tryCommit(w *writer, group []*job) error {
 		w.days = nil
 	}
 	endSpan(span, err)
+	s.readiness.committed(err)
+	s.opts.Metrics.committed(time.Since(began), err)
 	return err
 }
 

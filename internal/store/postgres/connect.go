@@ -50,6 +50,7 @@ func poolConfig(url string) (*pgxpool.Config, error) {
 	conn.DialFunc = dial
 	conn.ValidateConnect = checkPrimary
 	conn.OnPgError = keepConnection
+	conn.OnNotice = noteUnreplicated
 	config.BeforeConnect = func(_ context.Context, next *pgx.ConnConfig) error { return renewCredentials(url, next) }
 	if !strings.Contains(url, "pool_max_conns=") {
 		config.MaxConns = defaultMaxConns
@@ -176,6 +177,29 @@ func checkServer(status func(name string) string) error {
 // to a server that takes no more writes makes place for one to its successor.
 func keepConnection(_ *pgconn.PgConn, err *pgconn.PgError) bool {
 	return err.SeverityUnlocalized != "FATAL" && err.SeverityUnlocalized != "PANIC" && err.Code != pgerrcode.ReadOnlySQLTransaction
+}
+
+// unreplicated is set in a connection's data when a commit has not waited for
+// its standby.
+const unreplicated = "audit.unreplicated"
+
+// noteUnreplicated looks for a warning that comes with a commit: it is durable
+// on one machine only, because somebody cancelled its wait for a standby. It
+// is known by its origin, since its text is in the server's language.
+func noteUnreplicated(conn *pgconn.PgConn, notice *pgconn.Notice) {
+	if notice.Routine == "SyncRepWaitForLSN" {
+		conn.CustomData()[unreplicated] = true
+	}
+}
+
+// connectBeside makes a connection that is none of the pool's, which readers
+// may have used up.
+func connectBeside(ctx context.Context, pool *pgxpool.Pool) (*pgx.Conn, error) {
+	config := pool.Config()
+	if err := config.BeforeConnect(ctx, config.ConnConfig); err != nil {
+		return nil, err
+	}
+	return pgx.ConnectConfig(ctx, config.ConnConfig)
 }
 
 // renewCredentials reads passwords and certificates anew, whose files change

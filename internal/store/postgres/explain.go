@@ -15,6 +15,8 @@ import (
 	"github.com/jackc/pgerrcode"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/porter-dev/audit-operator/internal/store"
 )
 
 // target is what is connected to, as errors name it.
@@ -50,6 +52,9 @@ type explained struct {
 
 func (e *explained) Error() string { return e.text }
 func (e *explained) Unwrap() error { return e.cause }
+
+// Is has callers know that it is the server's fault, not the question's.
+func (e *explained) Is(target error) bool { return target == store.ErrUnavailable }
 
 // explain says what is wrong and what to do about it. What it doesn't know it
 // returns as it is, and so a caller's cancellation.
@@ -139,6 +144,8 @@ func (t target) describeServer(err *pgconn.PgError) string {
 		return fmt.Sprintf("PostgreSQL at %s is starting or ending: %s", t.servers, err.Message)
 	case pgerrcode.DiskFull:
 		return fmt.Sprintf("PostgreSQL at %s has no space left: %s", t.servers, err.Message)
+	case pgerrcode.QueryCanceled:
+		return fmt.Sprintf("PostgreSQL at %s ended a statement: %s", t.servers, err.Message)
 	case pgerrcode.ProtocolViolation:
 		if strings.Contains(err.Message, "startup parameter") {
 			return fmt.Sprintf("what answers at %s is a pooler that takes no session settings (%s): connect to PostgreSQL itself", t.servers, err.Message)

@@ -11,6 +11,9 @@ import (
 // errDayGone means that a day was dropped while events of it were on their way.
 var errDayGone = errors.New("a day is not there any more")
 
+// errUnreplicated means that a commit is durable on one machine alone.
+var errUnreplicated = errors.New("a commit did not wait for its standby, because somebody cancelled it")
+
 // failedStatement returns what the server said against a statement; nil when
 // it said nothing, because it or the connection is gone.
 func failedStatement(err error) *pgconn.PgError {

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -116,8 +117,12 @@ func (w *writer) insertRest(ctx context.Context, p *plan) error {
 	w.queueQuarantine(batch, p)
 	batch.Queue("COMMIT")
 	p.committing = true
+	delete(w.conn.PgConn().CustomData(), unreplicated) // of what was before
 	if err := w.conn.SendBatch(ctx, batch).Close(); err != nil {
 		return fmt.Errorf("commit: %w", err)
+	}
+	if w.conn.PgConn().CustomData()[unreplicated] != nil {
+		return errors.Join(errUnreplicated, w.conn.Close(ctx))
 	}
 	return nil
 }

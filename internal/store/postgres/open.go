@@ -85,6 +85,7 @@ type Store struct {
 
 	queue      queue
 	committers sync.WaitGroup
+	readiness  readiness
 
 	mu      sync.Mutex
 	idle    sync.Cond // signalled when calls reaches 0
@@ -112,9 +113,11 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 		return nil, s.target.explain(err)
 	}
 	s.queue.init(opts.MaxPendingEvents, opts.MaxPendingBytes)
+	s.readiness.init()
 	for range committers {
 		s.committers.Go(s.commitLoop)
 	}
+	opts.Metrics.watch(s)
 	return s, nil
 }
 
@@ -148,8 +151,10 @@ func (s *Store) Close() error {
 		}
 		s.mu.Unlock()
 
+		s.opts.Metrics.forget()
 		s.queue.close()
 		s.committers.Wait()
+		s.readiness.close()
 		s.pool.Close()
 	})
 	return nil
@@ -157,6 +162,3 @@ func (s *Store) Close() error {
 
 // now is the clock in UTC and whole microseconds.
 func (s *Store) now() time.Time { return s.opts.Now().UTC().Truncate(time.Microsecond) }
-
-// Metrics tell what the store holds and does.
-type Metrics struct{}

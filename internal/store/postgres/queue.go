@@ -97,3 +97,10 @@ func (q *queue) close() {
 	q.closed = true
 	q.more.Broadcast()
 }
+
+// load is what is reserved.
+func (q *queue) load() (events int, bytes int64) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.events, q.bytes
+}

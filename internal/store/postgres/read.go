@@ -41,6 +41,7 @@ func (s *Store) read(ctx context.Context, fn func(ctx context.Context, tx *readT
 		if err != nil && caller.Err() != nil && !errors.Is(err, store.ErrNotFound) {
 			err = caller.Err()
 		}
+		err = s.target.explain(err)
 	}()
 	tx := &readTx{asOf: s.opts.Now().UTC().Truncate(time.Microsecond)}
 	return pgx.BeginTxFunc(ctx, s.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(begun pgx.Tx) error {

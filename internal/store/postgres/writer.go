@@ -47,11 +47,11 @@ func (w *writer) connect(ctx context.Context) error {
 	w.close()
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
-	pooled, err := w.pool.Acquire(ctx)
+	conn, err := connectBeside(ctx, w.pool)
 	if err != nil {
 		return fmt.Errorf("connect: %w", err)
 	}
-	w.conn = pooled.Hijack() // readers can't leave writers without one
+	w.conn = conn
 	if _, err := w.conn.PgConn().Exec(ctx, prepareWriter).ReadAll(); err != nil {
 		w.close()
 		return fmt.Errorf("prepare the connection: %w", err)
