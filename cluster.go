@@ -119,9 +119,11 @@ func newManager(c *cluster, callers *auth.Auth, o *options) (ctrl.Manager, error
 	return mgr, mgr.AddHealthzCheck("ping", healthz.Ping)
 }
 
-// addChecks has ready mean that a delivery would be taken, and be durable.
+// addChecks has ready mean that a delivery would be taken, and be durable, and
+// healthy that it may be again without another process.
 func addChecks(mgr ctrl.Manager, events store.Store, in *intake) error {
 	return errors.Join(
+		mgr.AddHealthzCheck("store", func(*http.Request) error { return events.Live() }),
 		mgr.AddReadyzCheck("store", func(r *http.Request) error { return events.Ready(r.Context()) }),
 		mgr.AddReadyzCheck("collector", webhook.Probe(in.listener.Addr(), in.issuer.IngestHost(), in.issuer.ClientCAs())),
 	)

@@ -34,6 +34,7 @@ func TestDoors(t *testing.T) {
 		{"metrics", http.MethodGet, metrics + "/metrics", "", http.StatusUnauthorized},
 		{"metrics, without rights", http.MethodGet, metrics + "/metrics", stranger, http.StatusForbidden},
 		{"metrics, of the profiler", http.MethodGet, metrics + "/metrics", profiler, http.StatusForbidden},
+		{"health of the store", http.MethodGet, "http://" + m.health + "/healthz/store", "", http.StatusOK},
 		{"readiness of the store", http.MethodGet, "http://" + m.health + "/readyz/store", "", http.StatusOK},
 		{"readiness of the collector", http.MethodGet, "http://" + m.health + "/readyz/collector", "", http.StatusOK},
 		{"pprof", http.MethodGet, metrics + "/debug/pprof/", "", http.StatusUnauthorized},

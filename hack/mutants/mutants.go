@@ -182,6 +182,12 @@ var mutants = []mutant{
 		packages: []string{"./internal/store/embedded"},
 	},
 	{
+		name: "hung-for-ever", file: "internal/store/embedded/commit.go",
+		old:      "				s.timed(group[0].run)\n",
+		new:      "				group[0].run()\n",
+		packages: []string{"./internal/store/embedded"},
+	},
+	{
 		name: "read-cancelled-while-it-begins", file: "internal/store/embedded/database.go",
 		old:      "db.sql.BeginTx(context.WithoutCancel(ctx), nil)",
 		new:      "db.sql.BeginTx(ctx, nil)",

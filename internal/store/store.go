@@ -278,6 +278,8 @@ type Store interface {
 	Retain(ctx context.Context, before time.Time) ([]time.Time, error)
 	// Ready returns nil when a write would be durable now.
 	Ready(ctx context.Context) error
+	// Live returns nil unless only a new process can make the store ready again.
+	Live() error
 	// Close lets running calls finish, commits what was accepted and frees the
 	// files. Calls that come later get ErrClosed.
 	Close() error

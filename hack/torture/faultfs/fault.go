@@ -2,6 +2,7 @@ package faultfs
 
 import (
 	"path"
+	"slices"
 	"syscall"
 )
 
@@ -27,6 +28,9 @@ type Fault struct {
 	// After is how many operations succeed before.
 	After int
 	Errno syscall.Errno
+	// Hang has operations wait for Heal before they fail, or succeed without
+	// an Errno.
+	Hang bool
 
 	struck int
 }
@@ -40,7 +44,8 @@ func (f *FS) Inject(faults ...Fault) {
 	}
 }
 
-// Heal makes everything work again. It returns how often operations failed.
+// Heal makes everything work again. It returns how often operations failed or
+// hung.
 func (f *FS) Heal() (struck int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -48,10 +53,11 @@ func (f *FS) Heal() (struck int) {
 		struck += fault.struck
 	}
 	f.faults = nil
+	f.healed.Broadcast()
 	return struck
 }
 
-// Struck returns how often operations failed since the last Heal.
+// Struck returns how often operations failed or hung since the last Heal.
 func (f *FS) Struck() (n int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -79,7 +85,8 @@ func (f *FS) Off() bool {
 
 func (f *FS) off() bool { return f.counting && f.left <= 0 }
 
-// fails returns the error that an operation is to have, or 0.
+// fails returns the error that an operation is to have, or 0. While it hangs, mu
+// is not held.
 func (f *FS) fails(op Op, name string) syscall.Errno {
 	if f.off() {
 		return syscall.EIO
@@ -99,6 +106,9 @@ func (f *FS) fails(op Op, name string) syscall.Errno {
 			continue
 		}
 		fault.struck++
+		for fault.Hang && slices.Contains(f.faults, fault) {
+			f.healed.Wait()
+		}
 		return fault.Errno
 	}
 	return 0

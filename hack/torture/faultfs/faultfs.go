@@ -30,7 +30,8 @@ type FS struct {
 	used     int64 // bytes of live files, in whole pages
 	capacity int64
 	faults   []*Fault
-	counting bool // down to the power cut
+	healed   sync.Cond // signalled by Heal
+	counting bool      // down to the power cut
 	left     int
 	counted  string // the glob of what counts
 	server   *fuse.Server
@@ -52,6 +53,7 @@ func (i *inode) isDir() bool { return i.mode&syscall.S_IFDIR != 0 }
 // New returns an empty file system of a size in bytes.
 func New(capacity int64) *FS {
 	f := &FS{capacity: capacity}
+	f.healed.L = &f.mu
 	f.root = f.newInode(syscall.S_IFDIR|0o755, nil)
 	return f
 }

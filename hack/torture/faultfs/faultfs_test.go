@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"syscall"
 	"testing"
@@ -169,6 +170,25 @@ func TestCutIsReproducible(t *testing.T) {
 			t.Error(diff)
 		}
 	}
+}
+
+// What hangs holds up nothing else.
+func TestHang(t *testing.T) {
+	m := mount(t, 64<<10)
+	m.Inject(faultfs.Fault{Op: faultfs.Sync, Glob: "a", Hang: true})
+	synced := make(chan error)
+	go func() { synced <- m.at("a", 0, "x", true) }()
+	for m.Struck() == 0 {
+		runtime.Gosched()
+	}
+	m.must(m.at("b", 0, "x", true))
+	select {
+	case err := <-synced:
+		t.Errorf("it did not hang: %v", err)
+	default:
+	}
+	m.Heal()
+	m.must(<-synced)
 }
 
 func TestFaults(t *testing.T) {

@@ -30,7 +30,7 @@ func (s *Store) commitLoop() {
 				s.commitGroup(group)
 			case 0:
 				n = 1
-				group[0].run()
+				s.timed(group[0].run)
 				close(group[0].done)
 			default:
 				s.commitGroup(group[:n])
@@ -63,17 +63,14 @@ func (s *Store) commitGroup(group []*job) {
 }
 
 // tryCommit commits jobs together.
-func (s *Store) tryCommit(group []*job) error {
+func (s *Store) tryCommit(group []*job) (err error) {
 	began := time.Now()
-	s.mu.Lock()
-	s.committing = began
-	s.mu.Unlock()
 	ctx, span := beginCommit(context.Background(), group)
-	err := s.write(ctx, group)
+	s.timed(func() { err = s.write(ctx, group) })
 	endSpan(span, err)
 	s.opts.Metrics.committed(time.Since(began), err)
 	s.mu.Lock()
-	s.committing, s.failed = time.Time{}, err
+	s.failed = err
 	s.mu.Unlock()
 	return err
 }

@@ -107,7 +107,7 @@ type Store struct {
 	closed     bool
 	db         *database // nil while it is being opened again
 	failed     error     // of the last commit; nil if it succeeded
-	committing time.Time // when the commit that runs began; zero if none does
+	committing time.Time // when the committer began what it does; zero if it waits
 	closeErr   error
 	closing    sync.Once
 

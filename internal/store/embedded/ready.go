@@ -11,8 +11,12 @@ import (
 )
 
 // commitHangs is how long a commit may take until the store counts as hung, as
-// it does when a network volume stops answering.
-const commitHangs = 10 * time.Second
+// it does when a network volume stops answering. After commitLost it is not
+// waited for any longer.
+const (
+	commitHangs = 10 * time.Second
+	commitLost  = 2 * time.Minute
+)
 
 // Ready implements store.Store: there is space, and the last commit succeeded
 // or one without events does now. Nobody delivers to a store that isn't ready,
@@ -22,12 +26,12 @@ func (s *Store) Ready(ctx context.Context) error {
 		return err
 	}
 	defer s.leave()
-	s.mu.Lock()
-	failed, committing := s.failed, s.committing
-	s.mu.Unlock()
-	if !committing.IsZero() && time.Since(committing) > commitHangs {
-		return fmt.Errorf("%w: a commit has been running since %s", store.ErrUnavailable, committing.UTC().Format(time.RFC3339))
+	if err := s.hung(commitHangs); err != nil {
+		return err
 	}
+	s.mu.Lock()
+	failed := s.failed
+	s.mu.Unlock()
 	if failed != nil {
 		// First, since it gives the space of what failed back.
 		var failure error
@@ -42,6 +46,38 @@ func (s *Store) Ready(ctx context.Context) error {
 		return fmt.Errorf("%w: %w", store.ErrUnavailable, err)
 	}
 	return nil
+}
+
+// Live implements store.Store: neither a commit nor what else the committer does
+// hangs, be it in the volume or in DuckDB.
+func (s *Store) Live() error {
+	err := s.hung(commitLost)
+	if err != nil {
+		s.log.Error(err, "The store hangs, and only a new process can help")
+	}
+	return err
+}
+
+// hung fails when what the committer does now takes longer than a limit.
+func (s *Store) hung(limit time.Duration) error {
+	s.mu.Lock()
+	began := s.committing
+	s.mu.Unlock()
+	if began.IsZero() || s.opts.Now().Sub(began) <= limit {
+		return nil
+	}
+	return fmt.Errorf("%w: a commit has been running since %s", store.ErrUnavailable, began.UTC().Format(time.RFC3339))
+}
+
+// timed does some of the committer's work, for hung to see.
+func (s *Store) timed(work func()) {
+	s.mu.Lock()
+	s.committing = s.opts.Now()
+	s.mu.Unlock()
+	work()
+	s.mu.Lock()
+	s.committing = time.Time{}
+	s.mu.Unlock()
 }
 
 // probe does all that a commit does, with no event in it. The committer runs it.
