@@ -61,6 +61,9 @@ func (s *Store) answer(group []*job, err error) {
 // maxAttempts bounds how often a transaction is tried that meets others.
 const maxAttempts = 5
 
+// messageMet is told of a transaction that is tried again.
+const messageMet = "A commit met another one or a dead connection; tried again"
+
 // tryCommit commits jobs together.
 func (s *Store) tryCommit(w *writer, group []*job) error {
 	ctx, span := beginCommit(context.Background(), group)
@@ -79,6 +82,7 @@ func (s *Store) tryCommit(w *writer, group []*job) error {
 		if died := connected && w.conn == nil && !p.committing; !died && !isPassing(err) {
 			break
 		}
+		s.log.V(1).Info(messageMet, "reason", err.Error())
 		w.days = nil
 	}
 	endSpan(span, err)
@@ -169,15 +173,19 @@ func (w *writer) tryWrite(ctx context.Context, p *plan) error {
 	return err
 }
 
-// settle sets in the rows what is known now. Blobs get numbers of this
-// connection's server.
-func (w *writer) settle(ctx context.Context, p *plan) error {
+// settle sets in the rows what is known now, and numbers blobs and deltas by
+// this connection's server, before the transaction begins.
+func (w *writer) settle(ctx context.Context, p *plan) (err error) {
+	for _, day := range p.days {
+		if p.deltaNumbers[day], err = w.batchNumber(ctx); err != nil {
+			return err
+		}
+	}
 	for _, r := range p.rows {
 		var number int64
 		if r.place.size > 0 {
 			blob := p.blobOf(r)
 			if blob.batch == 0 {
-				var err error
 				if blob.batch, err = w.batchNumber(ctx); err != nil {
 					return err
 				}

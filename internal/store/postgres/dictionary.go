@@ -209,11 +209,7 @@ const lockDictionaries = "SELECT pg_advisory_xact_lock(hashtext('audit_dictionar
 
 // addEntries adds what is missing, and keeps what is there for longer.
 func (w *writer) addEntries(ctx context.Context, missing *[dictionaries]wanted) error {
-	batch := &pgx.Batch{}
-	batch.Queue("BEGIN")
-	// The commit of the rows that use the entries waits for these too: what is
-	// written before it is durable before it.
-	batch.Queue("SET LOCAL synchronous_commit = off")
+	batch := aside()
 	batch.Queue(lockDictionaries)
 	for i, entries := range missing {
 		if len(entries) == 0 {
@@ -228,7 +224,6 @@ func (w *writer) addEntries(ctx context.Context, missing *[dictionaries]wanted) 
 		batch.Queue(raiseEntries[i], keys, days)
 		w.queueRead(batch, i, keys)
 	}
-	batch.Queue("COMMIT")
 	if err := w.conn.SendBatch(ctx, batch).Close(); err != nil {
 		return fmt.Errorf("add to dictionaries: %w", err)
 	}

@@ -104,11 +104,7 @@ func (w *writer) insertRest(ctx context.Context, p *plan) error {
 		}
 	}
 	for _, d := range p.deltas() {
-		number, err := w.batchNumber(ctx)
-		if err != nil {
-			return err
-		}
-		batch.Queue(insertDelta, d.day.start(), number, d.hours, d.kinds, d.places, d.actors, d.counts)
+		batch.Queue(insertDelta, d.day.start(), p.deltaNumbers[d.day], d.hours, d.kinds, d.places, d.actors, d.counts)
 	}
 	for _, stats := range p.sources() {
 		batch.Queue(insertSource, stats.Source, stats.Received, stats.Stored, stats.Duplicate, stats.Quarantined, stats.Own,

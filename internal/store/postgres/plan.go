@@ -17,7 +17,9 @@ type plan struct {
 	rows       []*row // each event once, in the order of the table's key
 	byID       map[audit.ID]*row
 	days       []dayNumber
-	committing bool // whether the transaction was asked to commit
+	// deltaNumbers are those of what is added to each day's roll-ups.
+	deltaNumbers map[dayNumber]int64
+	committing   bool // whether the transaction was asked to commit
 	// maxQuarantined is the size of the largest item kept with its content.
 	maxQuarantined int64
 }
@@ -25,7 +27,7 @@ type plan struct {
 // plan puts jobs together. Replicas that write the same events at once must
 // all do so in the same order, or they would wait for each other.
 func (s *Store) plan(group []*job) *plan {
-	p := &plan{group: group, ingestedAt: s.now(), byID: map[audit.ID]*row{}, maxQuarantined: s.opts.QuarantineBytes / 4}
+	p := &plan{group: group, ingestedAt: s.now(), byID: map[audit.ID]*row{}, deltaNumbers: map[dayNumber]int64{}, maxQuarantined: s.opts.QuarantineBytes / 4}
 	for i, j := range group {
 		j.result = store.Appended{Quarantined: len(j.quarantined)}
 		for b := range j.blobs {

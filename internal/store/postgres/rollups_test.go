@@ -1,9 +1,5 @@
 package postgres
 
-import (
-	"testing"
-)
-
 // rollups says what each roll-up counts, with the deltas that are not merged,
 // and how the rows have it.
 var rollups = map[string]struct{ counted, rows string }{
@@ -38,7 +34,10 @@ const (
 )
 
 // checkRollups compares the roll-ups with the rows.
-func checkRollups(t testing.TB, s *Store) {
+func checkRollups(t interface {
+	asker
+	Errorf(format string, args ...any)
+}, s *Store) {
 	t.Helper()
 	for name, r := range rollups {
 		counted, rows := "("+r.counted+")", "("+r.rows+")"

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"fmt"
 	"net/netip"
@@ -101,8 +102,15 @@ func mustAppend(t testing.TB, s *Store, want store.Appended, events ...audit.Eve
 	}
 }
 
+// asker is a test, or a check of generated values in one.
+type asker interface {
+	Helper()
+	Fatalf(format string, args ...any)
+	Context() context.Context
+}
+
 // ask returns the one value of a statement's answer.
-func ask[T any](t testing.TB, s *Store, sql string, args ...any) T {
+func ask[T any](t asker, s *Store, sql string, args ...any) T {
 	t.Helper()
 	rows, err := s.pool.Query(t.Context(), sql, args...)
 	if err != nil {
@@ -113,4 +121,11 @@ func ask[T any](t testing.TB, s *Store, sql string, args ...any) T {
 		t.Fatalf("%s: %v", sql, err)
 	}
 	return value
+}
+
+func mustExec(t testing.TB, s *Store, sql string, args ...any) {
+	t.Helper()
+	if _, err := s.pool.Exec(t.Context(), sql, args...); err != nil {
+		t.Fatalf("%s: %v", sql, err)
+	}
 }

@@ -28,16 +28,25 @@ const (
 	commitTimeout  = 15 * time.Second
 )
 
-// prepareWriter readies a connection. A commit must be durable, also on a
-// standby that it waits for. What a committer left half done when it died must
-// not hold up others for long.
-const prepareWriter = `
-	SELECT set_config('synchronous_commit', 'on', false)
-		WHERE current_setting('synchronous_commit') NOT IN ('on', 'remote_apply');
+// prepareWriter readies a connection. What a committer left half done when it
+// died must not hold up others for long.
+const prepareWriter = commitLater + `;
+	SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED;
 	SET idle_in_transaction_session_timeout = '15s';
 	SET statement_timeout = '15s';
-	SET lock_timeout = 0;
 	CREATE TEMPORARY TABLE audit_staging (LIKE audit_rows) ON COMMIT DELETE ROWS`
+
+// commitLater is for transactions before that of the rows, which need what is
+// written in them: the log is durable in its order, so the commit of the rows
+// makes them durable too, and they need not wait for it.
+const commitLater = "SELECT set_config('synchronous_commit', 'off', true)"
+
+// aside begins such a transaction. It ends with what is queued in it.
+func aside() *pgx.Batch {
+	batch := &pgx.Batch{}
+	batch.Queue(commitLater)
+	return batch
+}
 
 // connect makes sure that there is a connection.
 func (w *writer) connect(ctx context.Context) error {
@@ -69,13 +78,19 @@ func (w *writer) close() {
 	*w = writer{pool: w.pool}
 }
 
+// createDay makes a day, unless there is one.
+const createDay = "SELECT audit_create_day($1)"
+
 // ensureDays makes sure that days exist, as far as is known.
 func (w *writer) ensureDays(ctx context.Context, days []dayNumber) error {
 	for _, day := range days {
 		if w.days[day] {
 			continue
 		}
-		if _, err := w.conn.Exec(ctx, "SELECT audit_create_day($1)", day.start()); err != nil {
+		batch := aside()
+		batch.Queue("SELECT set_config('lock_timeout', '2s', true)")
+		batch.Queue(createDay, day.start())
+		if err := w.conn.SendBatch(ctx, batch).Close(); err != nil {
 			return fmt.Errorf("create a day: %w", err)
 		}
 		if w.days == nil {
@@ -90,7 +105,9 @@ func (w *writer) ensureDays(ctx context.Context, days []dayNumber) error {
 func (w *writer) batchNumber(ctx context.Context) (int64, error) {
 	const block = 1000 // the increment of the sequence
 	if w.nextBatch == w.endBatch {
-		if err := w.conn.QueryRow(ctx, "SELECT nextval('audit_raw_batch')").Scan(&w.nextBatch); err != nil {
+		batch := aside()
+		batch.Queue("SELECT nextval('audit_raw_batch')").QueryRow(func(row pgx.Row) error { return row.Scan(&w.nextBatch) })
+		if err := w.conn.SendBatch(ctx, batch).Close(); err != nil {
 			return 0, fmt.Errorf("number raw events: %w", err)
 		}
 		w.endBatch = w.nextBatch + block

@@ -1,0 +1,167 @@
+package postgres
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/go-logr/logr"
+	"github.com/go-logr/logr/funcr"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/porter-dev/audit-operator/internal/store"
+	"github.com/porter-dev/audit-operator/internal/store/postgres/postgrestest"
+)
+
+// TestManyReplicas has many stores append the same events at once, in various
+// orders: each event is stored once, and nobody waits in a circle.
+func TestManyReplicas(t *testing.T) {
+	url := newDatabase(t)
+	events := generated(t, 1, testNow.Add(-26*time.Hour), 2000)
+	circles := atomic.Int32{}
+	log := funcr.New(func(_, args string) {
+		if strings.Contains(args, messageMet) {
+			circles.Add(1)
+		}
+	}, funcr.Options{Verbosity: 1})
+	var stored atomic.Int64
+	var group errgroup.Group
+	for replica := range 4 {
+		s := mustOpen(t, Options{URL: url, Now: func() time.Time { return testNow }, Log: log})
+		for n := range 4 {
+			own := slices.Clone(events)
+			random := rand.New(rand.NewPCG(uint64(replica), uint64(n)))
+			random.Shuffle(len(own), func(i, j int) { own[i], own[j] = own[j], own[i] })
+			group.Go(func() error {
+				for batch := range slices.Chunk(own, 170) {
+					got, err := s.Append(t.Context(), batchOf(batch...))
+					if err != nil || got.Stored+got.Duplicate != len(batch) {
+						return fmt.Errorf("Append = %+v, %w", got, err)
+					}
+					stored.Add(int64(got.Stored))
+				}
+				return nil
+			})
+		}
+	}
+	if err := group.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	s := openAt(t, url)
+	if kept, told := ask[int](t, s, "SELECT count(*) FROM audit_events"), stored.Load(); kept != 2000 || told != 2000 {
+		t.Errorf("%d events are kept and %d were told to be stored, want 2000", kept, told)
+	}
+	if n := circles.Load(); n > 0 {
+		t.Errorf("transactions waited for each other in a circle %d times", n)
+	}
+	checkRollups(t, s)
+	want := store.SourceStats{Source: "s", Received: 32_000, Stored: 2000, Duplicate: 30_000}
+	if got, err := s.Sources(t.Context()); err != nil || len(got) != 1 || got[0].Received != want.Received || got[0].Stored != want.Stored || got[0].Duplicate != want.Duplicate {
+		t.Errorf("Sources = %+v, %v; want %+v", got, err, want)
+	}
+}
+
+// TestRefusedEvent appends events of which the database refuses some, beside
+// batches that are as they should be: only those are quarantined.
+func TestRefusedEvent(t *testing.T) {
+	s := openAt(t, newDatabase(t))
+	mustExec(t, s, "ALTER TABLE audit_rows ADD CONSTRAINT no_poison CHECK (path <> '/poison')")
+	events := generated(t, 1, testNow.Add(-26*time.Hour), 1000)
+	poison := []int{0, 333, 999}
+	for _, i := range poison {
+		events[i].Path = "/poison"
+	}
+	var group errgroup.Group
+	for n := range 8 {
+		group.Go(func() error {
+			if got, err := s.Append(t.Context(), batchOf(plain(n, testNow))); err != nil || got.Stored != 1 {
+				return fmt.Errorf("a batch beside it: %+v, %w", got, err)
+			}
+			return nil
+		})
+	}
+	mustAppend(t, s, store.Appended{Stored: 997, Quarantined: 3}, events...)
+	if err := group.Wait(); err != nil {
+		t.Error(err)
+	}
+	items, err := s.Quarantine(t.Context(), "s", 10)
+	if err != nil || len(items) != len(poison) {
+		t.Fatalf("Quarantine = %d items, %v; want %d", len(items), err, len(poison))
+	}
+	for i, item := range items {
+		e := events[poison[len(poison)-1-i]]
+		if item.SHA256 != e.RawSHA256 || string(item.Redacted) != string(e.Raw) || !strings.Contains(item.Reason, "no_poison") || !strings.Contains(item.Reason, "23514") {
+			t.Errorf("quarantined as %+v, want the event with the reason", item)
+		}
+	}
+	checkRollups(t, s)
+	if got := ask[int](t, s, "SELECT count(*) FROM audit_events"); got != 997+8 {
+		t.Errorf("%d events are stored, want %d", got, 997+8)
+	}
+}
+
+// TestRefusedSchema appends events that the database refuses for no fault of
+// theirs: they are not quarantined for it by the thousand.
+func TestRefusedSchema(t *testing.T) {
+	s := openAt(t, newDatabase(t))
+	mustExec(t, s, "ALTER TABLE audit_rows ADD CONSTRAINT nothing CHECK (false)")
+	if _, err := s.Append(t.Context(), batchOf(generated(t, 1, testNow.Add(-time.Hour), 1000)...)); !errors.Is(err, store.ErrUnavailable) {
+		t.Errorf("Append = %v, want ErrUnavailable", err)
+	}
+	if got := ask[int](t, s, "SELECT count(*) FROM audit_quarantine"); got > maxRefused {
+		t.Errorf("%d events are quarantined, want at most %d", got, maxRefused)
+	}
+}
+
+// TestDeadConnection cuts the connections that wait for work: nobody who
+// appends notices.
+func TestDeadConnection(t *testing.T) {
+	s := openAt(t, newDatabase(t))
+	for n := range 3 {
+		mustAppend(t, s, store.Appended{Stored: 1}, plain(n, testNow))
+		mustExec(t, s, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
+	}
+}
+
+// TestLostAnswer kills the server when a commit is durable there, but still
+// waits for a standby: that it succeeded is never told. Sent again, nothing is
+// doubled.
+func TestLostAnswer(t *testing.T) {
+	server := postgrestest.Start(t, postgrestest.Options{})
+	url := server.Database(t)
+	if err := Migrate(t.Context(), url, logr.Discard()); err != nil {
+		t.Fatal(err)
+	}
+	s := openAt(t, url)
+	server.Configure(t, map[string]string{"synchronous_standby_names": "nobody"})
+	events := generated(t, 1, testNow.Add(-time.Hour), 100)
+	var group errgroup.Group
+	group.Go(func() error {
+		_, err := s.Append(t.Context(), batchOf(events...))
+		return err
+	})
+	waits := false
+	for deadline := time.Now().Add(10 * time.Second); !waits && time.Now().Before(deadline); {
+		waits = postgrestest.Query[bool](t, server, "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND query = 'COMMIT')")
+	}
+	server.Kill(t)
+	if err := group.Wait(); !errors.Is(err, store.ErrUnavailable) || !waits {
+		t.Fatalf("Append = %v, want ErrUnavailable; its commit waited for a standby: %v", err, waits)
+	}
+	server.Configure(t, map[string]string{"synchronous_standby_names": ""})
+	server.Restart(t)
+	s.pool.Reset() // its connections are dead, which the test is not about
+	if got := ask[int](t, s, "SELECT count(*) FROM audit_rows"); got != 100 {
+		t.Fatalf("%d events are stored, want 100: the commit did not succeed, so this tests nothing", got)
+	}
+	mustAppend(t, s, store.Appended{Duplicate: 100}, events...)
+	checkRollups(t, s)
+	if got, err := s.Sources(t.Context()); err != nil || got[0].Stored != 100 {
+		t.Errorf("Sources = %+v, %v; want 100 stored", got, err)
+	}
+}

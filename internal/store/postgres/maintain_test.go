@@ -1,0 +1,148 @@
+package postgres
+
+import (
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sync/errgroup"
+	"pgregory.net/rapid"
+
+	"github.com/porter-dev/audit-operator/internal/audit"
+	"github.com/porter-dev/audit-operator/internal/store"
+)
+
+// TestRollupsCountRows interleaves appends, with duplicates, and merges of two
+// replicas: the roll-ups always say what the rows do.
+func TestRollupsCountRows(t *testing.T) {
+	url := newDatabase(t)
+	replicas := []*Store{openAt(t, url), openAt(t, url)}
+	corpus := generated(t, 1, testNow.Add(-26*time.Hour), 300)
+	run := uint64(0)
+	rapid.Check(t, func(r *rapid.T) {
+		run++
+		events := anew(corpus, run)
+		var group errgroup.Group
+		for range rapid.IntRange(1, 6).Draw(r, "steps") {
+			s := rapid.SampledFrom(replicas).Draw(r, "replica")
+			from := rapid.IntRange(0, len(events)-1).Draw(r, "from")
+			to := rapid.IntRange(from+1, len(events)).Draw(r, "to")
+			do := func() error {
+				_, err := s.Append(t.Context(), batchOf(events[from:to]...))
+				return err
+			}
+			if rapid.Bool().Draw(r, "merges") {
+				do = func() error { return s.maintain(t.Context()) }
+			}
+			if rapid.Bool().Draw(r, "beside") {
+				group.Go(do)
+			} else if err := do(); err != nil {
+				r.Fatal(err)
+			}
+		}
+		if err := group.Wait(); err != nil {
+			r.Fatal(err)
+		}
+		checkRollups(r, replicas[0])
+	})
+}
+
+// anew returns events as others than before.
+func anew(events []audit.Event, run uint64) []audit.Event {
+	events = slices.Clone(events)
+	for i := range events {
+		binary.BigEndian.PutUint64(events[i].ID[:], run)
+	}
+	return events
+}
+
+func TestMaintainMerges(t *testing.T) {
+	s := openAt(t, newDatabase(t))
+	events := generated(t, 1, testNow.Add(-26*time.Hour), 500)
+	want := store.SourceStats{Source: "s", Received: 500, Stored: 500, LastReceivedAt: testNow}
+	for _, e := range events {
+		if e.Client == audit.ClientOperator {
+			want.Own++
+		}
+		if e.StageAt.After(want.LastEventAt) {
+			want.LastEventAt = e.StageAt
+		}
+	}
+	// More than one statement takes.
+	for chunk := range slices.Chunk(events, 1) {
+		mustAppend(t, s, store.Appended{Stored: 1}, chunk...)
+	}
+	mustExec(t, s, "INSERT INTO audit_rollup_deltas SELECT day, batch, '{}', '{}', '{}', '{}', '{}' FROM audit_rollup_deltas, generate_series(1, 3)")
+	for range 2 {
+		if err := s.maintain(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for _, table := range []string{"audit_rollup_deltas", "audit_source_deltas"} {
+			if got := ask[int](t, s, "SELECT count(*) FROM "+table); got > 0 {
+				t.Errorf("%d rows of %s are left", got, table)
+			}
+		}
+		checkRollups(t, s)
+		if got, err := s.Sources(t.Context()); err != nil || !cmp.Equal([]store.SourceStats{want}, got) {
+			t.Errorf("Sources = %v, %v; want %v", got, err, want)
+		}
+	}
+}
+
+func TestMaintainMakesDaysAhead(t *testing.T) {
+	s := openAt(t, newDatabase(t))
+	for range 2 {
+		if err := s.maintain(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		got := ask[string](t, s, "SELECT string_agg(day::text, ' ' ORDER BY day) FROM audit_days")
+		if want := "2026-03-14 2026-03-15 2026-03-16 2026-03-17 2026-03-18 2026-03-19 2026-03-20 2026-03-21"; got != want {
+			t.Errorf("days are %s, want %s", got, want)
+		}
+	}
+}
+
+func TestMaintainBoundsQuarantine(t *testing.T) {
+	const limit = 10_000
+	s := mustOpen(t, Options{URL: newDatabase(t), Now: func() time.Time { return testNow }, QuarantineBytes: limit})
+	quarantine := func(n int) {
+		t.Helper()
+		batch := batchOf()
+		for i := range n {
+			batch.Quarantined = append(batch.Quarantined, audit.Quarantined{Reason: fmt.Sprintf("%020d", i), Redacted: make([]byte, 180)})
+		}
+		if _, err := s.Append(t.Context(), batch); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.maintain(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	kept := func() []string {
+		t.Helper()
+		items, err := s.Quarantine(t.Context(), "s", 1000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var reasons []string
+		for _, item := range items {
+			reasons = append(reasons, item.Reason)
+		}
+		return reasons
+	}
+	quarantine(33) // of 300 bytes each: within the limit
+	if got := len(kept()); got != 33 {
+		t.Errorf("%d items are kept, want 33", got)
+	}
+	quarantine(40)
+	var want []string
+	for i := range limit * 3 / 4 / 300 {
+		want = append(want, fmt.Sprintf("%020d", 39-i))
+	}
+	if d := cmp.Diff(want, kept()); d != "" {
+		t.Errorf("kept (-want +got):\n%s", d)
+	}
+}
