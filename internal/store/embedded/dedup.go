@@ -90,7 +90,9 @@ func (f *filters) ensure(ctx context.Context, conn *sql.Conn, day int, exists bo
 		var raw sql.RawBytes
 		if err := each(rows, func() error {
 			err := rows.Scan(&raw)
-			filter.add(audit.ID(raw))
+			if err == nil {
+				filter.add(audit.ID(raw))
+			}
 			return err
 		}); err != nil {
 			return err
@@ -102,7 +104,7 @@ func (f *filters) ensure(ctx context.Context, conn *sql.Conn, day int, exists bo
 	for f.size() > maxFilterIDs && len(f.days) > 1 {
 		oldest := day
 		for d := range f.days {
-			if f.used[d] < f.used[oldest] {
+			if f.used[d] < f.used[oldest] || f.used[d] == f.used[oldest] && d < oldest {
 				oldest = d
 			}
 		}

@@ -97,4 +97,5 @@ func (f *filters) finish(day int, read *bloom) {
 		return
 	}
 	f.days[day] = &bloom{layers: append(read.layers, noted.layers...)}
+	f.used[day] = f.tick // as if the day took events just now
 }

@@ -2,9 +2,13 @@ package embedded
 
 import (
 	"errors"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/porter-dev/audit-operator/internal/audit"
 	"github.com/porter-dev/audit-operator/internal/store"
@@ -41,6 +45,50 @@ func TestFilterMadeMeanwhile(t *testing.T) {
 	f.finish(day, &bloom{})
 	if f.days[day] != nil {
 		t.Error("a filter that lacks IDs was put to use")
+	}
+}
+
+// Where there is no more room, a filter gives way whose day took no events for
+// longest; being made beside the committer counts as taking some, and of days
+// that are alike the oldest gives way.
+func TestFilterGivesWay(t *testing.T) {
+	const today = 20_000
+	many := func(days int) *bloom { // so many have no room together
+		return &bloom{layers: []bloomLayer{{capacity: maxFilterIDs/days + 1}}}
+	}
+	ensure := func(t *testing.T, f *filters, day int) {
+		if err := f.ensure(t.Context(), nil, day, false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, tt := range map[string]struct {
+		fill func(t *testing.T, f *filters)
+		gone int
+	}{
+		"took events before": {func(t *testing.T, f *filters) {
+			ensure(t, f, today)
+			f.days[today] = many(2)
+			ensure(t, f, today-1)
+			f.begin(today - 2)
+			f.finish(today-2, many(2))
+		}, today},
+		"all made beside": {func(_ *testing.T, f *filters) {
+			for day := range 10 {
+				f.begin(today - day)
+				f.finish(today-day, many(10))
+			}
+		}, today - 9},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var f filters
+			f.init()
+			tt.fill(t, &f)
+			want := slices.DeleteFunc(slices.Sorted(maps.Keys(f.days)), func(day int) bool { return day == tt.gone })
+			ensure(t, &f, today-20)
+			if diff := cmp.Diff(append([]int{today - 20}, want...), slices.Sorted(maps.Keys(f.days))); diff != "" {
+				t.Error(diff)
+			}
+		})
 	}
 }
 
