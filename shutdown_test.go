@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"crypto/tls"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-logr/logr"
 	appsv1 "k8s.io/api/apps/v1"
 	"sigs.k8s.io/yaml"
 
@@ -154,6 +156,45 @@ func TestEndCutsOffDeliveries(t *testing.T) {
 	}
 	if got := storedIDs(t, m.dataDir); got != "" {
 		t.Errorf("stored: %s", got)
+	}
+}
+
+// A request that does not end in time loses its connection, whatever else the
+// process still does.
+func TestServeCutsOff(t *testing.T) {
+	listener, err := listen(t.Context(), "127.0.0.1:0", "--test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, end := context.WithCancel(t.Context())
+	defer end()
+	cut := make(chan struct{})
+	server := &http.Server{ReadHeaderTimeout: time.Second, Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		end()
+		<-r.Context().Done()
+		close(cut)
+	})}
+	defer server.Close()
+	served := make(chan error, 1)
+	go func() {
+		served <- serve(ctx, server, 10*time.Millisecond, logr.Discard(), func() error { return server.Serve(listener) })
+	}()
+	answered := make(chan error, 1)
+	go func() {
+		_, _, err := request(t, http.MethodGet, "http://"+listener.Addr().String(), "", nil)
+		answered <- err
+	}()
+	if err := <-served; err != nil {
+		t.Errorf("serve: %v", err)
+	}
+	select {
+	case <-cut:
+	case <-time.After(5 * time.Second):
+		t.Error("the request goes on")
+		server.Close()
+	}
+	if err := <-answered; err == nil {
+		t.Error("the request was answered")
 	}
 }
 
