@@ -182,6 +182,18 @@ var mutants = []mutant{
 		packages: []string{"./internal/store/embedded"},
 	},
 	{
+		name: "fresh-filter-gives-way-first", file: "internal/store/embedded/warm.go",
+		old:      "	f.used[day] = f.tick",
+		new:      "	_ = f.tick",
+		packages: []string{"./internal/store/embedded"},
+	},
+	{
+		name: "requests-outlive-the-drain", file: "serve.go",
+		old:      "		return server.Close()\n",
+		new:      "		return nil\n",
+		packages: []string{"."},
+	},
+	{
 		name: "hung-for-ever", file: "internal/store/embedded/commit.go",
 		old:      "				s.timed(group[0].run)\n",
 		new:      "				group[0].run()\n",
