@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -14,7 +15,6 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
-	"github.com/go-logr/logr/funcr"
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
@@ -45,14 +45,14 @@ func command(ctx context.Context, args []string, s streams) int {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())}
 	})
-	root.AddCommand(backupCommand(s), restoreCommand(s))
+	root.AddCommand(backupCommand(s), restoreCommand(s), migrateCommand(s))
 	root.SetArgs(args)
 	root.SetIn(s.in)
 	root.SetOut(s.out)
 	root.SetErr(s.err)
 	root.InitDefaultHelpCmd()
 	if _, _, err := root.Find(args); err != nil {
-		fmt.Fprintf(s.err, "Error: %v; there are backup and restore, and without a command the operator runs: see manager --help\n", err)
+		fmt.Fprintf(s.err, "Error: unknown command %q; there are backup, restore and migrate, and without a command the operator runs: see manager --help\n", quotable(args)[0])
 		return 2
 	}
 	err := root.ExecuteContext(ctx)
@@ -71,9 +71,22 @@ type usageError struct{ error }
 
 func noArguments(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return usageError{fmt.Errorf("unexpected arguments %q; see %s --help", args, cmd.CommandPath())}
+		return usageError{fmt.Errorf("unexpected arguments %q; see %s --help", quotable(args), cmd.CommandPath())}
 	}
 	return nil
+}
+
+// quotable returns arguments as a message may quote them: a URL may hold a
+// password.
+func quotable(args []string) []string {
+	var out []string
+	for _, arg := range args {
+		if scheme, _, ok := strings.Cut(arg, "://"); ok {
+			arg = scheme + "://…"
+		}
+		out = append(out, arg)
+	}
+	return out
 }
 
 func isTerminal(stream any) bool {
@@ -259,9 +272,15 @@ func report(out io.Writer, done string, backup embedded.Restored) {
 	}
 }
 
-// logTo writes what the store reports to people.
+// logTo writes what the store reports to people, who see no use in its time.
 func logTo(out io.Writer) logr.Logger {
-	return funcr.New(func(_, args string) { fmt.Fprintln(out, args) }, funcr.Options{})
+	withoutTime := func(_ []string, a slog.Attr) slog.Attr {
+		if a.Key == slog.TimeKey || a.Key == slog.LevelKey {
+			return slog.Attr{}
+		}
+		return a
+	}
+	return logr.FromSlogHandler(slog.NewTextHandler(out, &slog.HandlerOptions{ReplaceAttr: withoutTime}))
 }
 
 // serveCommands answers commands such as backup until ctx ends. The operator

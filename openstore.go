@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -23,6 +24,11 @@ type openedStore struct {
 	attend func(ctx context.Context)
 	// maintain is what one replica does for all, until ctx ends.
 	maintain func(ctx context.Context) error
+}
+
+// isDatabase reports whether a --store is PostgreSQL.
+func isDatabase(store string) bool {
+	return strings.HasPrefix(store, "postgres://") || strings.HasPrefix(store, "postgresql://")
 }
 
 func openStore(ctx context.Context, o *options, log logr.Logger) (*openedStore, error) {

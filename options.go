@@ -57,7 +57,7 @@ func parse(args []string, out io.Writer) (*options, error) {
 		return o, nil
 	}
 	if extra := flags.Args(); len(extra) > 0 {
-		return nil, fmt.Errorf("unexpected arguments %q; see manager --help", extra)
+		return nil, fmt.Errorf("unexpected arguments %q; see manager --help", quotable(extra))
 	}
 	errs := []error{o.validate()}
 	if flags.Changed("tracing-sample-ratio") && o.tracingEndpoint == "" {
@@ -78,7 +78,8 @@ func (o *options) flags(out io.Writer) *pflag.FlagSet {
 	flags.Usage = func() {
 		fmt.Fprintf(out, "The audit operator: collects API audit events and answers AuditLogQueries.\n\nUsage:\n"+
 			"  manager --cluster-name=<name> --ingest-url=<url> [flags]\n"+
-			"  manager backup|restore [flags]    copy the store of a running manager, or make one of a copy\n\nFlags:\n%s", flags.FlagUsages())
+			"  manager backup|restore [flags]    copy the embedded store of a running manager, or make one of a copy\n"+
+			"  manager migrate [flags]           bring a PostgreSQL database to the schema that this version needs\n\nFlags:\n%s", flags.FlagUsages())
 	}
 	flags.StringVar(&o.clusterName, "cluster-name", "", "name of the operator's own cluster; namespaced queries see sources of this cluster (required)")
 	flags.StringVar(&o.ingestURL, "ingest-url", "", "https URL at which API servers reach the collector, like https://10.0.0.5:8443 (required)")

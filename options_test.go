@@ -42,6 +42,7 @@ func TestParse(t *testing.T) {
 		{"tracing nowhere", append(required, "--tracing-sample-ratio=1"), []string{"--tracing-sample-ratio: has no effect without --tracing-endpoint"}},
 		{"no duration", append(required, "--event-retention=30"), []string{"event-retention", "see manager --help"}},
 		{"unknown", append(required, "--colour=red"), []string{"colour", "see manager --help"}},
+		{"a URL as argument", append(required, "postgres://me:s3cret@db"), []string{`unexpected arguments ["postgres://…"]`}},
 		{"arguments", append(required, "serve"), []string{`unexpected arguments ["serve"]`}},
 	}
 	for _, tt := range tests {

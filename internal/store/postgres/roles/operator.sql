@@ -1,0 +1,19 @@
+-- What the role that the operator runs as may do. It adds events and reads
+-- them; it can neither change nor delete one, nor change the schema. Days come
+-- and go by functions of the owner.
+GRANT USAGE ON SCHEMA :schema TO audit_operator;
+GRANT SELECT ON audit_schema_version, audit_days, audit_events, audit_sources TO audit_operator;
+GRANT SELECT, INSERT ON audit_rows, audit_raw TO audit_operator;
+GRANT EXECUTE ON FUNCTION audit_create_day(date), audit_forget_day(date), audit_drop_forgotten_day() TO audit_operator;
+
+-- Dictionaries: an entry stays as it is but for the day until which it is
+-- needed, and goes after that.
+GRANT SELECT, INSERT, DELETE, UPDATE (last_day) ON audit_kinds, audit_places, audit_actors, audit_agents TO audit_operator;
+GRANT USAGE ON SEQUENCE audit_dictionary_id, audit_raw_batch TO audit_operator;
+
+-- Counts: what commits add is moved into what is kept.
+GRANT SELECT, INSERT, DELETE ON audit_rollup_deltas, audit_source_deltas TO audit_operator;
+GRANT SELECT, INSERT, UPDATE ON audit_rollup_hours, audit_rollup_places, audit_rollup_actors, audit_source_totals TO audit_operator;
+
+-- What is bounded by size or by a limit of the query: added, read and removed.
+GRANT SELECT, INSERT, DELETE ON audit_quarantine, audit_snapshots, audit_snapshot_parts, audit_loose_bodies TO audit_operator;
