@@ -12,7 +12,7 @@ import (
 
 // Quarantine implements store.Reader.
 func (s *Store) Quarantine(ctx context.Context, source string, limit int) (items []audit.Quarantined, err error) {
-	err = s.read(ctx, func(ctx context.Context, tx *readTx) error {
+	err = s.read(ctx, "store.quarantine", func(ctx context.Context, tx *readTx) error {
 		rows, err := tx.Query(ctx, `SELECT source, received_at, reason, size, sha256, redacted FROM audit_quarantine
 			WHERE source = $1 ORDER BY received_at DESC, seq DESC LIMIT $2`, store.Text(source), max(limit, 0))
 		if err != nil {

@@ -7,7 +7,9 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/jackc/pgerrcode"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/porter-dev/audit-operator/internal/store"
 )
@@ -19,33 +21,54 @@ type readTx struct {
 	days []time.Time // that hold events, newest first
 }
 
-// Holding these locks keeps the days that were listed from being dropped
-// before the transaction ends. ONLY leaves their partitions for when they are
-// read.
-const lockForReading = `LOCK TABLE ONLY audit_rows, ONLY audit_raw, ONLY audit_rollup_deltas,
-	ONLY audit_rollup_hours, ONLY audit_rollup_places, ONLY audit_rollup_actors IN ACCESS SHARE MODE`
+// beginner is a connection, or a pool of them.
+type beginner interface {
+	BeginTx(ctx context.Context, options pgx.TxOptions) (pgx.Tx, error)
+}
 
 // read runs fn in a read transaction that ends with ctx and after the
-// statement timeout.
-func (s *Store) read(ctx context.Context, fn func(ctx context.Context, tx *readTx) error) (err error) {
+// statement timeout. The name is that of its span. fn may run twice, so it
+// must not add to what it has found before.
+func (s *Store) read(ctx context.Context, name string, fn func(ctx context.Context, tx *readTx) error) error {
+	return s.reading(ctx, name, func(ctx context.Context) error {
+		return s.readIn(ctx, s.pool, fn)
+	})
+}
+
+// reading runs fn within the bounds of a read.
+func (s *Store) reading(ctx context.Context, name string, fn func(ctx context.Context) error) (err error) {
 	if err := s.enter(); err != nil {
 		return err
 	}
 	defer s.leave()
-	caller := ctx
-	ctx, cancel := context.WithTimeout(ctx, s.opts.StatementTimeout)
+	caller, span := beginSpan(ctx, name)
+	defer func() { endSpan(span, err) }()
+	ctx, cancel := context.WithTimeout(caller, s.opts.StatementTimeout)
 	defer cancel()
+	err = fn(ctx)
+	switch {
+	case err == nil || errors.Is(err, store.ErrNotFound):
+		return err
 	// The driver reports a cancelled statement in its own words; callers want
 	// to know that it was they who cancelled.
-	defer func() {
-		if err != nil && caller.Err() != nil && !errors.Is(err, store.ErrNotFound) {
-			err = caller.Err()
-		}
-		err = s.target.explain(err)
-	}()
-	tx := &readTx{asOf: s.opts.Now().UTC().Truncate(time.Microsecond)}
-	return pgx.BeginTxFunc(ctx, s.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(begun pgx.Tx) error {
-		tx.Tx = begun
+	case caller.Err() != nil:
+		return caller.Err()
+	case ctx.Err() != nil || isCanceled(err):
+		return fmt.Errorf("statement took longer than %s: %w", s.opts.StatementTimeout, context.DeadlineExceeded)
+	}
+	return s.target.explain(err)
+}
+
+// isCanceled reports whether the server ended a statement for its time.
+func isCanceled(err error) bool {
+	var failed *pgconn.PgError
+	return errors.As(err, &failed) && failed.Code == pgerrcode.QueryCanceled
+}
+
+// readIn runs fn in a read transaction of a server.
+func (s *Store) readIn(ctx context.Context, server beginner, fn func(ctx context.Context, tx *readTx) error) error {
+	return pgx.BeginTxFunc(ctx, server, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(begun pgx.Tx) error {
+		tx := &readTx{Tx: begun, asOf: s.now()}
 		if err := tx.prepare(ctx, s.opts.StatementTimeout); err != nil {
 			return fmt.Errorf("begin to read: %w", err)
 		}
@@ -53,11 +76,21 @@ func (s *Store) read(ctx context.Context, fn func(ctx context.Context, tx *readT
 	})
 }
 
+// Holding these locks keeps the days that were listed from being dropped
+// before the transaction ends. ONLY leaves their partitions for when they are
+// read.
+const lockForReading = `LOCK TABLE ONLY audit_rows, ONLY audit_raw, ONLY audit_rollup_deltas,
+	ONLY audit_rollup_hours, ONLY audit_rollup_places, ONLY audit_rollup_actors IN ACCESS SHARE MODE`
+
 // prepare lists the days in one round trip.
 func (tx *readTx) prepare(ctx context.Context, timeout time.Duration) error {
 	batch := &pgx.Batch{}
 	// For when the cancellation does not arrive.
 	batch.Queue("SET LOCAL statement_timeout = " + strconv.FormatInt(timeout.Milliseconds(), 10))
+	// Plans are made for the values that are asked for: of time above all.
+	batch.Queue("SET LOCAL plan_cache_mode = force_custom_plan")
+	// Compiling takes longer than most answers.
+	batch.Queue("SET LOCAL jit = off")
 	batch.Queue(lockForReading)
 	batch.Queue("SELECT day FROM audit_days ORDER BY day DESC").Query(func(rows pgx.Rows) (err error) {
 		tx.days, err = pgx.CollectRows(rows, pgx.RowTo[time.Time])

@@ -65,7 +65,7 @@ func TestRetainBesideOthers(t *testing.T) {
 		}
 		return nil
 	})
-	if err := s.read(t.Context(), func(ctx context.Context, tx *readTx) error {
+	if err := s.read(t.Context(), "store.test", func(ctx context.Context, tx *readTx) error {
 		began := time.Now()
 		mustRetain(t, s, old.AddDate(0, 0, 1), old)
 		if took := time.Since(began); took > 5*time.Second {
@@ -75,7 +75,7 @@ func TestRetainBesideOthers(t *testing.T) {
 		if err := tx.QueryRow(ctx, countOfDay, old).Scan(&found); err != nil || found != 100 {
 			t.Errorf("who began before finds %d events, %v; want 100", found, err)
 		}
-		return s.read(t.Context(), func(_ context.Context, tx *readTx) error {
+		return s.read(t.Context(), "store.test", func(_ context.Context, tx *readTx) error {
 			if days := tx.days; len(days) != 1 || !days[0].Equal(audit.Day(testNow)) {
 				t.Errorf("who begins now is told of the days %v, want today", days)
 			}

@@ -12,7 +12,7 @@ import (
 
 // Sources implements store.Reader.
 func (s *Store) Sources(ctx context.Context) (all []store.SourceStats, err error) {
-	err = s.read(ctx, func(ctx context.Context, tx *readTx) error {
+	err = s.read(ctx, "store.sources", func(ctx context.Context, tx *readTx) error {
 		rows, err := tx.Query(ctx, `SELECT source, received, stored, duplicate, quarantined, own, last_received_at, last_event_at
 			FROM audit_sources ORDER BY source`)
 		if err != nil {

@@ -1,0 +1,71 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/go-logr/logr"
+	"github.com/go-logr/logr/testr"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/porter-dev/audit-operator/internal/audit"
+	"github.com/porter-dev/audit-operator/internal/query"
+	"github.com/porter-dev/audit-operator/internal/store"
+	"github.com/porter-dev/audit-operator/internal/store/postgres/postgrestest"
+	"github.com/porter-dev/audit-operator/internal/store/storetest"
+)
+
+func TestStore(t *testing.T) {
+	storetest.Run(t, func(t *testing.T, opts storetest.Options) store.Store {
+		url := postgrestest.Shared(t).DatabaseNamed(t, opts.Dir)
+		if err := Migrate(t.Context(), url, logr.Discard()); err != nil {
+			t.Fatal(err)
+		}
+		s, err := Open(t.Context(), Options{URL: url, Now: opts.Now, Retention: opts.Retention, Log: testr.New(t)})
+		if err != nil {
+			t.Fatalf("Open: %v", err)
+		}
+		return merging{s, t}
+	})
+}
+
+// merging adds up one more commit's deltas before each read that counts, so
+// that the suite sees roll-ups of all degrees: nothing merged, a part, all.
+type merging struct {
+	*Store
+	t *testing.T
+}
+
+func (m merging) View(ctx context.Context, scope query.Scope, req store.ViewRequest) (store.View, error) {
+	m.mergeOne()
+	return m.Store.View(ctx, scope, req)
+}
+
+func (m merging) Facet(ctx context.Context, scope query.Scope, req store.FacetRequest) (store.Facet, error) {
+	m.mergeOne()
+	return m.Store.Facet(ctx, scope, req)
+}
+
+func (m merging) Capture(ctx context.Context, scope query.Scope, req store.CaptureRequest, row func(*audit.Event) error) (store.Capture, error) {
+	m.mergeOne()
+	return m.Store.Capture(ctx, scope, req, row)
+}
+
+func (m merging) mergeOne() {
+	m.t.Helper()
+	err := m.call(m.t.Context(), func(ctx context.Context) error {
+		return m.exclusively(ctx, func(tx pgx.Tx) error {
+			var day time.Time
+			var merged int
+			if err := tx.QueryRow(ctx, "SELECT day FROM audit_rollup_deltas JOIN audit_days USING (day) LIMIT 1").Scan(&day); err != nil {
+				return err
+			}
+			return tx.QueryRow(ctx, mergeDeltas, day, 1).Scan(&merged)
+		})
+	})
+	if err != nil && !errors.Is(err, pgx.ErrNoRows) && !errors.Is(err, store.ErrClosed) {
+		m.t.Errorf("merge a delta: %v", err)
+	}
+}

@@ -1,0 +1,66 @@
+package postgres
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
+
+	"github.com/porter-dev/audit-operator/internal/audit"
+)
+
+// eventColumns are what scanEvent reads: of rows (r) and of the dictionaries'
+// kinds (k), places (p), actors (a) and agents (g).
+const eventColumns = `r.id, r.occurred_at, r.stage_at, r.ingested_at, g.source, p.cluster, r.audit_uuid, r.audit_id, k.level, k.stage,
+	a.actor, a.actor_kind, a.acted_via, g.credential_id, k.method, k.verb, k.resource_type, k.action,
+	k.api_group, k.api_version, k.resource, k.subresource, p.namespace, r.resource_name,
+	r.path, k.status_code, k.dry_run, k.client, g.user_agent, r.ip, r.more_ips, r.raw_sha256, r.raw_batch, r.raw_start, r.raw_size`
+
+// joinDictionaries adds to rows (r) what their numbers stand for.
+const joinDictionaries = ` JOIN audit_kinds k ON k.id = r.kind_id JOIN audit_places p ON p.id = r.place_id
+	JOIN audit_actors a ON a.id = r.actor_id JOIN audit_agents g ON g.id = r.agent_id`
+
+// rawPlace is where an event's raw is: in the day's blob of a batch, size
+// bytes from start when it is unpacked.
+type rawPlace struct {
+	batch       int64
+	start, size int32
+}
+
+func scanEvent(row pgx.CollectableRow) (audit.Event, rawPlace, error) {
+	var (
+		e         audit.Event
+		at        rawPlace
+		auditUUID pgtype.UUID
+		auditID   pgtype.Text
+		ip        *netip.Addr
+		sum       []byte
+	)
+	err := row.Scan((*[16]byte)(&e.ID), &e.OccurredAt, &e.StageAt, &e.IngestedAt, &e.Source, &e.Cluster, &auditUUID, &auditID, &e.Level, &e.Stage,
+		&e.Actor, &e.ActorKind, &e.ActedVia, &e.CredentialID, &e.Method, &e.Verb, &e.ResourceType, &e.Action,
+		&e.APIGroup, &e.APIVersion, &e.Resource, &e.Subresource, &e.Namespace, &e.ResourceName,
+		&e.Path, &e.StatusCode, &e.DryRun, &e.Client, &e.UserAgent, &ip, &e.IPs, &sum, &at.batch, &at.start, &at.size)
+	if err != nil {
+		return e, at, err
+	}
+	for _, t := range []*time.Time{&e.OccurredAt, &e.StageAt, &e.IngestedAt} {
+		*t = t.UTC()
+	}
+	e.AuditID = auditID.String
+	if auditUUID.Valid {
+		e.AuditID = auditUUID.String()
+	}
+	if ip != nil {
+		e.IPs = append(e.IPs, *ip)
+	}
+	copy(e.RawSHA256[:], sum)
+	return e, at, nil
+}
+
+func collectEvents(rows pgx.Rows) ([]audit.Event, error) {
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (audit.Event, error) {
+		e, _, err := scanEvent(row)
+		return e, err
+	})
+}

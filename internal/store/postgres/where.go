@@ -1,0 +1,269 @@
+package postgres
+
+import (
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/porter-dev/audit-operator/internal/audit"
+	"github.com/porter-dev/audit-operator/internal/query"
+	"github.com/porter-dev/audit-operator/internal/store"
+)
+
+// where is a condition on events. Its terms are apart by the table that they
+// are about: the dictionaries of kinds (k), places (p) and actors (a), and the
+// rows (r). Values are bound, never written into the text.
+type where struct {
+	kinds  []string
+	places []string
+	actors []string
+	rows   []string // but for the search
+	// search is the folded pattern that path, resource name or actor must have;
+	// empty for none.
+	search string
+	args   pgx.NamedArgs
+	chosen *choice // once the dictionaries were asked
+}
+
+// newWhere is the one place where a scope and a filter become SQL.
+func newWhere(scope query.Scope, f *query.Filter) (*where, error) {
+	c := scoped(scope)
+	c.kinds = append(c.kinds, c.anyOf("k.stage", f.EffectiveStages()))
+	if err := c.filter(&f.Terms, true); err != nil {
+		return nil, err
+	}
+	if err := c.filter(&f.Exclude, false); err != nil {
+		return nil, err
+	}
+	if f.DryRun != nil {
+		c.kinds = append(c.kinds, "k.dry_run = "+c.bind(*f.DryRun))
+	}
+	if strings.TrimSpace(f.Search) != "" {
+		c.search = c.bind("%" + likeEscaper.Replace(fold(store.Text(f.Search))) + "%")
+	}
+	return c, nil
+}
+
+var likeEscaper = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
+
+// fold does what audit_fold does in the database.
+func fold(s string) string { return strings.Map(unicode.ToLower, s) }
+
+// scoped is the condition that the caller may see an event. It comes first and
+// nothing takes it away.
+func scoped(scope query.Scope) *where {
+	c := &where{args: pgx.NamedArgs{}}
+	if scope.IsClusterWide() {
+		return c
+	}
+	cluster, namespace, ok := scope.Namespace()
+	if !ok || store.Text(cluster) != cluster || store.Text(namespace) != namespace {
+		c.places = append(c.places, "FALSE")
+		return c
+	}
+	c.places = append(c.places, "p.cluster = "+c.bind(cluster), "p.namespace = "+c.bind(namespace))
+	return c
+}
+
+// finds is the condition that the search finds a text.
+func (c *where) finds(column string) string { return "audit_fold(" + column + ") LIKE " + c.search }
+
+// searched is the condition that the search finds a row, whose actor it finds
+// under another one.
+func (c *where) searched(actor string) string {
+	return "(" + actor + " OR " + c.finds("r.path") + " OR " + c.finds("r.resource_name") + ")"
+}
+
+// ofRowsAlone is the condition on rows whose dictionaries are joined, but for
+// what those must hold.
+func (c *where) ofRowsAlone() string {
+	terms := slices.Clip(c.rows)
+	if c.search != "" {
+		terms = append(terms, c.searched(c.finds("a.actor")))
+	}
+	return allOf(terms)
+}
+
+// ofJoined is the condition on rows whose dictionaries are joined.
+func (c *where) ofJoined() string {
+	return allOf(slices.Concat(c.kinds, c.places, c.actors, []string{c.ofRowsAlone()}))
+}
+
+func allOf(terms []string) string {
+	if len(terms) == 0 {
+		return "TRUE"
+	}
+	return strings.Join(terms, " AND ")
+}
+
+// bind returns what stands for a value in the text.
+func (c *where) bind(v any) string {
+	name := "v" + strconv.Itoa(len(c.args))
+	c.args[name] = v
+	return "@" + name
+}
+
+// filter adds terms: each field that has some must match, or must not.
+func (c *where) filter(t *query.Terms, include bool) error {
+	add := func(to *[]string, used int, match string) {
+		switch {
+		case used == 0:
+		case include:
+			*to = append(*to, match)
+		default:
+			*to = append(*to, "NOT "+match)
+		}
+	}
+	methods := make([]string, len(t.Methods))
+	for i, m := range t.Methods {
+		methods[i] = strings.ToUpper(m)
+	}
+	add(&c.kinds, len(t.ResourceTypes), c.anyOf("k.resource_type", t.ResourceTypes))
+	add(&c.kinds, len(t.Methods), c.anyOf("k.method", methods))
+	add(&c.kinds, len(t.Actions), c.anyPattern("k.action", t.Actions))
+	add(&c.kinds, len(t.Clients), c.anyOf("k.client", t.Clients))
+	add(&c.places, len(t.Clusters), c.anyOf("p.cluster", t.Clusters))
+	add(&c.places, len(t.Namespaces), c.anyNamespace(t.Namespaces))
+	if !include { // included stages are those of EffectiveStages
+		add(&c.kinds, len(t.Stages), c.anyOf("k.stage", t.Stages))
+	}
+	codes, err := c.anyStatus(t.StatusCodes)
+	if err != nil {
+		return err
+	}
+	add(&c.kinds, len(t.StatusCodes), codes)
+	add(&c.actors, len(t.Actors), c.actor(t.Actors, include))
+	add(&c.rows, len(t.ResourceNames), c.anyPattern("r.resource_name", t.ResourceNames))
+	return c.ips(t.IPs, include)
+}
+
+// anyOf matches one of the values exactly. The empty value stands for a field
+// that the event lacks, which nothing matches.
+func (c *where) anyOf(column string, values []string) string {
+	var texts []string
+	for _, v := range values {
+		if v != "" {
+			texts = append(texts, store.Text(v))
+		}
+	}
+	switch len(texts) {
+	case 0:
+		return "FALSE"
+	case 1:
+		return "(" + column + " = " + c.bind(texts[0]) + ")"
+	}
+	return "(" + column + " = ANY(" + c.bind(texts) + "::text[]))"
+}
+
+// anyPattern is anyOf where one trailing * matches any rest.
+func (c *where) anyPattern(column string, values []string) string {
+	var exact, alternatives []string
+	for _, v := range values {
+		prefix, open := strings.CutSuffix(v, "*")
+		switch {
+		case !open:
+			exact = append(exact, v)
+		case prefix == "":
+			alternatives = append(alternatives, column+" <> ''")
+		default:
+			alternatives = append(alternatives, "starts_with("+column+", "+c.bind(store.Text(prefix))+")")
+		}
+	}
+	alternatives = append(alternatives, c.anyOf(column, exact))
+	return "(" + strings.Join(alternatives, " OR ") + ")"
+}
+
+// actor matches an event by its identities: one of them to include it, every
+// one that it has, and at least one, to exclude it.
+func (c *where) actor(values []string, include bool) string {
+	effective, authenticated := c.anyPattern("a.actor", values), c.anyPattern("a.acted_via", values)
+	if include {
+		return "(" + effective + " OR " + authenticated + ")"
+	}
+	return "((a.actor <> '' OR a.acted_via <> '') AND (a.actor = '' OR " + effective + ") AND (a.acted_via = '' OR " + authenticated + "))"
+}
+
+func (c *where) anyNamespace(values []string) string {
+	var named []string
+	match := ""
+	for _, v := range values {
+		if v == query.NoNamespace {
+			match = "p.namespace = '' OR "
+		} else {
+			named = append(named, v)
+		}
+	}
+	return "(" + match + c.anyOf("p.namespace", named) + ")"
+}
+
+// anyStatus matches codes and classes. An event without a status has code 0,
+// which no term reaches.
+func (c *where) anyStatus(values []string) (string, error) {
+	var alternatives []string
+	for _, v := range values {
+		low, high, err := statusRange(v)
+		if err != nil {
+			return "", err
+		}
+		alternatives = append(alternatives, "k.status_code BETWEEN "+c.bind(low)+" AND "+c.bind(high))
+	}
+	return "(" + strings.Join(alternatives, " OR ") + ")", nil
+}
+
+func statusRange(v string) (low, high int, err error) {
+	if len(v) == 3 && v[0] >= '1' && v[0] <= '9' {
+		if strings.EqualFold(v[1:], "xx") {
+			low = int(v[0]-'0') * 100
+			return low, low + 99, nil
+		}
+		if code, err := strconv.Atoi(v); err == nil {
+			return code, code, nil
+		}
+	}
+	return 0, 0, &query.FieldError{Field: "status_code", Value: v, Problem: "is no status code; use one like 403, or a class like 4xx"}
+}
+
+// ips adds the terms on addresses: an include looks at all of an event's
+// addresses, an exclude only at the last one.
+func (c *where) ips(prefixes []netip.Prefix, include bool) error {
+	if len(prefixes) == 0 {
+		return nil
+	}
+	masked := make([]netip.Prefix, len(prefixes))
+	for i, p := range prefixes {
+		if !p.IsValid() {
+			return &query.FieldError{Field: "ip", Value: p.String(), Problem: "is no address or CIDR"}
+		}
+		masked[i] = p.Masked()
+	}
+	within := "r.ip <<= ANY(" + c.bind(masked) + "::inet[])"
+	if !include {
+		c.rows = append(c.rows, "(r.ip IS NULL OR NOT "+within+")")
+		return nil
+	}
+	// Prefix by prefix rather than address by address, which would be a query
+	// of its own for each row and keep the statement from running in parallel.
+	alternatives := []string{within}
+	for _, p := range masked {
+		alternatives = append(alternatives, c.bind(p)+"::inet >>= ANY(r.more_ips)")
+	}
+	c.rows = append(c.rows, "("+strings.Join(alternatives, " OR ")+")")
+	return nil
+}
+
+// sameRequest is the condition on the other events with an event's audit ID,
+// which stands in one of two columns, depending on its form.
+func sameRequest(scope query.Scope, e *audit.Event) *where {
+	c := scoped(scope)
+	if uuid, ok := parseUUID(e.AuditID); ok {
+		c.rows = append(c.rows, "r.audit_uuid = "+c.bind(uuid))
+	} else {
+		c.rows = append(c.rows, "r.audit_id = "+c.bind(store.Text(e.AuditID)))
+	}
+	c.rows = append(c.rows, "r.id <> "+c.bind([16]byte(e.ID)))
+	return c
+}
