@@ -58,11 +58,11 @@ func (m merging) mergeOne() {
 	err := m.call(m.t.Context(), func(ctx context.Context) error {
 		return m.exclusively(ctx, func(tx pgx.Tx) error {
 			var day time.Time
-			var merged int
 			if err := tx.QueryRow(ctx, "SELECT day FROM audit_rollup_deltas JOIN audit_days USING (day) LIMIT 1").Scan(&day); err != nil {
 				return err
 			}
-			return tx.QueryRow(ctx, mergeDeltas, day, 1).Scan(&merged)
+			_, err := mergeDay(ctx, tx, day, 1)
+			return err
 		})
 	})
 	if err != nil && !errors.Is(err, pgx.ErrNoRows) && !errors.Is(err, store.ErrClosed) {

@@ -15,7 +15,7 @@ const (
 	maintainEvery = 15 * time.Second
 	// daysAhead is how many days there are before they are needed.
 	daysAhead = 7
-	// mergeLimit is how many commits' deltas one statement adds up.
+	// mergeLimit is how many commits' deltas one transaction adds up.
 	mergeLimit = 500
 )
 
@@ -102,10 +102,11 @@ func (s *Store) mergeRollups(ctx context.Context) error {
 		return err
 	}
 	for _, day := range days {
-		for merged := mergeLimit; merged >= mergeLimit; {
-			merged = 0
-			if err := s.exclusively(ctx, func(tx pgx.Tx) error {
-				return tx.QueryRow(ctx, mergeDeltas, day, mergeLimit).Scan(&merged)
+		for more := true; more; {
+			more = false
+			if err := s.exclusively(ctx, func(tx pgx.Tx) (err error) {
+				more, err = mergeDay(ctx, tx, day, mergeLimit)
+				return err
 			}); err != nil {
 				return err
 			}
@@ -114,34 +115,43 @@ func (s *Store) mergeRollups(ctx context.Context) error {
 	return nil
 }
 
-// mergeDeltas moves deltas of a day into the roll-ups, in one statement: whoever
-// reads sees them in the one or in the others.
-var mergeDeltas = `
-	WITH taken AS (
-		DELETE FROM audit_rollup_deltas WHERE day = $1 AND batch IN (
-			SELECT batch FROM audit_rollup_deltas WHERE day = $1 ORDER BY batch LIMIT $2)
-		RETURNING hours, kinds, places, actors, counts
-	), added AS MATERIALIZED (
-		SELECT hour, kind, place, actor, sum(count) AS count
-		FROM taken, unnest(hours, kinds, places, actors, counts) AS d (hour, kind, place, actor, count)
-		GROUP BY hour, kind, place, actor
-	), by_hour AS (
-		INSERT INTO audit_rollup_hours AS r (day, kind_id, ` + eachHour("h%d") + `)
+// mergeDay moves deltas of a day into the roll-ups, and reports whether there
+// may be more. Nobody else takes them meanwhile, and they never change.
+func mergeDay(ctx context.Context, tx pgx.Tx, day time.Time, limit int) (more bool, err error) {
+	rows, err := tx.Query(ctx, "SELECT batch FROM audit_rollup_deltas WHERE day = $1 ORDER BY batch LIMIT $2", day, limit)
+	if err != nil {
+		return false, err
+	}
+	batches, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	if err != nil || len(batches) == 0 {
+		return false, err
+	}
+	batch := &pgx.Batch{}
+	for _, statement := range mergeDeltas {
+		batch.Queue(statement, day, batches)
+	}
+	return len(batches) == limit, tx.SendBatch(ctx, batch).Close()
+}
+
+// mergeDeltas adds deltas of the day $1 to each roll-up, and removes them.
+var mergeDeltas = []string{
+	"INSERT INTO audit_rollup_hours AS r (day, kind_id, " + eachHour("h%d") + `)
 		SELECT $1, kind, ` + eachHour("coalesce(sum(count) FILTER (WHERE hour = %d), 0)") + `
-		FROM added GROUP BY kind ORDER BY kind
-		ON CONFLICT (day, kind_id) DO UPDATE SET ` + eachHour("h%[1]d = r.h%[1]d + excluded.h%[1]d") + `
-	), by_place AS (
-		INSERT INTO audit_rollup_places AS r (day, place_id, kind_id, ` + eachHour("h%d") + `)
+		FROM audit_rollup_deltas, unnest(hours, kinds, counts) AS d (hour, kind, count)
+		WHERE day = $1 AND batch = ANY($2) GROUP BY kind ORDER BY kind
+		ON CONFLICT (day, kind_id) DO UPDATE SET ` + eachHour("h%[1]d = r.h%[1]d + excluded.h%[1]d"),
+	"INSERT INTO audit_rollup_places AS r (day, place_id, kind_id, " + eachHour("h%d") + `)
 		SELECT $1, place, kind, ` + eachHour("coalesce(sum(count) FILTER (WHERE hour = %d), 0)") + `
-		FROM added GROUP BY place, kind ORDER BY place, kind
-		ON CONFLICT (day, place_id, kind_id) DO UPDATE SET ` + eachHour("h%[1]d = r.h%[1]d + excluded.h%[1]d") + `
-	), by_actor AS (
-		INSERT INTO audit_rollup_actors AS r (day, kind_id, actor_id, count)
+		FROM audit_rollup_deltas, unnest(hours, places, kinds, counts) AS d (hour, place, kind, count)
+		WHERE day = $1 AND batch = ANY($2) GROUP BY place, kind ORDER BY place, kind
+		ON CONFLICT (day, place_id, kind_id) DO UPDATE SET ` + eachHour("h%[1]d = r.h%[1]d + excluded.h%[1]d"),
+	`INSERT INTO audit_rollup_actors AS r (day, kind_id, actor_id, count)
 		SELECT $1, kind, actor, sum(count)
-		FROM added GROUP BY kind, actor ORDER BY kind, actor
-		ON CONFLICT (day, kind_id, actor_id) DO UPDATE SET count = r.count + excluded.count
-	)
-	SELECT count(*) FROM taken`
+		FROM audit_rollup_deltas, unnest(kinds, actors, counts) AS d (kind, actor, count)
+		WHERE day = $1 AND batch = ANY($2) GROUP BY kind, actor ORDER BY kind, actor
+		ON CONFLICT (day, kind_id, actor_id) DO UPDATE SET count = r.count + excluded.count`,
+	"DELETE FROM audit_rollup_deltas WHERE day = $1 AND batch = ANY($2)",
+}
 
 // eachHour repeats a term for each hour of a day.
 func eachHour(term string) string {

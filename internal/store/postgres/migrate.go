@@ -49,6 +49,9 @@ func Migrate(ctx context.Context, url string, log logr.Logger) error {
 	for _, result := range applied {
 		log.Info("Applied a migration", "file", result.Source.Path, "duration", result.Duration.Round(time.Millisecond).String())
 	}
+	if err == nil {
+		err = distribute(ctx, db)
+	}
 	if err != nil {
 		return fmt.Errorf("migrate the schema: %w", targetOf(config.ConnConfig).explain(err))
 	}
