@@ -54,13 +54,14 @@ func Grant(ctx context.Context, url string, roles Roles) error {
 }
 
 // grantAll runs statements, all or none. They say :schema for the one that the
-// tables are in.
+// tables are in, and :database.
 func grantAll(ctx context.Context, conn *pgx.Conn, rights string) error {
-	var schema string
-	if err := conn.QueryRow(ctx, "SELECT current_schema()").Scan(&schema); err != nil {
+	var schema, database string
+	if err := conn.QueryRow(ctx, "SELECT current_schema(), current_database()").Scan(&schema, &database); err != nil {
 		return err
 	}
-	_, err := conn.Exec(ctx, strings.ReplaceAll(rights, ":schema", pgx.Identifier{schema}.Sanitize()))
+	names := strings.NewReplacer(":schema", pgx.Identifier{schema}.Sanitize(), ":database", pgx.Identifier{database}.Sanitize())
+	_, err := conn.Exec(ctx, names.Replace(rights))
 	return err
 }
 

@@ -37,7 +37,10 @@ func newRoled(t *testing.T) roled {
 	if err != nil {
 		t.Fatal("the test server's URL is malformed")
 	}
-	server.Exec(t, "ALTER DATABASE "+strings.TrimPrefix(database.Path, "/")+" OWNER TO "+pgx.Identifier{names["owner"]}.Sanitize())
+	name := strings.TrimPrefix(database.Path, "/")
+	server.Exec(t, "ALTER DATABASE "+name+" OWNER TO "+pgx.Identifier{names["owner"]}.Sanitize())
+	server.Exec(t, "REVOKE ALL ON DATABASE "+name+" FROM PUBLIC") // as a cautious administrator does
+	server.Exec(t, "GRANT CONNECT ON DATABASE "+name+" TO "+pgx.Identifier{names["operator"]}.Sanitize()+", "+pgx.Identifier{names["reader"]}.Sanitize())
 	as := func(role string) string {
 		u := *database
 		u.User = url.UserPassword(names[role], "pw")

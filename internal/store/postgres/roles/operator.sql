@@ -2,6 +2,7 @@
 -- them; it can neither change nor delete one, nor change the schema. Days come
 -- and go by functions of the owner.
 GRANT USAGE ON SCHEMA :schema TO audit_operator;
+GRANT CONNECT, TEMPORARY ON DATABASE :database TO audit_operator; -- rows pass through a temporary table
 GRANT SELECT ON audit_schema_version, audit_days, audit_events, audit_sources TO audit_operator;
 GRANT SELECT, INSERT ON audit_rows, audit_raw TO audit_operator;
 GRANT EXECUTE ON FUNCTION audit_create_day(date), audit_forget_day(date), audit_drop_forgotten_day() TO audit_operator;
