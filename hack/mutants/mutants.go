@@ -241,4 +241,28 @@ var mutants = []mutant{
 		new:      "	_ = bytes\n",
 		packages: []string{"./internal/collector"},
 	},
+	{
+		name: "commit-without-its-standby", file: "internal/store/postgres/connect.go",
+		old:      "	conn.OnNotice = noteUnreplicated\n",
+		new:      "",
+		packages: []string{"./internal/store/postgres"},
+	},
+	{
+		name: "driver-tells-the-password", file: "internal/store/postgres/connect.go",
+		old:      "		return nil, malformed(err)\n",
+		new:      "		return nil, err\n",
+		packages: []string{"./internal/store/postgres"},
+	},
+	{
+		name: "ready-without-a-commit", file: "internal/store/postgres/ready.go",
+		old:      "	batch.Queue(logSign)\n",
+		new:      "",
+		packages: []string{"./internal/store/postgres"},
+	},
+	{
+		name: "committers-wait-for-readers", file: "internal/store/postgres/connect.go",
+		old:      "	return pgx.ConnectConfig(ctx, config.ConnConfig)\n",
+		new:      "	pooled, err := pool.Acquire(ctx)\n	if err != nil {\n		return nil, err\n	}\n	return pooled.Hijack(), nil\n",
+		packages: []string{"./internal/store/postgres"},
+	},
 }

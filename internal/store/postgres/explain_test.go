@@ -1,7 +1,6 @@
 package postgres
 
 import (
-	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -22,8 +21,6 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
-	"go.uber.org/zap/zapcore"
-	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 
 	"github.com/porter-dev/audit-operator/internal/store/postgres/postgrestest"
 )
@@ -170,83 +167,6 @@ func checkExplained(t *testing.T, err error, want string) {
 		t.Errorf("error is\n%v, want\n%s", err, want)
 	}
 	checkSecret(t, err)
-}
-
-// checkSecret looks for the password wherever a logger could find it.
-func checkSecret(t *testing.T, err error) {
-	t.Helper()
-	if err == nil {
-		return
-	}
-	var log bytes.Buffer
-	zap.New(zap.WriteTo(&log), zap.Level(zapcore.Level(-10))).Error(err, "It failed", "error", err)
-	texts := []string{log.String(), fmt.Sprintf("%v %+v %#v", err, err, err)}
-	for inner := []error{err}; len(inner) > 0; inner = inner[1:] {
-		texts = append(texts, fmt.Sprintf("%+v", inner[0]))
-		var several interface{ Unwrap() []error }
-		if errors.As(inner[0], &several) {
-			inner = append(inner, several.Unwrap()...)
-		} else if one := errors.Unwrap(inner[0]); one != nil {
-			inner = append(inner, one)
-		}
-		var connecting *pgconn.ConnectError
-		var parsing *pgconn.ParseConfigError
-		if errors.As(inner[0], &connecting) || errors.As(inner[0], &parsing) {
-			t.Errorf("%v wraps an error that holds the password", err)
-		}
-	}
-	for _, text := range texts {
-		if strings.Contains(text, "s3cret") || strings.Contains(text, "the-app") {
-			t.Errorf("it tells the password: %s", text)
-		}
-	}
-}
-
-// What the driver's parser says of a malformed URL quotes it.
-func TestMalformedURLTellsNoPassword(t *testing.T) {
-	for _, url := range []string{
-		"postgres://app:the-app%zz-s3cret@db/audit",
-		"postgres://app:the-app/s3cret@db/audit",
-		"postgres://app:1/the-app@s3cret@db/audit",
-		"postgres://app:1/the-app-s3cret@db/audit",
-		"postgres://app:1?the-app=s3cret@db/audit",
-		"postgres://app:the-app@s3cret@db/audit",
-		"postgres://app:the-app-s3cret@db:x/audit",
-		"postgres://app:the-app-s3cret@db/audit?sslmode=never",
-		"postgres://app:the-app-s3cret@db/audit?sslrootcert=/absent",
-		"postgres://app:the-app-s3cret@db/audit?pool_max_conns=many",
-		"postgres://db/audit?password=the-app-s3cret&port=x",
-		"postgres://db/audit?password=the-app%zzs3cret",
-		"postgres:/app:the-app-s3cret@db/audit",
-		"app:the-app-s3cret@db/audit",
-		"host=db password=the-app-s3cret",
-	} {
-		_, err := poolConfig(url)
-		if err == nil {
-			err = connect(t.Context(), url, func(c *pgxpool.Config) { c.ConnConfig.LookupFunc = noHost })
-		}
-		if err == nil {
-			t.Errorf("%s: no error", url)
-		}
-		checkSecret(t, err)
-	}
-}
-
-// The password may also come from the environment or a file.
-func TestErrorsTellNoPassword(t *testing.T) {
-	passwords := filepath.Join(t.TempDir(), "passwords")
-	if err := os.WriteFile(passwords, []byte("*:*:*:*:"+appPassword+"\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	for _, variable := range []struct{ name, value string }{{"PGPASSWORD", appPassword}, {"PGPASSFILE", passwords}} {
-		t.Run(variable.name, func(t *testing.T) {
-			t.Setenv(variable.name, variable.value)
-			host := strings.SplitN(strings.SplitN(postgrestest.Shared(t).URL(), "@", 2)[1], "/", 2)[0]
-			checkExplained(t, connect(t.Context(), "postgres://app@"+host+"/audit?sslmode=disable", nil), "refuses the password of the role")
-			_, err := poolConfig("postgres://app@" + host + "x/audit")
-			checkExplained(t, err, "a number from 1 to 65535")
-		})
-	}
 }
 
 // TestExplainTLS connects to a server with certificates of the test's own.
