@@ -40,6 +40,7 @@ func TestDoors(t *testing.T) {
 		{"pprof", http.MethodGet, metrics + "/debug/pprof/", "", http.StatusUnauthorized},
 		{"pprof, of the reader of metrics", http.MethodGet, metrics + "/debug/pprof/", reader, http.StatusForbidden},
 		{"command line", http.MethodGet, metrics + "/debug/pprof/cmdline", reader, http.StatusForbidden},
+		{"command line, of the profiler", http.MethodGet, metrics + "/debug/pprof/cmdline", profiler, http.StatusNotFound},
 		{"CPU profile", http.MethodGet, metrics + "/debug/pprof/profile?seconds=1", reader, http.StatusForbidden},
 		{"symbols", http.MethodPost, metrics + "/debug/pprof/symbol", reader, http.StatusForbidden},
 		{"execution trace", http.MethodGet, metrics + "/debug/pprof/trace?seconds=1", reader, http.StatusForbidden},

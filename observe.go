@@ -35,11 +35,11 @@ func buildInfo() prometheus.Collector {
 	}, func() float64 { return 1 })
 }
 
-// profiles are served beside the metrics, each path to who may get it.
+// profiles are served beside the metrics, each path to who may get it. The
+// command line is not, which may hold a database's password.
 func profiles() map[string]http.Handler {
 	return map[string]http.Handler{
 		"/debug/pprof/":        http.HandlerFunc(pprof.Index),
-		"/debug/pprof/cmdline": http.HandlerFunc(pprof.Cmdline),
 		"/debug/pprof/profile": http.HandlerFunc(pprof.Profile),
 		"/debug/pprof/symbol":  http.HandlerFunc(pprof.Symbol),
 		"/debug/pprof/trace":   http.HandlerFunc(pprof.Trace),

@@ -2,6 +2,9 @@ package postgres
 
 import (
 	"context"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 )
 
 // call runs fn, which uses the pool, within the statement timeout.
@@ -18,4 +21,20 @@ func (s *Store) call(ctx context.Context, fn func(ctx context.Context) error) er
 		return ctx.Err()
 	}
 	return s.target.explain(err)
+}
+
+// durably runs fn in a transaction of which a standby knows, if there is one,
+// before it counts as committed.
+func (s *Store) durably(ctx context.Context, fn func(tx pgx.Tx) error) error {
+	return s.pool.AcquireFunc(ctx, func(conn *pgxpool.Conn) error {
+		data := conn.Conn().PgConn().CustomData()
+		delete(data, unreplicated) // of what was before
+		if err := pgx.BeginFunc(ctx, conn, fn); err != nil {
+			return err
+		}
+		if data[unreplicated] != nil {
+			return errUnreplicated
+		}
+		return nil
+	})
 }

@@ -2,17 +2,23 @@ package postgres
 
 import (
 	"errors"
+	"fmt"
+	"io"
+	"net"
 	"strings"
+	"syscall"
 
 	"github.com/jackc/pgerrcode"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/porter-dev/audit-operator/internal/store"
 )
 
 // errDayGone means that a day was dropped while events of it were on their way.
 var errDayGone = errors.New("a day is not there any more")
 
 // errUnreplicated means that a commit is durable on one machine alone.
-var errUnreplicated = errors.New("a commit did not wait for its standby, because somebody cancelled it")
+var errUnreplicated = fmt.Errorf("a commit did not wait for its standby, because somebody cancelled it: %w", store.ErrUnavailable)
 
 // failedStatement returns what the server said against a statement; nil when
 // it said nothing, because it or the connection is gone.
@@ -45,4 +51,23 @@ func isPassing(err error) bool {
 // constraint refuses, whose name is given.
 func isMissingPartition(failed *pgconn.PgError) bool {
 	return failed.Code == pgerrcode.CheckViolation && failed.ConstraintName == "" && strings.HasPrefix(failed.TableName, "audit_")
+}
+
+// mayPass reports whether a server that can't be used now may be usable soon:
+// it is away, starting, ending, a standby still, or has no connection left.
+func mayPass(err error) bool {
+	if failed := failedStatement(err); failed != nil {
+		return pgerrcode.IsOperatorIntervention(failed.Code) || failed.Code == pgerrcode.TooManyConnections
+	}
+	var lookup *net.DNSError
+	var operation *net.OpError
+	var network net.Error
+	switch {
+	case errors.As(err, &lookup) && lookup.IsNotFound:
+		return false
+	case errors.As(err, &operation) && operation.Op == "remote error": // about TLS
+		return false
+	}
+	return errors.As(err, &network) || errors.Is(err, pgconn.ErrReadOnlyConnection) ||
+		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ENOENT)
 }

@@ -67,25 +67,35 @@ func schemaVersion() int64 {
 	return int64(len(files))
 }
 
-// awaitSchema returns when the schema has the version that this one needs.
+// awaitSchema returns when the schema has the version that this one needs. A
+// server that is away may come back; what is wrong with the way to it does not
+// mend itself.
 func (s *Store) awaitSchema(ctx context.Context) error {
 	want := schemaVersion()
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
+	said := ""
 	for {
 		got, err := s.currentVersion(ctx)
 		switch {
-		case err != nil:
+		case err != nil && (!mayPass(err) || ctx.Err() != nil):
 			return err
+		case err != nil:
+			err = s.target.explain(err)
 		case got == want:
 			return nil
 		case got > want:
 			return fmt.Errorf("the database's schema has version %d, newer than the %d that this version (%s) knows: run the newer version", got, want, s.opts.Version)
+		default:
+			err = fmt.Errorf("the schema has version %d, %d is needed: run manager migrate", got, want)
 		}
-		s.log.Info("Waits for the schema; run manager migrate", "version", got, "needed", want)
+		if err.Error() != said {
+			s.log.Info("Waits for the database", "reason", err.Error())
+			said = err.Error()
+		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("wait for version %d of the schema, which is at %d: %w (run manager migrate)", want, got, ctx.Err())
+			return fmt.Errorf("wait for the database: %w: %w", ctx.Err(), err)
 		case <-tick.C:
 		}
 	}

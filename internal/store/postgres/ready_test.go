@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"errors"
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -180,31 +181,48 @@ func TestCommitWaitsForItsStandby(t *testing.T) {
 	server := postgrestest.Start(t, postgrestest.Options{})
 	s := openOn(t, server)
 	mustAppend(t, s, store.Appended{Stored: 1}, plain(1, testNow))
-	server.Configure(t, map[string]string{"synchronous_standby_names": "absent"})
-	appended := make(chan error, 1)
-	go func() {
-		_, err := s.Append(t.Context(), batchOf(plain(2, testNow)))
-		appended <- err
-	}()
+	id := strings.Repeat("0f", 16)
+	for _, tt := range []struct {
+		name string
+		do   func() error
+	}{
+		{"append", func() error { _, err := s.Append(t.Context(), batchOf(plain(2, testNow))); return err }},
+		{"snapshot", func() error {
+			return s.SaveSnapshot(t.Context(), id, func(io.Writer) (store.Manifest, error) { return store.Manifest{ID: id}, nil })
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			server.Configure(t, map[string]string{"synchronous_standby_names": "absent"})
+			err := whileWaitsAreCancelled(t, server, tt.do)
+			server.Configure(t, map[string]string{"synchronous_standby_names": ""})
+			if !errors.Is(err, store.ErrUnavailable) {
+				t.Errorf("%s = %v, want ErrUnavailable", tt.name, err)
+			}
+		})
+	}
+	mustAppend(t, s, store.Appended{Duplicate: 1}, plain(2, testNow))
+}
+
+// whileWaitsAreCancelled calls do and ends each wait for a standby.
+func whileWaitsAreCancelled(t *testing.T, server *postgrestest.Server, do func() error) error {
+	t.Helper()
 	const cancel = "SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND application_name = 'audit-operator'"
+	done := make(chan error, 1)
+	go func() { done <- do() }()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	cancelled := 0
-	for err := error(nil); err == nil; {
+	for {
 		select {
-		case err = <-appended:
-			if !errors.Is(err, store.ErrUnavailable) {
-				t.Fatalf("Append = %v, want ErrUnavailable", err)
+		case err := <-done:
+			if cancelled == 0 {
+				t.Error("no commit waited for the standby")
 			}
+			return err
 		case <-tick.C: // a new connection has waits of its own before
 			cancelled += postgrestest.Query[int](t, server, cancel)
 		}
 	}
-	if cancelled == 0 {
-		t.Error("no commit waited for the standby")
-	}
-	server.Configure(t, map[string]string{"synchronous_standby_names": ""})
-	mustAppend(t, s, store.Appended{Duplicate: 1}, plain(2, testNow))
 }
 
 // The rights of the operator's role are enough to find out, and to measure.

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -125,7 +126,12 @@ func TestLogTellsNoPassword(t *testing.T) {
 		func() error { return s.Ready(t.Context()) },
 		func() error { _, err := s.Sources(t.Context()); return err },
 		func() error { return Migrate(t.Context(), url, everything(&log)) },
-		func() error { _, err := Open(t.Context(), Options{URL: url, Log: everything(&log)}); return err },
+		func() error {
+			soon, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			_, err := Open(soon, Options{URL: url, Log: everything(&log)})
+			return err
+		},
 	} {
 		err := call()
 		if err == nil {
@@ -142,7 +148,7 @@ func TestLogTellsNoPassword(t *testing.T) {
 			t.Errorf("the log tells the password: %s", text)
 		}
 	}
-	for _, line := range []string{"Applied a migration", "A commit failed"} {
+	for _, line := range []string{"Applied a migration", "A commit failed", "Waits for the database"} {
 		if !strings.Contains(text, line) {
 			t.Errorf("the log lacks %q", line)
 		}

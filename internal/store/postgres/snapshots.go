@@ -73,7 +73,7 @@ func (s *Store) nameBody(ctx context.Context, body *bodyWriter, m store.Manifest
 		return err
 	}
 	return s.call(ctx, func(ctx context.Context) error {
-		return pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+		return s.durably(ctx, func(tx pgx.Tx) error {
 			freed, err := tx.Exec(ctx, "DELETE FROM audit_loose_bodies WHERE body = $1", body.number)
 			if err != nil {
 				return err
