@@ -17,7 +17,8 @@ import (
 // start, so that they can be read in ascending order without holding them.
 func (s *Store) Capture(ctx context.Context, scope query.Scope, req store.CaptureRequest, row func(*audit.Event) error) (store.Capture, error) {
 	capture := store.Capture{CountsByType: map[string]int64{}, CountsByStatusClass: map[string]int64{}}
-	err := s.read(ctx, "store.capture", func(ctx context.Context, tx *readTx) error {
+	// What row was given can't be taken back.
+	err := s.readOnce(ctx, "store.capture", func(ctx context.Context, tx *readTx) error {
 		capture.AsOf = tx.asOf
 		cond, err := newWhere(scope, &req.Filter)
 		if err != nil {

@@ -148,7 +148,7 @@ var mergeDeltas = []string{
 	`INSERT INTO audit_rollup_actors AS r (day, kind_id, actor_id, count)
 		SELECT $1, kind, actor, sum(count)
 		FROM audit_rollup_deltas, unnest(kinds, actors, counts) AS d (kind, actor, count)
-		WHERE day = $1 AND batch = ANY($2) GROUP BY kind, actor ORDER BY kind, actor
+		WHERE day = $1 AND batch = ANY($2) GROUP BY kind, actor ORDER BY actor, kind
 		ON CONFLICT (day, kind_id, actor_id) DO UPDATE SET count = r.count + excluded.count`,
 	"DELETE FROM audit_rollup_deltas WHERE day = $1 AND batch = ANY($2)",
 }

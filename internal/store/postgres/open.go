@@ -83,6 +83,8 @@ type Store struct {
 	pool   *pgxpool.Pool
 	target target
 
+	standby *standby // nil for none
+
 	queue      queue
 	committers sync.WaitGroup
 	readiness  readiness
@@ -111,6 +113,12 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	if err := s.awaitSchema(ctx); err != nil {
 		pool.Close()
 		return nil, s.target.explain(err)
+	}
+	if opts.ReadURL != "" {
+		if s.standby, err = newStandby(ctx, opts.ReadURL, opts.Log); err != nil {
+			pool.Close()
+			return nil, err
+		}
 	}
 	s.queue.init(opts.MaxPendingEvents, opts.MaxPendingBytes)
 	s.readiness.init()
@@ -155,6 +163,7 @@ func (s *Store) Close() error {
 		s.queue.close()
 		s.committers.Wait()
 		s.readiness.close()
+		s.standby.close()
 		s.pool.Close()
 	})
 	return nil

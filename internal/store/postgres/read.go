@@ -27,9 +27,20 @@ type beginner interface {
 }
 
 // read runs fn in a read transaction that ends with ctx and after the
-// statement timeout. The name is that of its span. fn may run twice, so it
-// must not add to what it has found before.
+// statement timeout: of the standby or, where that fails, of the writer. So fn
+// may run twice and must not add to what it has found before. The name is that
+// of the read's span.
 func (s *Store) read(ctx context.Context, name string, fn func(ctx context.Context, tx *readTx) error) error {
+	return s.reading(ctx, name, func(ctx context.Context) error {
+		if done, err := s.readStandby(ctx, fn); done {
+			return err
+		}
+		return s.readIn(ctx, s.pool, fn)
+	})
+}
+
+// readOnce is read for an fn that must not run twice: it asks the writer.
+func (s *Store) readOnce(ctx context.Context, name string, fn func(ctx context.Context, tx *readTx) error) error {
 	return s.reading(ctx, name, func(ctx context.Context) error {
 		return s.readIn(ctx, s.pool, fn)
 	})

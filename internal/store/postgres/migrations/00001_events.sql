@@ -157,7 +157,7 @@ CREATE TABLE audit_rollup_actors (
     kind_id  integer NOT NULL,
     actor_id integer NOT NULL,
     count    integer NOT NULL,
-    CONSTRAINT audit_rollup_actors_key UNIQUE (day, kind_id, actor_id)
+    CONSTRAINT audit_rollup_actors_key UNIQUE (day, actor_id, kind_id)
 ) PARTITION BY RANGE (day);
 COMMENT ON TABLE audit_rollup_actors IS 'Events of a UTC day by kind and actor, without those of audit_rollup_deltas';
 

@@ -1,6 +1,7 @@
 package postgrestest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,13 +21,14 @@ import (
 // ends: a guard beside it removes it.
 type home struct {
 	dir   string
+	kept  string // the folder of the server's files, where those stay
 	bin   string
 	owner *syscall.Credential // nil where the server runs as who runs the test
 	guard *exec.Cmd
 	held  io.Closer // the guard waits for its end
 }
 
-func newHome(ctx context.Context) (*home, error) {
+func newHome(ctx context.Context, kept string) (*home, error) {
 	bin, err := binaries()
 	if err != nil {
 		return nil, err
@@ -39,16 +41,33 @@ func newHome(ctx context.Context) (*home, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &home{dir: dir, bin: bin, owner: owner}
-	if owner != nil {
-		if err := os.Chown(dir, int(owner.Uid), int(owner.Gid)); err != nil {
-			return nil, errors.Join(err, os.RemoveAll(dir))
-		}
+	h := &home{dir: dir, kept: kept, bin: bin, owner: owner}
+	if err := h.own(); err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
 	if err := h.startGuard(ctx); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
 	return h, nil
+}
+
+// own makes the folders the server's.
+func (h *home) own() error {
+	if h.kept != "" {
+		if err := os.MkdirAll(h.kept, 0o700); err != nil {
+			return err
+		}
+	}
+	if h.owner == nil {
+		return nil
+	}
+	var err error
+	for _, dir := range []string{h.dir, h.kept} {
+		if dir != "" {
+			err = errors.Join(err, os.Chown(dir, int(h.owner.Uid), int(h.owner.Gid)))
+		}
+	}
+	return err
 }
 
 // binaries is the folder that hack/postgres.sh prints, or that of the PATH.
@@ -110,8 +129,14 @@ func (h *home) remove() error {
 	return nil
 }
 
-func (h *home) data() string { return filepath.Join(h.dir, "data") }
+func (h *home) data() string { return cmp.Or(h.kept, filepath.Join(h.dir, "data")) }
 func (h *home) log() string  { return filepath.Join(h.dir, "log") }
+
+// isFilled reports whether an earlier server has left its files.
+func (h *home) isFilled() bool {
+	_, err := os.Stat(filepath.Join(h.data(), "PG_VERSION"))
+	return err == nil
+}
 
 // initdb makes an empty cluster. Its texts sort as those of most servers do:
 // by language, not by byte.

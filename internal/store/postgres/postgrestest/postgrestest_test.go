@@ -87,6 +87,24 @@ func TestRestart(t *testing.T) {
 	}
 }
 
+func TestKeptData(t *testing.T) {
+	// Not the test's own folder, which is closed to who the server runs as.
+	dir, err := os.MkdirTemp("", "kept-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	opts := Options{Data: dir}
+	t.Run("first", func(t *testing.T) { Start(t, opts).Exec(t, "CREATE TABLE kept AS SELECT 1 AS one") })
+	if got := Query[int](t, Start(t, opts), "SELECT one FROM kept"); got != 1 {
+		t.Errorf("kept %d, want 1", got)
+	}
+}
+
 func TestStandby(t *testing.T) {
 	primary := Start(t, Options{})
 	standby := primary.Standby(t, "second")

@@ -34,6 +34,10 @@ type Options struct {
 	Durable bool
 	// Port is a free one by default.
 	Port int
+	// Data is the folder of the server's files, which stay there for the next
+	// server. Who the server runs as must reach it. By default the files end
+	// with the test.
+	Data string
 }
 
 // Server is a PostgreSQL server.
@@ -61,12 +65,14 @@ func Start(t testing.TB, opts Options) *Server {
 }
 
 func start(ctx context.Context, opts Options) (*Server, error) {
-	h, err := newHome(ctx)
+	h, err := newHome(ctx, opts.Data)
 	if err != nil {
 		return nil, err
 	}
-	if err := h.initdb(ctx, opts.Durable); err != nil {
-		return nil, errors.Join(err, h.remove())
+	if !h.isFilled() {
+		if err := h.initdb(ctx, opts.Durable); err != nil {
+			return nil, errors.Join(err, h.remove())
+		}
 	}
 	s, err := h.start(ctx, opts)
 	if err != nil {
@@ -252,7 +258,11 @@ func (s *Server) end(t testing.TB) {
 	if t.Failed() {
 		t.Logf("the PostgreSQL server's log ends with\n%s", s.home.logTail())
 	}
-	if err := s.halt("immediate"); err != nil {
+	mode := "immediate"
+	if s.home.kept != "" {
+		mode = "fast" // leaves nothing to recover
+	}
+	if err := s.halt(mode); err != nil {
 		t.Error(err)
 	}
 	if err := s.home.remove(); err != nil {

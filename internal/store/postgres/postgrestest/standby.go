@@ -12,7 +12,7 @@ import (
 func (s *Server) Standby(t testing.TB, name string) *Server {
 	t.Helper()
 	s.mustOwn(t)
-	h, err := newHome(t.Context())
+	h, err := newHome(t.Context(), "")
 	if err != nil {
 		t.Fatal(err)
 	}
