@@ -11,20 +11,16 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
 
-	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
-	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
-	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
 	"github.com/porter-dev/audit-operator/api/v1alpha1"
 )
@@ -40,85 +36,12 @@ func TestMain(m *testing.M) {
 	}
 	code := m.Run()
 	if api != nil {
-		if err := api.env.Stop(); err != nil {
+		if err := errors.Join(api.env.Stop(), os.RemoveAll(filepath.Dir(api.auditLog))); err != nil {
 			fmt.Fprintln(os.Stderr, "stop the API server:", err)
 			code = 1
 		}
 	}
 	os.Exit(code)
-}
-
-// apiServer is a real one that the tests of this package share.
-type apiServer struct {
-	env        *envtest.Environment
-	client     client.Client
-	kubeconfig []byte // of an administrator
-}
-
-var api *apiServer
-
-func startAPIServer(t *testing.T) *apiServer {
-	t.Helper()
-	if api != nil {
-		return api
-	}
-	if os.Getenv("KUBEBUILDER_ASSETS") == "" {
-		t.Fatal("KUBEBUILDER_ASSETS is not set; run: export KUBEBUILDER_ASSETS=$(hack/controlplane.sh)")
-	}
-	env := &envtest.Environment{CRDDirectoryPaths: []string{"config/crd/bases"}, ErrorIfCRDPathMissing: true}
-	config, err := env.Start()
-	if err != nil {
-		t.Fatal(err)
-	}
-	api = &apiServer{env: env}
-	scheme := runtime.NewScheme()
-	if err := errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
-		t.Fatal(err)
-	}
-	if api.client, err = client.New(config, client.Options{Scheme: scheme}); err != nil {
-		t.Fatal(err)
-	}
-	user, err := env.AddUser(envtest.User{Name: "operator", Groups: []string{"system:masters"}}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if api.kubeconfig, err = user.KubeConfig(); err != nil {
-		t.Fatal(err)
-	}
-	return api
-}
-
-func (a *apiServer) create(t *testing.T, o client.Object) {
-	t.Helper()
-	if err := a.client.Create(t.Context(), o); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// serviceAccount returns the token of a new service account that may get the paths.
-func (a *apiServer) serviceAccount(t *testing.T, name string, paths ...string) (token string) {
-	t.Helper()
-	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name}}
-	a.create(t, account)
-	if len(paths) > 0 {
-		a.grant(t, name, rbacv1.PolicyRule{Verbs: []string{"get"}, NonResourceURLs: paths})
-	}
-	request := &authenticationv1.TokenRequest{}
-	if err := a.client.SubResource("token").Create(t.Context(), account, request); err != nil {
-		t.Fatal(err)
-	}
-	return request.Status.Token
-}
-
-// grant gives a service account a right, cluster-wide.
-func (a *apiServer) grant(t *testing.T, account string, rule rbacv1.PolicyRule) {
-	t.Helper()
-	role := &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: account}, Rules: []rbacv1.PolicyRule{rule}}
-	a.create(t, role)
-	a.create(t, &rbacv1.ClusterRoleBinding{
-		ObjectMeta: metav1.ObjectMeta{Name: account}, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: account},
-		Subjects: []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: "default", Name: account}},
-	})
 }
 
 // manager is a running one. Its addresses are on loopback.
@@ -128,6 +51,7 @@ type manager struct {
 	process                        *exec.Cmd
 	log                            *safeBuffer
 	terminated                     sync.Once
+	killed                         bool          // by the test
 	ended                          chan struct{} // closed when it has ended
 	err                            error         // then
 }
@@ -142,38 +66,50 @@ func (a *apiServer) startManager(t *testing.T, flags ...string) *manager {
 }
 
 // startManagerOn runs the manager with a namespace and a store that another one
-// may have left. Where another process took one of its addresses before it did,
-// it starts once more with others.
+// may have left.
 func (a *apiServer) startManagerOn(t *testing.T, namespace, dataDir string, flags ...string) *manager {
 	t.Helper()
-	m := a.launch(t, namespace, dataDir, flags...)
-	ready := func() bool {
-		status, _, err := request(t, http.MethodGet, "http://"+m.health+"/readyz", "", nil)
-		return err == nil && status == http.StatusOK
-	}
-	if !m.wait(ready) && m.lostAddress() {
-		m = a.launch(t, namespace, dataDir, flags...)
-	}
-	m.until(t, ready, func() string { return "the manager is not ready" })
+	m := a.startManagerWith(t, namespace, append([]string{"--data-dir=" + dataDir}, flags...)...)
+	m.dataDir = dataDir
 	return m
 }
 
-func (a *apiServer) launch(t *testing.T, namespace, dataDir string, flags ...string) *manager {
+// startManagerWith runs the manager with a store that flags name. Where another
+// process took one of its addresses before it did, it starts once more with others.
+func (a *apiServer) startManagerWith(t *testing.T, namespace string, flags ...string) *manager {
+	t.Helper()
+	m := a.launch(t, namespace, flags...)
+	if !m.wait(func() bool { return m.ready(t) }) && m.lostAddress() {
+		m = a.launch(t, namespace, flags...)
+	}
+	m.awaitReady(t)
+	return m
+}
+
+func (m *manager) ready(t *testing.T) bool {
+	t.Helper()
+	status, _, err := request(t, http.MethodGet, "http://"+m.health+"/readyz", "", nil)
+	return err == nil && status == http.StatusOK
+}
+
+func (m *manager) awaitReady(t *testing.T) {
+	t.Helper()
+	m.until(t, func() bool { return m.ready(t) }, func() string { return "the manager is not ready" })
+}
+
+func (a *apiServer) launch(t *testing.T, namespace string, flags ...string) *manager {
 	t.Helper()
 	m := &manager{
-		namespace: namespace, dataDir: dataDir, ingest: free(t), pages: free(t), health: free(t), metrics: free(t),
+		namespace: namespace, ingest: free(t), pages: free(t), health: free(t), metrics: free(t),
 		log: &safeBuffer{}, ended: make(chan struct{}),
 	}
-	kubeconfig := t.TempDir() + "/kubeconfig"
-	if err := os.WriteFile(kubeconfig, a.kubeconfig, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	kubeconfig := a.write(t, a.kubeconfig)
 	binary, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
 	m.process = exec.CommandContext(context.WithoutCancel(t.Context()), binary, append([]string{
-		"--cluster-name=own", "--namespace=" + m.namespace, "--data-dir=" + m.dataDir, "--kubeconfig=" + kubeconfig,
+		"--cluster-name=own", "--namespace=" + m.namespace, "--kubeconfig=" + kubeconfig,
 		"--ingest-url=https://" + m.ingest, "--ingest-bind-address=" + m.ingest, "--dashboard-bind-address=" + m.pages,
 		"--health-probe-bind-address=" + m.health, "--metrics-bind-address=" + m.metrics,
 	}, flags...)...)
@@ -187,7 +123,7 @@ func (a *apiServer) launch(t *testing.T, namespace, dataDir string, flags ...str
 		close(m.ended)
 	}()
 	t.Cleanup(func() {
-		if err := m.stop(); err != nil && !m.lostAddress() {
+		if err := m.stop(); err != nil && !m.lostAddress() && !m.killed {
 			t.Errorf("the manager ended with %v", err)
 		}
 		if t.Failed() {

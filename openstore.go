@@ -7,10 +7,12 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	"golang.org/x/sync/errgroup"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"github.com/porter-dev/audit-operator/internal/store"
 	"github.com/porter-dev/audit-operator/internal/store/embedded"
+	"github.com/porter-dev/audit-operator/internal/store/postgres"
 )
 
 // openedStore is a store, with what its kind asks of the process around it.
@@ -32,6 +34,9 @@ func isDatabase(store string) bool {
 }
 
 func openStore(ctx context.Context, o *options, log logr.Logger) (*openedStore, error) {
+	if isDatabase(o.store) {
+		return openDatabase(ctx, o, log)
+	}
 	return openEmbedded(ctx, o, log)
 }
 
@@ -48,6 +53,26 @@ func openEmbedded(ctx context.Context, o *options, log logr.Logger) (*openedStor
 		maintain: func(ctx context.Context) error {
 			retain(ctx, events, o.retention, log.WithName("retention"))
 			return nil
+		},
+	}, nil
+}
+
+func openDatabase(ctx context.Context, o *options, log logr.Logger) (*openedStore, error) {
+	events, err := postgres.Open(ctx, postgres.Options{
+		URL: o.store, ReadURL: o.storeReadURL, Version: version, Retention: o.retention,
+		Metrics: postgres.NewMetrics(metrics.Registry), Log: log.WithName("store"),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open the store: %w", err)
+	}
+	return &openedStore{
+		Store: events, place: postgres.Describe(o.store), shared: true,
+		attend: func(context.Context) {},
+		maintain: func(ctx context.Context) error {
+			group, ctx := errgroup.WithContext(ctx)
+			group.Go(func() error { return events.Maintain(ctx) })
+			group.Go(func() error { retain(ctx, events, o.retention, log.WithName("retention")); return nil })
+			return group.Wait()
 		},
 	}, nil
 }

@@ -18,6 +18,8 @@ import (
 )
 
 type options struct {
+	store            string
+	storeReadURL     string
 	dataDir          string
 	clusterName      string
 	namespace        string
@@ -63,6 +65,9 @@ func parse(args []string, out io.Writer) (*options, error) {
 	if flags.Changed("tracing-sample-ratio") && o.tracingEndpoint == "" {
 		errs = append(errs, errors.New("--tracing-sample-ratio: has no effect without --tracing-endpoint"))
 	}
+	if flags.Changed("data-dir") && isDatabase(o.store) {
+		errs = append(errs, errors.New("--data-dir: has no effect with a database as --store"))
+	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, fmt.Errorf("%w\nsee manager --help", err)
 	}
@@ -85,7 +90,9 @@ func (o *options) flags(out io.Writer) *pflag.FlagSet {
 	flags.StringVar(&o.ingestURL, "ingest-url", "", "https URL at which API servers reach the collector, like https://10.0.0.5:8443 (required)")
 	flags.StringVar(&o.ingestAddress, "ingest-bind-address", ":8443", "address that the collector listens on")
 	flags.Int64Var(&o.maxBytesInFlight, "max-bytes-in-flight", 256<<20, "memory for deliveries that are read at once, in bytes; above it sources are put off")
-	flags.StringVar(&o.dataDir, "data-dir", "data", "folder of the store; it must survive a restart")
+	flags.StringVar(&o.store, "store", embeddedStore, "where events are kept: embedded, or the URL of a PostgreSQL database, like postgres://audit@db/audit; postgres:// alone takes the PG* variables")
+	flags.StringVar(&o.storeReadURL, "store-read-url", "", "URL of a standby of the database, which answers reads while it has caught up")
+	flags.StringVar(&o.dataDir, "data-dir", "data", "folder of the embedded store; it must survive a restart")
 	flags.DurationVar(&o.retention, "event-retention", 720*time.Hour, "how long events are kept; whole UTC days are dropped")
 	flags.StringVar(&o.dashboardURL, "dashboard-url", "", "address that people open; share URLs begin with it, and there are none without it")
 	flags.StringVar(&o.dashboardAddress, "dashboard-bind-address", ":8080", "address that the dashboard listens on")
@@ -144,6 +151,7 @@ func (o *options) validate() error {
 	if o.maxBytesInFlight < 1<<20 {
 		wrong("max-bytes-in-flight", "give at least 1048576")
 	}
+	o.validateStore(wrong)
 	if o.dataDir == "" || strings.Contains(o.dataDir, "?") {
 		wrong("data-dir", "give a folder without a question mark in its path")
 	}
@@ -152,6 +160,24 @@ func (o *options) validate() error {
 	}
 	o.validateAddresses(wrong)
 	return errors.Join(errs...)
+}
+
+// embeddedStore is the --store that is a folder.
+const embeddedStore = "embedded"
+
+// validateStore quotes nothing: a URL may hold a password. What else is wrong
+// with one is said when it is opened.
+func (o *options) validateStore(wrong func(flag, problem string)) {
+	if o.store != embeddedStore && !isDatabase(o.store) {
+		wrong("store", "give embedded, or the URL of a database, like postgres://audit@db.example.com/audit")
+	}
+	switch {
+	case o.storeReadURL == "":
+	case o.store == embeddedStore:
+		wrong("store-read-url", "has no effect without a database as --store")
+	case !isDatabase(o.storeReadURL):
+		wrong("store-read-url", "give the URL of a standby, like postgres://audit@standby.example.com/audit")
+	}
 }
 
 // validateAddresses checks that each part has an address of its own.

@@ -29,6 +29,11 @@ func TestParse(t *testing.T) {
 		{"drain", append(required, "--drain-timeout=0s"), []string{"--drain-timeout: give from 1s to 10m"}},
 		{"certificate without https", append(required, "--dashboard-tls-cert-file=x", "--dashboard-tls-key-file=y", "--dashboard-url=http://a.example"), []string{"--dashboard-url: give an https URL"}},
 		{"question mark", append(required, "--data-dir=a?b"), []string{"--data-dir: "}},
+		{"database", append(required, "--store=postgres://", "--store-read-url=postgresql://standby/audit"), nil},
+		{"unknown store", append(required, "--store=mysql://root:s3cret@db"), []string{"--store: give embedded, or the URL of a database"}},
+		{"standby of nothing", append(required, "--store-read-url=postgres://db"), []string{"--store-read-url: has no effect without a database"}},
+		{"standby of another kind", append(required, "--store=postgres://", "--store-read-url=s3cret"), []string{"--store-read-url: give the URL of a standby"}},
+		{"folder of a database", append(required, "--store=postgres://", "--data-dir=/data"), []string{"--data-dir: has no effect with a database"}},
 		{"namespace", append(required, "--namespace=Audit"), []string{"--namespace: "}},
 		{"no port", append(required, "--ingest-bind-address=127.0.0.1"), []string{"--ingest-bind-address: give an address and a port"}},
 		{"port out of range", append(required, "--health-probe-bind-address=:70000"), []string{"--health-probe-bind-address: give an address and a port"}},
@@ -59,6 +64,9 @@ func TestParse(t *testing.T) {
 				if err == nil || !strings.Contains(err.Error(), want) {
 					t.Errorf("error %v, want it to say %q", err, want)
 				}
+			}
+			if err != nil && strings.Contains(err.Error(), "s3cret") {
+				t.Errorf("the error tells a password: %v", err)
 			}
 		})
 	}

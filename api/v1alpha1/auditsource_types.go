@@ -122,7 +122,8 @@ type AuditSourceStatus struct {
 	EventsQuarantined int64 `json:"eventsQuarantined"`
 
 	// requestsRefused is how many requests were answered with an error since the
-	// operator started, so that the source had to send them again.
+	// operator started, so that the source had to send them again. Of several
+	// replicas it counts those of the one that leads.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	RequestsRefused int64 `json:"requestsRefused"`
