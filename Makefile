@@ -50,6 +50,7 @@ generate: bin/controller-gen ## Write deepcopy code, CRDs and RBAC from the Go t
 	bin/controller-gen object paths=./api/...
 	bin/controller-gen crd paths=./api/... output:crd:artifacts:config=config/crd/bases
 	bin/controller-gen rbac:roleName=audit-operator paths=./controllers/... output:rbac:artifacts:config=config/rbac
+	bin/controller-gen rbac:roleName=audit-operator-leader paths=. output:rbac:artifacts:config=config/overlays/postgres
 
 ##@ Check
 

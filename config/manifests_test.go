@@ -24,31 +24,41 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// One command installs everything on an empty cluster, whichever way it
-// applies (the tests' own API server was installed the other way), and changes
-// nothing when it is given again.
+// installations are what one command installs, each by itself.
+var installations = []string{"default", "overlays/postgres"}
+
+// One command installs everything on an empty cluster, and changes nothing
+// when it is given again.
 func TestOneCommandInstalls(t *testing.T) {
-	dir := t.TempDir()
-	empty, err := startAPIServer(dir, filepath.Join(dir, "audit.log"))
-	if err != nil {
-		t.Fatal(err)
+	for _, installation := range installations {
+		t.Run(installation, func(t *testing.T) {
+			dir := t.TempDir()
+			empty, err := startAPIServer(dir, filepath.Join(dir, "audit.log"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() {
+				if err := empty.stop(); err != nil {
+					t.Error(err)
+				}
+			}()
+			apply := func() string {
+				t.Helper()
+				out, err := empty.kubectl(t.Context(), "apply", "--server-side", "-k", installation)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return out
+			}
+			if first, second := apply(), apply(); first != second {
+				t.Errorf("applying twice said:\n%s\nand then:\n%s", first, second)
+			}
+		})
 	}
-	defer func() {
-		if err := empty.stop(); err != nil {
-			t.Error(err)
-		}
-	}()
-	apply := func() string {
-		t.Helper()
-		out, err := empty.kubectl(t.Context(), "apply", "--server-side", "-k", "default")
-		if err != nil {
-			t.Fatal(err)
-		}
-		return out
-	}
-	if first, second := apply(), apply(); first != second {
-		t.Errorf("applying twice said:\n%s\nand then:\n%s", first, second)
-	}
+}
+
+// The tests' own API server was installed the other way of applying.
+func TestApplyAgain(t *testing.T) {
 	again, err := world.kubectl(t.Context(), "apply", "-k", "default")
 	if err != nil {
 		t.Fatal(err)
@@ -85,7 +95,8 @@ func build(t *testing.T, dir string) []unstructured.Unstructured {
 	}
 }
 
-// templates returns the Pod templates of workloads by the workload's name.
+// templates returns the Pod templates of workloads, with their namespace, by the
+// workload's name.
 func templates(t *testing.T, objects []unstructured.Unstructured) map[string]corev1.PodTemplateSpec {
 	t.Helper()
 	found := map[string]corev1.PodTemplateSpec{}
@@ -110,44 +121,60 @@ func templates(t *testing.T, objects []unstructured.Unstructured) map[string]cor
 				Name: claimed, VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}},
 			})
 		}
+		template.Namespace = o.GetNamespace()
 		found[o.GetName()] = template
 	}
 	return found
 }
 
-// The namespace enforces Pod Security restricted. It accepts any workload and
-// refuses Pods, so a Pod of each workload is tried, and some that are looser.
+// The namespaces enforce Pod Security restricted. They accept any workload and
+// refuse Pods, so a Pod of each workload is tried, and some that are looser.
 func TestPodsAreRestricted(t *testing.T) {
-	all := templates(t, build(t, "default"))
-	if len(all) == 0 {
-		t.Fatal("there is no workload")
+	for _, installation := range installations {
+		objects := build(t, installation)
+		for _, o := range objects {
+			if o.GetKind() == "Namespace" {
+				if err := world.admin.Create(t.Context(), &o); client.IgnoreAlreadyExists(err) != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		all := templates(t, objects)
+		if len(all) == 0 {
+			t.Fatalf("%s: there is no workload", installation)
+		}
+		for workload, template := range all {
+			t.Run(installation+"/"+workload, func(t *testing.T) { checkRestricted(t, workload, template) })
+		}
 	}
-	pod := func(name string, spec corev1.PodSpec) error {
-		p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: operatorNamespace, Name: name}, Spec: spec}
+}
+
+func checkRestricted(t *testing.T, workload string, template corev1.PodTemplateSpec) {
+	t.Helper()
+	pod := func(spec corev1.PodSpec) error {
+		p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: template.Namespace, GenerateName: workload + "-"}, Spec: spec}
 		return world.admin.Create(t.Context(), p)
 	}
-	for workload, template := range all {
-		if err := pod(workload, template.Spec); err != nil {
-			t.Errorf("the Pod of %s: %v", workload, err)
+	if err := pod(template.Spec); err != nil {
+		t.Errorf("its Pod: %v", err)
+	}
+	for looser, loosen := range map[string]func(*corev1.PodSpec){
+		"root":       func(s *corev1.PodSpec) { s.SecurityContext.RunAsNonRoot = nil },
+		"escalation": func(s *corev1.PodSpec) { s.Containers[0].SecurityContext.AllowPrivilegeEscalation = ptr.To(true) },
+		"seccomp":    func(s *corev1.PodSpec) { s.SecurityContext.SeccompProfile = nil },
+	} {
+		spec := template.Spec.DeepCopy()
+		loosen(spec)
+		if err := pod(*spec); !apierrors.IsForbidden(err) {
+			t.Errorf("a Pod with less (%s) was not refused: %v", looser, err)
 		}
-		for looser, loosen := range map[string]func(*corev1.PodSpec){
-			"root":       func(s *corev1.PodSpec) { s.SecurityContext.RunAsNonRoot = nil },
-			"escalation": func(s *corev1.PodSpec) { s.Containers[0].SecurityContext.AllowPrivilegeEscalation = ptr.To(true) },
-			"seccomp":    func(s *corev1.PodSpec) { s.SecurityContext.SeccompProfile = nil },
-		} {
-			spec := template.Spec.DeepCopy()
-			loosen(spec)
-			if err := pod(workload+"-"+looser, *spec); !apierrors.IsForbidden(err) {
-				t.Errorf("a Pod of %s with less (%s) was not refused: %v", workload, looser, err)
-			}
+	}
+	for _, c := range template.Spec.Containers {
+		if !ptr.Deref(c.SecurityContext.ReadOnlyRootFilesystem, false) { // restricted does not ask for it
+			t.Errorf("the root filesystem of %s can be written", c.Name)
 		}
-		for _, c := range template.Spec.Containers {
-			if !ptr.Deref(c.SecurityContext.ReadOnlyRootFilesystem, false) { // restricted does not ask for it
-				t.Errorf("%s: the root filesystem of %s can be written", workload, c.Name)
-			}
-			if c.Resources.Requests.Cpu().IsZero() || c.Resources.Requests.Memory().IsZero() {
-				t.Errorf("%s: %s requests no resources", workload, c.Name)
-			}
+		if c.Resources.Requests.Cpu().IsZero() || c.Resources.Requests.Memory().IsZero() {
+			t.Errorf("%s requests no resources", c.Name)
 		}
 	}
 }
@@ -227,19 +254,21 @@ func TestPortsAreTheDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	container := templates(t, build(t, "default"))[operatorName].Spec.Containers[0]
-	for _, p := range container.Ports {
-		address := fmt.Sprintf(":%d", p.ContainerPort)
-		if !strings.Contains(string(help), `"`+address+`"`) && !slices.Contains(container.Args, "--"+p.Name+"-bind-address="+address) {
-			t.Errorf("nothing listens on the port %s, %s", p.Name, address)
+	for _, installation := range installations {
+		container := templates(t, build(t, installation))[operatorName].Spec.Containers[0]
+		for _, p := range container.Ports {
+			address := fmt.Sprintf(":%d", p.ContainerPort)
+			if !strings.Contains(string(help), `"`+address+`"`) && !slices.Contains(container.Args, "--"+p.Name+"-bind-address="+address) {
+				t.Errorf("%s: nothing listens on the port %s, %s", installation, p.Name, address)
+			}
 		}
-	}
-	for _, probe := range []*corev1.Probe{container.StartupProbe, container.LivenessProbe} {
-		if probe.HTTPGet.Path != "/healthz" {
-			t.Errorf("the container is ended for %s", probe.HTTPGet.Path)
+		for _, probe := range []*corev1.Probe{container.StartupProbe, container.LivenessProbe} {
+			if probe.HTTPGet.Path != "/healthz" {
+				t.Errorf("%s: the container is ended for %s", installation, probe.HTTPGet.Path)
+			}
 		}
-	}
-	if container.ReadinessProbe.HTTPGet.Path != "/readyz" {
-		t.Errorf("the container is ready by %s", container.ReadinessProbe.HTTPGet.Path)
+		if container.ReadinessProbe.HTTPGet.Path != "/readyz" {
+			t.Errorf("%s: the container is ready by %s", installation, container.ReadinessProbe.HTTPGet.Path)
+		}
 	}
 }
