@@ -56,6 +56,7 @@ func TestMetrics(t *testing.T) {
 	}
 
 	series := labelsOf(text)
+	series["leader_election_master_status"] = map[string]bool{"name": true} // of several replicas; TestReplicas has them
 	for _, where := range []string{"config/prometheus/rules.yaml", "config/prometheus/dashboard.json"} {
 		for _, expression := range expressionsOf(t, where) {
 			for name, labels := range selectorsOf(expression) {
