@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"os/exec"
@@ -18,12 +19,11 @@ import (
 
 	"github.com/landlock-lsm/go-landlock/landlock"
 	authenticationv1 "k8s.io/api/authentication/v1"
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 	"k8s.io/utils/ptr"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
 // confined is the argument by which this program becomes another that can
@@ -85,21 +85,22 @@ func freeAddresses(t *testing.T) addresses {
 	return addresses{ingest: free(t), dashboard: free(t), health: free(t), metrics: free(t)}
 }
 
-// startOperator runs the binary as its Pod would: with the arguments of the
-// StatefulSet, by its service account, with one folder to write to. What it
-// listens on and where its data lies is the test's.
-func startOperator(t *testing.T, kubeconfig, dataDir string, at addresses, env ...string) *operator {
+// startOperator runs the binary as its Pod would: with the arguments that ship,
+// by its service account, with one folder to write to. What it listens on and
+// where its data lies is the test's.
+func (s *scenario) startOperator(at addresses, env ...string) *operator {
+	t := s.t
 	t.Helper()
 	o := &operator{ended: make(chan struct{}), addresses: at}
-	args := slices.Concat([]string{confined, dataDir, manager(t)}, shippedArguments(t), []string{
-		"--kubeconfig=" + kubeconfig, "--data-dir=" + dataDir,
+	args := slices.Concat([]string{confined, s.dir, manager(t)}, shippedArguments(t, s.backend.installation), []string{
+		"--kubeconfig=" + s.kubeconfig,
 		"--ingest-url=https://" + o.ingest, "--ingest-bind-address=" + o.ingest,
 		"--dashboard-url=http://" + o.dashboard, "--dashboard-bind-address=" + o.dashboard,
 		"--health-probe-bind-address=" + o.health, "--metrics-bind-address=" + o.metrics,
-	})
+	}, s.backend.flags(s.dir))
 	o.process = exec.CommandContext(context.WithoutCancel(t.Context()), os.Args[0], args...)
 	o.process.Dir = "/"
-	o.process.Env = env // an image has no home and no folder of its own
+	o.process.Env = append(env, s.backend.env...) // an image has no home and no folder of its own
 	o.process.Stdout, o.process.Stderr = &o.log, &o.log
 	if err := o.process.Start(); err != nil {
 		t.Fatal(err)
@@ -117,7 +118,7 @@ func startOperator(t *testing.T, kubeconfig, dataDir string, at addresses, env .
 func (s *scenario) starts() error {
 	err := s.becomesReady()
 	if err != nil && strings.Contains(s.o.log.String(), syscall.EADDRINUSE.Error()) {
-		s.o = startOperator(s.t, s.kubeconfig, s.dataDir, freeAddresses(s.t))
+		s.o = s.startOperator(freeAddresses(s.t))
 		err = s.becomesReady()
 	}
 	return err
@@ -136,19 +137,15 @@ func (o *operator) stop(t *testing.T) {
 	}
 }
 
-// shippedArguments are those of config/default, with what a kubelet puts in.
-func shippedArguments(t *testing.T) []string {
+// shippedArguments are those of the operator's container, with what a kubelet
+// puts in.
+func shippedArguments(t *testing.T, installation string) []string {
 	t.Helper()
-	container := templates(t, build(t, "default"))[operatorName].Spec.Containers[0]
+	objects := build(t, installation)
+	container := templates(t, objects)[operatorName].Spec.Containers[0]
 	values := map[string]string{"NAMESPACE": operatorNamespace}
 	for _, from := range container.EnvFrom {
-		var settings corev1.ConfigMap
-		if err := world.admin.Get(t.Context(), client.ObjectKey{Namespace: operatorNamespace, Name: from.ConfigMapRef.Name}, &settings); err != nil {
-			t.Fatal(err)
-		}
-		for key, value := range settings.Data {
-			values[key] = value
-		}
+		maps.Copy(values, settings(t, objects, from.ConfigMapRef.Name))
 	}
 	var args []string
 	for _, arg := range container.Args {
@@ -161,6 +158,22 @@ func shippedArguments(t *testing.T) []string {
 		args = append(args, arg)
 	}
 	return args
+}
+
+// settings are what a ConfigMap holds.
+func settings(t *testing.T, objects []unstructured.Unstructured, name string) map[string]string {
+	t.Helper()
+	for _, o := range objects {
+		if o.GetKind() == "ConfigMap" && o.GetName() == name {
+			data, _, err := unstructured.NestedStringMap(o.Object, "data")
+			if err != nil {
+				t.Fatal(err)
+			}
+			return data
+		}
+	}
+	t.Fatalf("there is no ConfigMap %s", name)
+	return nil
 }
 
 // operatorKubeconfig holds a token of the operator's service account and

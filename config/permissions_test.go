@@ -3,7 +3,6 @@ package config_test
 import (
 	"context"
 	"fmt"
-	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -33,11 +32,21 @@ func TestPermissions(t *testing.T) {
 	gate := gatetest.Open(t, server.Host)
 	kubeconfig := operatorKubeconfig(t, "https://"+gate.Address())
 
+	t.Run("embedded", func(t *testing.T) { checkPermissions(t, kubeconfig, gate, newEmbedded, "") })
+	t.Run("PostgreSQL", func(t *testing.T) {
+		allowElection(t)
+		checkPermissions(t, kubeconfig, gate, newPostgres, electionRole)
+	})
+}
+
+// checkPermissions tries the operator with all of its rights and, of the role
+// that is named or of all, without each one.
+func checkPermissions(t *testing.T, kubeconfig string, gate *gatetest.Gate, newBackend func(*testing.T) backend, ofRole string) {
 	t.Run("everything works", func(t *testing.T) {
 		began := auditLogEnd(t)
-		s := newScenario(t, kubeconfig)
+		s := newScenario(t, kubeconfig, newBackend)
 		s.run(t)
-		restart(t, s, kubeconfig)
+		restart(t, s)
 		compareRights(t, began)
 		withoutAPIServer(t, s, gate)
 	})
@@ -45,13 +54,15 @@ func TestPermissions(t *testing.T) {
 	var table strings.Builder
 	rows := tabwriter.NewWriter(&table, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(rows, "without the rule\tthe first that fails: the operator\tbecause of refused")
-	roles := operatorRoles(t)
-	for _, scope := range slices.Sorted(maps.Keys(roles)) {
-		for i, rule := range *rulesOf(roles[scope]) {
-			t.Run("without "+describe(scope, rule), func(t *testing.T) {
+	for _, role := range operatorRoles(t) {
+		if ofRole != "" && role.GetName() != ofRole {
+			continue
+		}
+		for i, rule := range *rulesOf(role.Object) {
+			t.Run("without "+describe(role.scope, rule), func(t *testing.T) {
 				began := time.Now()
-				step, refused := withoutRule(t, roles[scope], scope, i, kubeconfig)
-				fmt.Fprintf(rows, "%s\t%s\t%s\n", describe(scope, rule), step, list(refused))
+				step, refused := withoutRule(t, role, i, kubeconfig, newBackend)
+				fmt.Fprintf(rows, "%s\t%s\t%s\n", describe(role.scope, rule), step, list(refused))
 				t.Logf("it fails where the operator %s (%s)", step, time.Since(began).Round(time.Second))
 			})
 		}
@@ -76,7 +87,7 @@ func (s *scenario) run(t *testing.T) {
 
 // restart starts the operator again over what exists. It reads as it would
 // from an API server that doesn't stream lists, and writes nothing.
-func restart(t *testing.T, s *scenario, kubeconfig string) {
+func restart(t *testing.T, s *scenario) {
 	t.Helper()
 	if err := s.answersQueries(); err != nil { // they match what came before
 		t.Fatal(err)
@@ -85,7 +96,7 @@ func restart(t *testing.T, s *scenario, kubeconfig string) {
 		t.Errorf("the operator ended with %v", s.o.err)
 	}
 	began := auditLogEnd(t)
-	s.o = startOperator(t, kubeconfig, s.dataDir, s.o.addresses, "KUBE_FEATURE_WatchListClient=false")
+	s.o = s.startOperator(s.o.addresses, "KUBE_FEATURE_WatchListClient=false")
 	if err := s.becomesReady(); err != nil {
 		t.Fatal(err)
 	}
@@ -113,7 +124,7 @@ func restart(t *testing.T, s *scenario, kubeconfig string) {
 	for _, r := range requests {
 		about := strings.TrimPrefix(r.permission.resource, "audit.porter.run/")
 		switch {
-		case !r.write, r.name == probe.Name, strings.HasSuffix(about, "reviews"):
+		case !r.write, r.name == probe.Name, strings.HasSuffix(about, "reviews"), strings.HasSuffix(about, "leases"):
 		case about == "events.k8s.io/events": // the new query's
 		case about == "auditsources/status": // what came after it was written last
 		default:
@@ -126,9 +137,9 @@ func restart(t *testing.T, s *scenario, kubeconfig string) {
 func compareRights(t *testing.T, began int64) {
 	t.Helper()
 	granted := map[permission]bool{}
-	for scope, role := range operatorRoles(t) {
-		for _, rule := range *rulesOf(role) {
-			for _, p := range permissions(scope, rule) {
+	for _, role := range operatorRoles(t) {
+		for _, rule := range *rulesOf(role.Object) {
+			for _, p := range permissions(role.scope, rule) {
 				granted[p] = true
 			}
 		}
@@ -176,15 +187,15 @@ func withoutAPIServer(t *testing.T, s *scenario, gate *gatetest.Gate) {
 
 // withoutRule takes one rule away, runs the scenario and returns the first
 // step that failed, and what was refused by then.
-func withoutRule(t *testing.T, role client.Object, scope string, i int, kubeconfig string) (failed string, refused []permission) {
+func withoutRule(t *testing.T, role scopedRole, i int, kubeconfig string, newBackend func(*testing.T) backend) (failed string, refused []permission) {
 	t.Helper()
 	less := role.DeepCopyObject().(client.Object)
-	gone := permissions(scope, (*rulesOf(less))[i])
+	gone := permissions(role.scope, (*rulesOf(less))[i])
 	*rulesOf(less) = slices.Delete(*rulesOf(less), i, i+1)
 	replaceRole(t, less, gone[0], false)
 	defer replaceRole(t, role.DeepCopyObject().(client.Object), gone[0], true)
 
-	s := newScenario(t, kubeconfig)
+	s := newScenario(t, kubeconfig, newBackend)
 	defer s.o.stop(t)
 	for _, step := range steps {
 		if step.do(s) == nil {

@@ -3,6 +3,7 @@ package config_test
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -89,9 +90,15 @@ func requestOf(event auditv1.Event) request {
 	return r
 }
 
-// operatorRoles returns the rules that the operator's service account is bound
-// to, by the scope in which they hold.
-func operatorRoles(t *testing.T) map[string]client.Object {
+// scopedRole is a role that the operator's service account is bound to, with
+// the scope in which its rules hold.
+type scopedRole struct {
+	scope string
+	client.Object
+}
+
+// operatorRoles returns those that grant something, sorted.
+func operatorRoles(t *testing.T) []scopedRole {
 	t.Helper()
 	var everywhereBindings rbacv1.ClusterRoleBindingList
 	var namespaced rbacv1.RoleBindingList
@@ -100,7 +107,7 @@ func operatorRoles(t *testing.T) map[string]client.Object {
 			t.Fatal(err)
 		}
 	}
-	roles := map[string]client.Object{}
+	var roles []scopedRole
 	get := func(scope string, subjects []rbacv1.Subject, ref rbacv1.RoleRef, roleNamespace string) {
 		if !slices.ContainsFunc(subjects, func(s rbacv1.Subject) bool { return s.Name == operatorName && s.Namespace == operatorNamespace }) {
 			return
@@ -112,10 +119,7 @@ func operatorRoles(t *testing.T) map[string]client.Object {
 		if err := world.admin.Get(t.Context(), client.ObjectKey{Namespace: roleNamespace, Name: ref.Name}, role); err != nil {
 			t.Fatal(err)
 		}
-		if roles[scope] != nil {
-			t.Fatalf("two bindings hold %s", scope)
-		}
-		roles[scope] = role
+		roles = append(roles, scopedRole{scope, role})
 	}
 	for _, b := range everywhereBindings.Items {
 		get(everywhere, b.Subjects, b.RoleRef, "")
@@ -123,6 +127,9 @@ func operatorRoles(t *testing.T) map[string]client.Object {
 	for _, b := range namespaced.Items {
 		get("in "+b.Namespace, b.Subjects, b.RoleRef, b.Namespace)
 	}
+	slices.SortFunc(roles, func(a, b scopedRole) int {
+		return cmp.Or(strings.Compare(a.scope, b.scope), strings.Compare(a.GetName(), b.GetName()))
+	})
 	return roles
 }
 

@@ -41,7 +41,8 @@ const (
 type scenario struct {
 	t          *testing.T
 	o          *operator
-	dataDir    string
+	backend    backend
+	dir        string // that it may write to
 	kubeconfig string
 	from       int64 // where its part of the audit log begins
 	refused    []permission
@@ -71,12 +72,12 @@ var steps = []step{
 }
 
 // newScenario begins on an API server that holds nothing of the operator's.
-func newScenario(t *testing.T, kubeconfig string) *scenario {
+func newScenario(t *testing.T, kubeconfig string, newBackend func(*testing.T) backend) *scenario {
 	t.Helper()
 	reset(t)
-	s := &scenario{t: t, dataDir: t.TempDir(), kubeconfig: kubeconfig}
+	s := &scenario{t: t, backend: newBackend(t), dir: t.TempDir(), kubeconfig: kubeconfig}
 	_, s.from = operatorRequests(t, 0)
-	s.o = startOperator(t, kubeconfig, s.dataDir, freeAddresses(t))
+	s.o = s.startOperator(freeAddresses(t))
 	return s
 }
 
@@ -342,8 +343,8 @@ func (s *scenario) servesMetrics() error {
 func (s *scenario) removesSnapshots() error {
 	for _, q := range s.queries {
 		id := q.GetStatus().Snapshot.ID
-		if files, _ := filepath.Glob(filepath.Join(s.dataDir, "snapshots", id+".*")); len(files) == 0 {
-			return fmt.Errorf("%s has no snapshot in the data folder", q.GetName())
+		if !s.backend.hasSnapshot(s, id) {
+			return fmt.Errorf("%s has no snapshot in the store", q.GetName())
 		}
 		if err := world.admin.Delete(s.t.Context(), q); err != nil {
 			return err
@@ -356,8 +357,8 @@ func (s *scenario) removesSnapshots() error {
 		}); err != nil {
 			return err
 		}
-		if files, _ := filepath.Glob(filepath.Join(s.dataDir, "snapshots", id+".*")); len(files) > 0 {
-			return fmt.Errorf("%v outlived the query", files)
+		if s.backend.hasSnapshot(s, id) {
+			return fmt.Errorf("the snapshot of %s outlived the query", q.GetName())
 		}
 	}
 	return nil
