@@ -70,9 +70,9 @@ func testFailing(t *testing.T, name string, capacity int64, faults ...failing) {
 	w := inWorld(t)
 	r := scenario(t, name)
 	disk := newVolume(t, capacity)
-	l := newLedger(disk.data())
+	l := newLedger(folder(disk.data()))
 	s := newSender(w, "honest", 4)
-	m := w.mustStart(t, l.data)
+	m := w.mustStart(t, l.storage)
 	stop := s.start(t)
 	for _, f := range faults {
 		s.restart()

@@ -41,10 +41,10 @@ func TestKill(t *testing.T) {
 	var s *sender
 	for round := range rounds(t, 25) {
 		if round%roundsPerStore == 0 {
-			l = newLedger(filepath.Join(t.TempDir(), "store"))
+			l = newLedger(folder(filepath.Join(t.TempDir(), "store")))
 			s = newSender(w, "honest", uint64(1000+round))
 		}
-		m := w.mustStart(t, l.data)
+		m := w.mustStart(t, l.storage)
 		stop := s.start(t)
 		rate := s.loadFor(t, moment(chance))
 		if err := m.kill(); err != nil {
@@ -68,11 +68,11 @@ func TestTerminate(t *testing.T) {
 	w := inWorld(t)
 	r := scenario(t, "SIGTERM")
 	chance := rand.New(rand.NewPCG(2, 0))
-	l := newLedger(filepath.Join(t.TempDir(), "store"))
+	l := newLedger(folder(filepath.Join(t.TempDir(), "store")))
 	s := newSender(w, "honest", 2)
 	var slowest time.Duration
 	for range 3 {
-		m := w.mustStart(t, l.data)
+		m := w.mustStart(t, l.storage)
 		stop := s.start(t)
 		rate := s.loadFor(t, moment(chance))
 		// A Pod has 30 s.

@@ -7,23 +7,22 @@ import (
 	"time"
 
 	"github.com/porter-dev/audit-operator/internal/audit"
-	"github.com/porter-dev/audit-operator/internal/store/embedded"
 )
 
-// ledger is the oracle: what was sent to one data directory, and what of it
-// was acknowledged.
+// ledger is the oracle: what was sent to one store, and what of it was
+// acknowledged.
 type ledger struct {
-	data  string
-	sent  map[audit.ID]bool // whether it was acknowledged
-	acked int
-	open  []*batch // not acknowledged when last looked at
+	storage storage
+	sent    map[audit.ID]bool // whether it was acknowledged
+	acked   int
+	open    []*batch // not acknowledged when last looked at
 	// received are the items of what a hostile source had acknowledged: each
 	// is stored or quarantined.
 	received map[string]int
 }
 
-func newLedger(data string) *ledger {
-	return &ledger{data: data, sent: map[audit.ID]bool{}, received: map[string]int{}}
+func newLedger(at storage) *ledger {
+	return &ledger{storage: at, sent: map[audit.ID]bool{}, received: map[string]int{}}
 }
 
 // note takes down what a source has sent. The decoder says under which ID an
@@ -102,11 +101,11 @@ func (v verdict) String() string {
 	return fmt.Sprintf("%d stored; %d acknowledged and lost, %d stored twice, %d never sent", v.stored, v.lost, v.twice, v.alien)
 }
 
-// compare opens the store that no manager has open any more, and reads all of it.
+// compare reads all that the store holds.
 func (l *ledger) compare(t *testing.T) verdict {
 	t.Helper()
 	var v verdict
-	s, err := embedded.Open(t.Context(), embedded.Options{Dir: l.data, StatementTimeout: 10 * time.Minute})
+	s, err := l.storage.open(t.Context())
 	if err != nil {
 		v.problem = fmt.Errorf("open the store: %w", err)
 		return v

@@ -20,23 +20,33 @@ import (
 // manager is a running one.
 type manager struct {
 	*world
+	ports   ports
 	command *exec.Cmd
 	log     string
 	ended   chan struct{} // closed once it has ended
 }
 
-// start runs a manager over a data directory and returns once it is ready.
-func (w *world) start(ctx context.Context, data string, flags ...string) (*manager, error) {
-	m := &manager{world: w, log: filepath.Join(w.dir, "manager.log"), ended: make(chan struct{})}
+// start runs a manager over a store and returns once it is ready.
+func (w *world) start(ctx context.Context, over storage, flags ...string) (*manager, error) {
+	return w.startAt(ctx, w.ports, over, flags...)
+}
+
+// startAt is start at other ports: several managers run at once.
+func (w *world) startAt(ctx context.Context, at ports, over storage, flags ...string) (*manager, error) {
+	_, port, err := net.SplitHostPort(at.health)
+	if err != nil {
+		return nil, err
+	}
+	m := &manager{world: w, ports: at, log: filepath.Join(w.dir, "manager-"+port+".log"), ended: make(chan struct{})}
 	log, err := os.OpenFile(m.log, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
 	if err != nil {
 		return nil, err
 	}
 	defer log.Close()
 	m.command = exec.CommandContext(context.WithoutCancel(ctx), w.binary, append([]string{
-		"--kubeconfig=" + w.kubeconfig, "--namespace=" + namespace, "--cluster-name=" + clusterName, "--data-dir=" + data,
-		"--ingest-bind-address=" + w.ports.ingest, "--ingest-url=https://" + w.ports.ingest,
-		"--dashboard-bind-address=" + w.ports.dashboard, "--health-probe-bind-address=" + w.ports.health,
+		"--kubeconfig=" + w.kubeconfig, "--namespace=" + namespace, "--cluster-name=" + clusterName, over.flag(),
+		"--ingest-bind-address=" + at.ingest, "--ingest-url=https://" + w.ports.ingest,
+		"--dashboard-bind-address=" + at.dashboard, "--health-probe-bind-address=" + at.health,
 	}, flags...)...)
 	m.command.Stdout, m.command.Stderr = log, log
 	if err := m.command.Start(); err != nil {
@@ -62,9 +72,14 @@ func (w *world) start(ctx context.Context, data string, flags ...string) (*manag
 }
 
 // mustStart is start for scenarios. The manager ends with the test.
-func (w *world) mustStart(t *testing.T, data string, flags ...string) *manager {
+func (w *world) mustStart(t *testing.T, over storage, flags ...string) *manager {
 	t.Helper()
-	m, err := w.start(t.Context(), data, flags...)
+	return w.mustStartAt(t, w.ports, over, flags...)
+}
+
+func (w *world) mustStartAt(t *testing.T, at ports, over storage, flags ...string) *manager {
+	t.Helper()
+	m, err := w.startAt(t.Context(), at, over, flags...)
 	if err != nil {
 		t.Fatal(err)
 	}

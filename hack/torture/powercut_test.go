@@ -52,10 +52,10 @@ func TestPowerCut(t *testing.T) {
 	for round := range rounds(t, 50) {
 		if round%roundsPerStore == 0 {
 			disk = newVolume(t, 4<<30)
-			l = newLedger(disk.data())
+			l = newLedger(folder(disk.data()))
 			s = newSender(w, "honest", uint64(5000+round))
 		}
-		m := w.mustStart(t, l.data)
+		m := w.mustStart(t, l.storage)
 		stop := s.start(t)
 		rate := s.loadFor(t, moment(chance))
 		how := disk.end(t, m, chance)
@@ -70,7 +70,7 @@ func TestPowerCut(t *testing.T) {
 		if chance.IntN(4) == 0 {
 			how += ", and again as it recovered"
 			disk.CutAfter(chance.IntN(40), "")
-			if again, err := w.start(t.Context(), l.data); err == nil {
+			if again, err := w.start(t.Context(), l.storage); err == nil {
 				if err := again.kill(); err != nil {
 					t.Fatal(err)
 				}

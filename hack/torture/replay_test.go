@@ -15,14 +15,17 @@ import (
 	"github.com/porter-dev/audit-operator/internal/audit/audittest"
 	"github.com/porter-dev/audit-operator/internal/collector/webhook"
 	"github.com/porter-dev/audit-operator/internal/store"
-	"github.com/porter-dev/audit-operator/internal/store/embedded"
 )
 
 // deliverAll sends bodies over several connections, each once, and expects
 // every one to be acknowledged.
 func (w *world) deliverAll(t *testing.T, name string, bodies [][]byte) []*batch {
 	t.Helper()
-	s := w.sources[name]
+	return w.sources[name].deliverTo(t, w.ports.ingest, bodies)
+}
+
+func (s *source) deliverTo(t *testing.T, address string, bodies [][]byte) []*batch {
+	t.Helper()
 	client := s.client()
 	defer client.CloseIdleConnections()
 	next := make(chan *batch)
@@ -30,7 +33,7 @@ func (w *world) deliverAll(t *testing.T, name string, bodies [][]byte) []*batch 
 	for range connections {
 		workers.Go(func() {
 			for b := range next {
-				status, retryAfter, err := s.post(t.Context(), client, w.url(s), bytes.NewReader(b.body))
+				status, retryAfter, err := s.post(t.Context(), client, s.urlAt(address), bytes.NewReader(b.body))
 				if b.acked = err == nil && status == http.StatusOK; !b.acked {
 					t.Errorf("a delivery was not acknowledged: %d, Retry-After %q, %v", status, retryAfter, err)
 				}
@@ -48,10 +51,10 @@ func (w *world) deliverAll(t *testing.T, name string, bodies [][]byte) []*batch 
 	return batches
 }
 
-// stats reads what the store counted for a source, after the manager has ended.
+// stats reads what the store counted for a source.
 func (l *ledger) stats(t *testing.T, name string) (of store.SourceStats) {
 	t.Helper()
-	s, err := embedded.Open(t.Context(), embedded.Options{Dir: l.data})
+	s, err := l.storage.open(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,20 +90,20 @@ func (r *row) end(t *testing.T, m *manager, l *ledger) {
 func TestReplay(t *testing.T) {
 	w := inWorld(t)
 	r := scenario(t, "replay of every batch")
-	l := newLedger(filepath.Join(t.TempDir(), "store"))
+	l := newLedger(folder(filepath.Join(t.TempDir(), "store")))
 	events := audittest.New(audittest.Options{Seed: 61, Start: time.Now().Add(-10 * time.Minute)})
 	const batches = 40
 	var bodies [][]byte
 	for range batches {
 		bodies = append(bodies, events.Batch(batchItems))
 	}
-	m := w.mustStart(t, l.data)
+	m := w.mustStart(t, l.storage)
 	l.note(t, "honest", w.deliverAll(t, "honest", bodies))
 	w.deliverAll(t, "honest", bodies)
 	if err := m.kill(); err != nil {
 		t.Fatal(err)
 	}
-	m = w.mustStart(t, l.data)
+	m = w.mustStart(t, l.storage)
 	w.deliverAll(t, "honest", bodies)
 	r.end(t, m, l)
 	const n = batches * batchItems
@@ -114,7 +117,7 @@ func TestReplay(t *testing.T) {
 func TestSameAuditID(t *testing.T) {
 	w := inWorld(t)
 	r := scenario(t, "two requests with one Audit-ID")
-	l := newLedger(filepath.Join(t.TempDir(), "store"))
+	l := newLedger(folder(filepath.Join(t.TempDir(), "store")))
 	events := audittest.New(audittest.Options{Seed: 62, Start: time.Now().Add(-10 * time.Minute)})
 	const pairs = 200
 	var items [][]byte
@@ -122,7 +125,7 @@ func TestSameAuditID(t *testing.T) {
 		item := events.Item()
 		items = append(items, item, bytes.Replace(item, []byte(`"verb":"`), []byte(`"verb":"x`), 1))
 	}
-	m := w.mustStart(t, l.data)
+	m := w.mustStart(t, l.storage)
 	l.note(t, "honest", w.deliverAll(t, "honest", [][]byte{audittest.List(items...)}))
 	r.end(t, m, l)
 	if got, want := l.stats(t, "honest"), (store.SourceStats{Source: "honest", Received: 2 * pairs, Stored: 2 * pairs}); got != want {
@@ -145,7 +148,7 @@ var poisons = []string{
 func TestPoison(t *testing.T) {
 	w := inWorld(t)
 	r := scenario(t, "a poisoned event in each position")
-	l := newLedger(filepath.Join(t.TempDir(), "store"))
+	l := newLedger(folder(filepath.Join(t.TempDir(), "store")))
 	events := audittest.New(audittest.Options{Seed: 63, Start: time.Now().Add(-10 * time.Minute)})
 	const size = 400
 	var bodies [][]byte
@@ -157,7 +160,7 @@ func TestPoison(t *testing.T) {
 		items[position] = []byte(poisons[position%len(poisons)])
 		bodies = append(bodies, audittest.List(items...))
 	}
-	m := w.mustStart(t, l.data)
+	m := w.mustStart(t, l.storage)
 	l.note(t, "honest", w.deliverAll(t, "honest", bodies))
 	r.end(t, m, l)
 	want := store.SourceStats{Source: "honest", Received: size * size, Stored: size * (size - 1), Quarantined: size}
@@ -171,9 +174,9 @@ func TestPoison(t *testing.T) {
 func TestCutBody(t *testing.T) {
 	w := inWorld(t)
 	r := scenario(t, "bodies cut off half-way")
-	l := newLedger(filepath.Join(t.TempDir(), "store"))
+	l := newLedger(folder(filepath.Join(t.TempDir(), "store")))
 	events := audittest.New(audittest.Options{Seed: 64, Start: time.Now().Add(-10 * time.Minute)})
-	m := w.mustStart(t, l.data)
+	m := w.mustStart(t, l.storage)
 	const cuts = 150
 	var sent []*batch
 	for i := range cuts {
@@ -232,9 +235,9 @@ func (s *source) cutOff(t *testing.T, address string, body []byte, at int, chunk
 func TestAPIServerRestart(t *testing.T) {
 	w := inWorld(t)
 	r := scenario(t, "loss and restart of kube-apiserver")
-	l := newLedger(filepath.Join(t.TempDir(), "store"))
+	l := newLedger(folder(filepath.Join(t.TempDir(), "store")))
 	s := newSender(w, "honest", 65)
-	m := w.mustStart(t, l.data)
+	m := w.mustStart(t, l.storage)
 	stop := s.start(t)
 	r.before(t, s.loadFor(t, 500*time.Millisecond))
 	if err := w.cluster.StopAPIServers(); err != nil {

@@ -48,6 +48,7 @@ type sender struct {
 	acked   int // items
 	began   time.Time
 	refused int           // with 503 and Retry-After
+	silent  []string      // why there was no answer
 	slowest time.Duration // of the acknowledged
 	wrong   []string      // answers that may not be
 }
@@ -61,8 +62,10 @@ func newSender(w *world, name string, seed uint64) *sender {
 	}
 }
 
-func (w *world) url(s *source) string {
-	return "https://" + w.ports.ingest + webhook.PathPrefix + s.name
+func (w *world) url(s *source) string { return s.urlAt(w.ports.ingest) }
+
+func (s *source) urlAt(address string) string {
+	return "https://" + address + webhook.PathPrefix + s.name
 }
 
 // client trusts the operator's certificate.
@@ -148,6 +151,8 @@ func (s *sender) deliver(ctx context.Context, b *batch) {
 		s.refused++
 	case err == nil:
 		s.wrong = append(s.wrong, fmt.Sprintf("status %d, Retry-After %q", status, retryAfter))
+	default:
+		s.silent = append(s.silent, err.Error())
 	}
 	s.again = append(s.again, b)
 	s.mu.Unlock()

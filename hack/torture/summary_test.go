@@ -24,7 +24,8 @@ type row struct {
 	stores      map[*ledger]int // events in each
 	lost, twice int
 	alien       int
-	slowest     float64 // events/s before the fault, in the round with the fewest
+	slowest     float64       // events/s before the fault, in the round with the fewest
+	back        time.Duration // the longest until deliveries were taken again
 	note        string
 	took        time.Duration
 	failed      bool
@@ -69,8 +70,8 @@ func (s *table) print(w io.Writer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	out := tabwriter.NewWriter(w, 0, 0, 1, ' ', 0)
-	fmt.Fprint(out, "\n| scenario\t| rounds\t| least events/s\t| acknowledged\t| stored\t| lost\t| twice\t| never sent\t| took\t| result\t|\n")
-	fmt.Fprint(out, "|---\t|---\t|---\t|---\t|---\t|---\t|---\t|---\t|---\t|---\t|\n")
+	fmt.Fprint(out, "\n| scenario\t| rounds\t| least events/s\t| acknowledged\t| stored\t| lost\t| twice\t| never sent\t| back within\t| took\t| result\t|\n")
+	fmt.Fprint(out, "|---\t|---\t|---\t|---\t|---\t|---\t|---\t|---\t|---\t|---\t|---\t|\n")
 	for _, r := range s.rows {
 		result := "passed"
 		if r.failed {
@@ -79,16 +80,19 @@ func (s *table) print(w io.Writer) {
 		if r.note != "" {
 			result += "; " + r.note
 		}
-		rate := "-" // no fault, so no load before it
+		rate, back := "-", "-" // no fault, so no load before it
 		if r.slowest > 0 {
 			rate = fmt.Sprintf("%.0f", r.slowest)
+		}
+		if r.back > 0 {
+			back = fmt.Sprintf("%.1f s", r.back.Seconds())
 		}
 		acked, stored := 0, 0
 		for l, n := range r.stores {
 			acked, stored = acked+l.acked, stored+n
 		}
-		fmt.Fprintf(out, "| %s\t| %d\t| %s\t| %d\t| %d\t| %d\t| %d\t| %d\t| %.0f s\t| %s\t|\n",
-			r.name, r.rounds, rate, acked, stored, r.lost, r.twice, r.alien, r.took.Seconds(), result)
+		fmt.Fprintf(out, "| %s\t| %d\t| %s\t| %d\t| %d\t| %d\t| %d\t| %d\t| %s\t| %.0f s\t| %s\t|\n",
+			r.name, r.rounds, rate, acked, stored, r.lost, r.twice, r.alien, back, r.took.Seconds(), result)
 	}
 	_ = out.Flush() // to a buffer and the terminal
 }

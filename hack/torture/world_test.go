@@ -114,10 +114,8 @@ func newWorld(ctx context.Context) (_ *world, err error) {
 	if err := w.writeKubeconfig(ctx); err != nil {
 		return nil, err
 	}
-	for _, address := range []*string{&w.ports.ingest, &w.ports.dashboard, &w.ports.health} {
-		if *address, err = freeAddress(ctx); err != nil {
-			return nil, err
-		}
+	if w.ports, err = freePorts(ctx); err != nil {
+		return nil, err
 	}
 	return w, w.connectSources(ctx)
 }
@@ -175,7 +173,7 @@ func (w *world) connectSources(ctx context.Context) error {
 			return err
 		}
 	}
-	m, err := w.start(ctx, filepath.Join(w.dir, "first"))
+	m, err := w.start(ctx, folder(filepath.Join(w.dir, "first")))
 	if err != nil {
 		return err
 	}
@@ -250,6 +248,15 @@ func await(t *testing.T, condition func() bool) {
 	}); err != nil {
 		t.Fatal(err)
 	}
+}
+
+func freePorts(ctx context.Context) (p ports, err error) {
+	for _, address := range []*string{&p.ingest, &p.dashboard, &p.health} {
+		if *address, err = freeAddress(ctx); err != nil {
+			return p, err
+		}
+	}
+	return p, nil
 }
 
 func freeAddress(ctx context.Context) (string, error) {
