@@ -30,7 +30,13 @@ func (s *Store) commitLoop() {
 // commitGroup commits jobs together and answers them. When that fails for
 // what is in one of them, each gets a commit of its own.
 func (s *Store) commitGroup(w *writer, group []*job) {
+	began := time.Now()
 	err := s.tryCommit(w, group)
+	if err != nil && time.Since(began) >= commitTimeout {
+		// What came meanwhile would hang for as long again, and who sent it
+		// would have no answer by then.
+		group = append(group, s.queue.takeAll()...)
+	}
 	if !isDataError(err) {
 		s.answer(group, err)
 		return
@@ -84,6 +90,9 @@ func (s *Store) tryCommit(w *writer, group []*job) error {
 		}
 		s.log.V(1).Info(messageMet, "reason", err.Error())
 		w.days = nil
+	}
+	if err != nil && ctx.Err() != nil {
+		err = hangs(commitTimeout) // which the driver's words don't tell
 	}
 	endSpan(span, err)
 	s.readiness.committed(err)

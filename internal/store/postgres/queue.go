@@ -91,6 +91,18 @@ func (q *queue) take() []*job {
 	return group
 }
 
+// takeAll returns what waits for a committer now.
+func (q *queue) takeAll() []*job {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	all := q.jobs
+	q.jobs = nil
+	for _, j := range all {
+		j.taken = true
+	}
+	return all
+}
+
 func (q *queue) close() {
 	q.mu.Lock()
 	defer q.mu.Unlock()

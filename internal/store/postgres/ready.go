@@ -128,9 +128,14 @@ func (s *Store) probe(ctx context.Context, rehearse bool) error {
 		r.close() // whatever state it is in
 	}
 	if ctx.Err() != nil {
-		return errUnfit{fmt.Sprintf("does not commit within %s: it hangs, or a standby is missing that commits wait for", readyLimit)}
+		return hangs(readyLimit)
 	}
 	return err
+}
+
+// hangs is why a commit did not come to its end.
+func hangs(limit time.Duration) error {
+	return errUnfit{fmt.Sprintf("does not commit within %s: it hangs, or a standby is missing that commits wait for", limit)}
 }
 
 func (s *Store) tryCommitting(ctx context.Context, conn *pgx.Conn, rehearse bool) error {
