@@ -71,6 +71,22 @@ func (n *node) Create(ctx context.Context, name string, _ uint32, mode uint32, o
 	return made, &handle{}, 0, 0
 }
 
+// Link implements fs.NodeLinker.
+func (n *node) Link(ctx context.Context, target fs.InodeEmbedder, name string, out *fuse.EntryOut) (*fs.Inode, syscall.Errno) {
+	n.fs.mu.Lock()
+	defer n.fs.mu.Unlock()
+	if errno := n.fs.fails(Name, path.Join(n.Path(nil), name)); errno != 0 {
+		return nil, errno
+	}
+	if n.inode.names.live[name] != nil {
+		return nil, syscall.EEXIST
+	}
+	i := target.(*node).inode
+	i.links++
+	n.inode.names.add(name, i)
+	return n.child(ctx, i, out), 0
+}
+
 // Unlink implements fs.NodeUnlinker.
 func (n *node) Unlink(_ context.Context, name string) syscall.Errno {
 	n.fs.mu.Lock()

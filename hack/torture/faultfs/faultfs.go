@@ -36,6 +36,7 @@ type FS struct {
 	counted  string // the glob of what counts
 	server   *fuse.Server
 	dir      string
+	uid, gid uint32 // who owns everything; 0 for who mounts it
 }
 
 // inode is a file or a directory, whatever its names.
@@ -67,6 +68,10 @@ func (f *FS) newInode(mode uint32, data []byte) *inode {
 	return i
 }
 
+// GiveTo has everything belong to a user, which only root can do. Others than
+// root can use the file system then. Call it before Mount.
+func (f *FS) GiveTo(uid, gid uint32) { f.uid, f.gid = uid, gid }
+
 // Mount makes the file system appear at an empty directory. It needs root, or
 // fusermount.
 func (f *FS) Mount(dir string) error {
@@ -74,8 +79,9 @@ func (f *FS) Mount(dir string) error {
 	server, err := fs.Mount(dir, &node{fs: f, inode: f.root}, &fs.Options{
 		EntryTimeout: &valid, AttrTimeout: &valid,
 		RootStableAttr: &fs.StableAttr{Ino: f.root.number},
+		UID:            f.uid, GID: f.gid,
 		MountOptions: fuse.MountOptions{
-			FsName: "faultfs", Name: "faultfs", DirectMount: true, MaxWrite: 1 << 20, DisableXAttrs: true,
+			AllowOther: f.uid != 0, FsName: "faultfs", Name: "faultfs", DirectMount: true, MaxWrite: 1 << 20, DisableXAttrs: true,
 		},
 	})
 	if err != nil {

@@ -98,7 +98,11 @@ func TestCutLosesWhatWasNotSynced(t *testing.T) {
 		"a new file's name":    {func(m *mounted) error { return m.at("c", 0, "new", true) }, map[string]string{"a": "old", "b": "other"}},
 		"a new file's content": {func(m *mounted) error { return errors.Join(m.at("c", 0, "new", false), m.syncDir()) }, map[string]string{"a": "old", "b": "other", "c": ""}},
 		"a synced rename":      {func(m *mounted) error { return errors.Join(os.Rename(m.path("a"), m.path("b")), m.syncDir()) }, map[string]string{"b": "old"}},
-		"a synced removal":     {func(m *mounted) error { return errors.Join(os.Remove(m.path("a")), m.syncDir()) }, map[string]string{"b": "other"}},
+		"a second name":        {func(m *mounted) error { return os.Link(m.path("a"), m.path("c")) }, map[string]string{"a": "old", "b": "other"}},
+		"a synced second name": {func(m *mounted) error {
+			return errors.Join(os.Link(m.path("a"), m.path("c")), os.Remove(m.path("a")), m.syncDir())
+		}, map[string]string{"b": "other", "c": "old"}},
+		"a synced removal": {func(m *mounted) error { return errors.Join(os.Remove(m.path("a")), m.syncDir()) }, map[string]string{"b": "other"}},
 		"what a failed fsync was to write": {func(m *mounted) error {
 			m.Inject(faultfs.Fault{Op: faultfs.Sync, Errno: syscall.EIO})
 			if err := m.at("a", 0, "new", true); !errors.Is(err, syscall.EIO) {
@@ -217,5 +221,34 @@ func TestFaults(t *testing.T) {
 		if time.Now().After(end) {
 			t.Fatalf("%d bytes are used", m.Used())
 		}
+	}
+}
+
+// Who runs a server is not always who mounts its volume.
+func TestGiveTo(t *testing.T) {
+	dir, f := t.TempDir(), faultfs.New(1<<20)
+	want := uint32(os.Geteuid())
+	if want == 0 {
+		want = 1234
+		f.GiveTo(want, want)
+	}
+	if err := f.Mount(dir); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := f.Unmount(); err != nil {
+			t.Error(err)
+		}
+	}()
+	file := filepath.Join(dir, "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := info.Sys().(*syscall.Stat_t).Uid; got != want {
+		t.Errorf("the file is %d's, want %d's", got, want)
 	}
 }
