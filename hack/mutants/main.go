@@ -25,6 +25,7 @@ type mutant struct {
 	file     string
 	old, new string
 	packages []string // whose tests must fail
+	tests    string   // those that are run, as go test -run has it; all by default
 }
 
 func main() {
@@ -98,11 +99,15 @@ func (m *mutant) run(ctx context.Context) (noticed string, err error) {
 	if err := os.WriteFile(overlay, replace, 0o600); err != nil {
 		return "", err
 	}
-	build := exec.CommandContext(ctx, "go", append([]string{"test", "-overlay", overlay, "-run", "^$"}, m.packages...)...)
+	// By the environment, so that tests which build the manager break it too.
+	flags := append(os.Environ(), "GOFLAGS="+os.Getenv("GOFLAGS")+" -overlay="+overlay)
+	build := exec.CommandContext(ctx, "go", append([]string{"test", "-run", "^$"}, m.packages...)...)
+	build.Env = flags
 	if output, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("it does not build, so it proves nothing: %w\n%s", err, output)
 	}
-	test := exec.CommandContext(ctx, "go", append([]string{"test", "-overlay", overlay, "-failfast"}, m.packages...)...)
+	test := exec.CommandContext(ctx, "go", append([]string{"test", "-failfast", "-run", m.tests}, m.packages...)...)
+	test.Env = flags
 	output, err := test.CombinedOutput()
 	if err == nil {
 		return "", nil
