@@ -20,7 +20,7 @@ func (s *Store) call(ctx context.Context, fn func(ctx context.Context) error) er
 	if err != nil && ctx.Err() != nil {
 		return ctx.Err()
 	}
-	return s.target.explain(err)
+	return s.explain(err)
 }
 
 // durably runs fn in a transaction of which a standby knows, if there is one,

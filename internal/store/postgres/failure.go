@@ -39,6 +39,30 @@ func isDataError(err error) bool {
 		pgerrcode.IsProgramLimitExceeded(failed.Code))
 }
 
+// isAway reports whether an error is about the server: it is gone or ends, has
+// no room or takes no writes.
+func isAway(err error) bool {
+	var connecting *pgconn.ConnectError
+	if errors.As(err, &connecting) {
+		return true
+	}
+	if failed := failedStatement(err); failed != nil {
+		return pgerrcode.IsConnectionException(failed.Code) || pgerrcode.IsInsufficientResources(failed.Code) ||
+			pgerrcode.IsOperatorIntervention(failed.Code) || pgerrcode.IsSystemError(failed.Code) || failed.Code == pgerrcode.ReadOnlySQLTransaction
+	}
+	var network net.Error
+	return errors.As(err, &network) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, pgconn.ErrConnClosed)
+}
+
+// explain says what is wrong, and whether it is the server.
+func (s *Store) explain(err error) error {
+	explained := s.target.explain(err)
+	if isAway(err) {
+		return fmt.Errorf("%w: %w", store.ErrUnavailable, explained)
+	}
+	return explained
+}
+
 // isPassing reports whether the same transaction may succeed when it is run
 // again: it met another one, or a day went.
 func isPassing(err error) bool {

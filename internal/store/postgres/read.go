@@ -67,7 +67,7 @@ func (s *Store) reading(ctx context.Context, name string, fn func(ctx context.Co
 	case ctx.Err() != nil || isCanceled(err):
 		return fmt.Errorf("statement took longer than %s: %w", s.opts.StatementTimeout, context.DeadlineExceeded)
 	}
-	return s.target.explain(err)
+	return s.explain(err)
 }
 
 // isCanceled reports whether the server ended a statement for its time.
