@@ -20,8 +20,9 @@ BINARY ?= bin/manager
 ##@ Run
 
 .PHONY: demo
-demo: needs ## Show the main job on a real apiserver; ONCE=1 checks the results and ends.
-	go run ./hack/devenv demo $(if $(ONCE),-once)
+demo: needs ## Show the main job on a real apiserver; ONCE=1 checks the results and ends; STORE=postgres has two replicas over PostgreSQL.
+	$(if $(filter postgres,$(STORE)),postgres=$$(hack/postgres.sh); export POSTGRES_BIN=$$postgres)
+	go run ./hack/devenv demo $(if $(STORE),-store=$(STORE)) $(if $(ONCE),-once)
 
 .PHONY: dev-up
 dev-up: needs ## Start the control plane and the operator in the background (.dev/kubeconfig).

@@ -23,6 +23,8 @@ const usage = `Usage, from the repository's top folder:
   go run ./hack/devenv down       stop them and remove what they left
   go run ./hack/devenv demo       show the main job in an environment of its own
   go run ./hack/devenv demo -once check the results and end
+  go run ./hack/devenv demo -store=postgres
+                                  the same with two replicas over PostgreSQL
 `
 
 func main() {
@@ -44,8 +46,12 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet(args[0], flag.ContinueOnError)
 	dir := flags.String("dir", ".dev", "the environment's folder (up, down)")
 	once := flags.Bool("once", false, "check the results and end (demo)")
+	store := flags.String("store", "embedded", "embedded or postgres, which hack/postgres.sh finds (demo)")
 	if err := flags.Parse(args[1:]); err != nil {
 		return err
+	}
+	if *store != "embedded" && *store != "postgres" {
+		return fmt.Errorf("-store is %q; give embedded or postgres", *store)
 	}
 	switch args[0] {
 	case "up":
@@ -53,7 +59,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	case "down":
 		return down(*dir, out)
 	case "demo":
-		return demo.Run(ctx, ".", *once, out)
+		return demo.Run(ctx, ".", demo.Options{Once: *once, Postgres: *store == "postgres"}, out)
 	}
 	fmt.Fprint(out, usage)
 	return fmt.Errorf("unknown command %q", args[0])

@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"k8s.io/client-go/rest"
@@ -25,6 +26,7 @@ const (
 	apiServer       = "kube-apiserver"
 	sampleAPIServer = "sample-apiserver"
 	operator        = "operator"
+	secondOperator  = "operator-2" // over PostgreSQL
 )
 
 // Cluster is one dev environment: everything of it lies in one folder. It is
@@ -35,6 +37,7 @@ type Cluster struct {
 	assets       string // holds etcd, kube-apiserver and kubectl
 	sampleBinary string // the aggregated API server
 	state        State
+	database     database
 	out          io.Writer
 	started      time.Time
 	release      func()
@@ -74,15 +77,16 @@ type phase struct {
 
 // Up brings up what does not run, and restarts what would run otherwise now.
 func (c *Cluster) Up(ctx context.Context) error {
-	return c.carryOut(ctx, append(c.controlPlane(),
-		phase{"Apply the CRDs and roles", c.applyConfig},
-		phase{"Build the operator", c.buildOperator},
-		phase{"Start the operator", c.startOperator},
-		phase{"Connect the API servers as AuditSources", c.connectSources},
-		phase{"Have kube-apiserver send its audit events", c.startAPIServer},
-		phase{"Find sample-apiserver", c.findSampleAPIServer},
-		phase{"Start sample-apiserver, which sends its own", c.startSampleAPIServer},
-	))
+	return c.carryOut(ctx, slices.Concat(c.controlPlane(), []phase{
+		{"Apply the CRDs and roles", c.applyConfig},
+		{"Build the operator", c.buildOperator},
+	}, c.databasePhases(), []phase{
+		{"Start the operator", c.startOperator},
+		{"Connect the API servers as AuditSources", c.connectSources},
+		{"Have kube-apiserver send its audit events", c.startAPIServer},
+		{"Find sample-apiserver", c.findSampleAPIServer},
+		{"Start sample-apiserver, which sends its own", c.startSampleAPIServer},
+	}))
 }
 
 // UpControlPlane brings up etcd and kube-apiserver alone.
@@ -110,7 +114,7 @@ func (c *Cluster) carryOut(ctx context.Context, phases []phase) error {
 // Stop stops what runs. The API servers go first, so that they can still send
 // what they have buffered; etcd, which all need, last.
 func (c *Cluster) Stop() error {
-	return errors.Join(c.StopAPIServers(), c.stop(operator), c.stop(etcd))
+	return errors.Join(c.StopAPIServers(), c.stop(operator), c.stop(secondOperator), c.stop(etcd))
 }
 
 // Down stops what runs and removes the folder.
@@ -169,7 +173,7 @@ func (c *Cluster) Dir() string { return c.dir }
 func (c *Cluster) Kubeconfig() string { return c.path("kubeconfig") }
 
 // DashboardURL is the dashboard's address.
-func (c *Cluster) DashboardURL() string { return local("http", c.state.Ports.Dashboard) }
+func (c *Cluster) DashboardURL() string { return local("http", c.state.Ports.Replicas[0].Dashboard) }
 
 // Config is the administrator's.
 func (c *Cluster) Config() (*rest.Config, error) {

@@ -54,6 +54,10 @@ func (c *Cluster) applyConfig(ctx context.Context) error {
 		apply("-k", "config/rbac"),
 		apply("-f", manifest),
 	}
+	if c.database.used() {
+		const overlay = "config/overlays/postgres/"
+		steps = append(steps, apply("-f", overlay+"role.yaml", "-f", overlay+"role_binding.yaml"))
+	}
 	for _, step := range steps {
 		if _, err := c.Kubectl(ctx, step...); err != nil {
 			return err
@@ -75,6 +79,13 @@ func (c *Cluster) buildOperator(ctx context.Context) error {
 // startOperator runs it by its own service account, so that a right that its
 // roles lack is missed here too.
 func (c *Cluster) startOperator(ctx context.Context) error {
+	if err := c.startReplica(ctx, operator, c.state.Ports.Replicas[0]); err != nil || !c.database.used() {
+		return err
+	}
+	return c.startReplica(ctx, secondOperator, c.state.Ports.Replicas[1])
+}
+
+func (c *Cluster) startReplica(ctx context.Context, name string, ports ReplicaPorts) error {
 	kubeconfig := c.path("operator.kubeconfig")
 	if err := c.ensureKubeconfigOf(ctx, kubeconfig, operatorNamespace, "audit-operator"); err != nil {
 		return err
@@ -83,16 +94,19 @@ func (c *Cluster) startOperator(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	ports := c.state.Ports
+	store := "--data-dir=" + c.OperatorData()
+	if c.database.used() {
+		store = "--store=" + c.database.operator
+	}
 	spec := process.Spec{
-		Name: operator, Binary: c.path("bin", "manager"), Log: c.logPath(operator), Inputs: []string{kubeconfig},
+		Name: name, Binary: c.path("bin", "manager"), Log: c.logPath(name), Inputs: []string{kubeconfig},
 		Args: []string{
 			"--kubeconfig=" + kubeconfig,
 			"--namespace=" + operatorNamespace,
-			"--data-dir=" + c.OperatorData(),
+			store,
 			"--cluster-name=" + source.Spec.Cluster,
 			"--ingest-bind-address=" + address(ports.Ingest),
-			"--ingest-url=" + local("https", ports.Ingest),
+			"--ingest-url=" + local("https", c.state.Ports.Replicas[0].Ingest),
 			"--dashboard-bind-address=" + address(ports.Dashboard),
 			"--dashboard-url=" + c.DashboardURL(),
 			"--health-probe-bind-address=" + address(ports.Health),

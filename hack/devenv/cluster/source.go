@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -133,7 +134,17 @@ func (c *Cluster) connectSource(ctx context.Context, api client.Client, s APISer
 			return err
 		}
 	}
-	return writeFile(filepath.Join(c.AuditFiles(s), "kubeconfig"), secret.Data["kubeconfig"])
+	return writeFile(filepath.Join(c.AuditFiles(s), "kubeconfig"), c.toReplica(s, secret.Data["kubeconfig"]))
+}
+
+// toReplica has an API server send to the second replica, where there is one
+// and it is not the first API server. In a cluster a Service divides them up.
+func (c *Cluster) toReplica(s APIServer, kubeconfig []byte) []byte {
+	if s == KubeAPIServer || !c.database.used() {
+		return kubeconfig
+	}
+	first, second := address(c.state.Ports.Replicas[0].Ingest), address(c.state.Ports.Replicas[1].Ingest)
+	return bytes.ReplaceAll(kubeconfig, []byte(first), []byte(second))
 }
 
 func sourceReady(source *v1alpha1.AuditSource) error {

@@ -25,9 +25,15 @@ type Ports struct {
 	EtcdPeer        int `json:"etcdPeer"`
 	APIServer       int `json:"apiserver"`
 	SampleAPIServer int `json:"sampleAPIServer"`
-	Ingest          int `json:"ingest"`
-	Dashboard       int `json:"dashboard"`
-	Health          int `json:"health"`
+	// Of the operator's replicas: one, or two over PostgreSQL.
+	Replicas [2]ReplicaPorts `json:"replicas"`
+}
+
+// ReplicaPorts are what one replica of the operator listens on.
+type ReplicaPorts struct {
+	Ingest    int `json:"ingest"`
+	Dashboard int `json:"dashboard"`
+	Health    int `json:"health"`
 }
 
 func readState(path string) (State, error) {
@@ -72,7 +78,12 @@ func writeFile(path string, data []byte) error {
 // choose asks the kernel for free ports where none is chosen yet. All are held
 // until the last one is known, so that no two are the same.
 func (p *Ports) choose() error {
-	for _, port := range []*int{&p.Etcd, &p.EtcdPeer, &p.APIServer, &p.SampleAPIServer, &p.Ingest, &p.Dashboard, &p.Health} {
+	ports := []*int{&p.Etcd, &p.EtcdPeer, &p.APIServer, &p.SampleAPIServer}
+	for i := range p.Replicas {
+		r := &p.Replicas[i]
+		ports = append(ports, &r.Ingest, &r.Dashboard, &r.Health)
+	}
+	for _, port := range ports {
 		if *port != 0 {
 			continue
 		}

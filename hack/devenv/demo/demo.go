@@ -18,6 +18,7 @@ import (
 	"github.com/porter-dev/audit-operator/api/v1alpha1"
 	"github.com/porter-dev/audit-operator/hack/devenv/cluster"
 	"github.com/porter-dev/audit-operator/internal/audit"
+	"github.com/porter-dev/audit-operator/internal/store/postgres/postgrestest"
 )
 
 type demo struct {
@@ -33,10 +34,17 @@ type demo struct {
 	deeds []deed
 }
 
-// Run shows everything and waits until ctx ends; with once it checks more and
-// returns. The environment is one of its own and is gone afterwards, but for
-// the logs of a failure.
-func Run(ctx context.Context, root string, once bool, out io.Writer) error {
+// Options say what is shown.
+type Options struct {
+	// Once checks more and returns, instead of waiting for the context's end.
+	Once bool
+	// Postgres has the operator run in two replicas over a PostgreSQL server.
+	Postgres bool
+}
+
+// Run shows everything. The environment is one of its own and is gone
+// afterwards, but for the logs of a failure.
+func Run(ctx context.Context, root string, opts Options, out io.Writer) (failed error) {
 	dir, err := os.MkdirTemp("", "audit-operator-demo-")
 	if err != nil {
 		return err
@@ -46,8 +54,18 @@ func Run(ctx context.Context, root string, once bool, out io.Writer) error {
 		return err
 	}
 	defer c.Close()
+	if opts.Postgres {
+		server, err := postgrestest.Run(ctx, postgrestest.Options{})
+		if err != nil {
+			return err
+		}
+		defer func() { failed = errors.Join(failed, server.End()) }()
+		if err := c.UsePostgres(server.URL()); err != nil {
+			return err
+		}
+	}
 	d := &demo{cluster: c, out: out, began: time.Now()}
-	err = d.run(ctx, once)
+	err = d.run(ctx, opts.Once)
 	if err != nil && ctx.Err() == nil {
 		fmt.Fprintf(out, "\nThe demo failed. Its logs and data stay in %s.\n", dir)
 		return errors.Join(err, c.Stop())
@@ -69,6 +87,9 @@ func (d *demo) run(ctx context.Context, once bool) error {
 	}
 	if err := d.connect(ctx); err != nil {
 		return err
+	}
+	if replicas := d.cluster.Replicas(); replicas > 1 {
+		d.say("over PostgreSQL, in %d replicas: kube-apiserver sends to one, sample-apiserver to another", replicas)
 	}
 	d.step("Let people work")
 	if err := d.act(ctx); err != nil {

@@ -64,6 +64,10 @@ func Start(t testing.TB, opts Options) *Server {
 	return s
 }
 
+// Run starts a server for who is no test, and calls End when it has done. The
+// server ends with the program at the latest.
+func Run(ctx context.Context, opts Options) (*Server, error) { return start(ctx, opts) }
+
 func start(ctx context.Context, opts Options) (*Server, error) {
 	h, err := newHome(ctx, opts.Data)
 	if err != nil {
@@ -258,16 +262,18 @@ func (s *Server) end(t testing.TB) {
 	if t.Failed() {
 		t.Logf("the PostgreSQL server's log ends with\n%s", s.home.logTail())
 	}
+	if err := s.End(); err != nil {
+		t.Error(err)
+	}
+}
+
+// End stops the server and removes its folder.
+func (s *Server) End() error {
 	mode := "immediate"
 	if s.home.kept != "" {
 		mode = "fast" // leaves nothing to recover
 	}
-	if err := s.halt(mode); err != nil {
-		t.Error(err)
-	}
-	if err := s.home.remove(); err != nil {
-		t.Error(err)
-	}
+	return errors.Join(s.halt(mode), s.home.remove())
 }
 
 func await(ctx context.Context, limit time.Duration, condition func() error) error {
