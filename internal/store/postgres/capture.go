@@ -28,7 +28,7 @@ func (s *Store) Capture(ctx context.Context, scope query.Scope, req store.Captur
 		if err != nil || chosen.none() {
 			return err
 		}
-		n := tx.newCounter(chosen, req.Window, chosen.rollup())
+		n := tx.newCounter(chosen, req.Window, chosen.shares("kind_id"))
 		if isEmpty(n.window) {
 			return nil
 		}
@@ -58,7 +58,7 @@ func (t tally) start(w query.Window, limit int64) time.Time {
 func (n *counter) capture(ctx context.Context, capture *store.Capture) (tally, error) {
 	counted := tally{}
 	byKind := "SELECT " + n.bind(n.window.From) + "::timestamptz AS at, id, n FROM (" + n.byKey("kind_id") + ") AS parts"
-	if n.rollup == nil {
+	if n.shares == nil {
 		byKind = "SELECT date_bin('1 day', r.occurred_at, to_timestamp(0)) AS at, r.kind_id AS id, count(*) AS n FROM audit_rows r WHERE " +
 			n.tx.during(n.where, n.window) + " AND " + n.ofRows() + " GROUP BY 1, 2"
 	}
@@ -81,7 +81,7 @@ func (n *counter) capture(ctx context.Context, capture *store.Capture) (tally, e
 			capture.CountsByStatusClass[strconv.Itoa(class)+"xx"] += matched
 		}
 		return nil
-	}); err != nil || n.rollup == nil {
+	}); err != nil || n.shares == nil {
 		return counted, err
 	}
 	return n.tally(ctx)

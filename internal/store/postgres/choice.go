@@ -20,6 +20,7 @@ type choice struct {
 type members struct {
 	all, none bool
 	test      string // what follows a column that refers to an entry
+	others    string // the same for those that don't match, where they are few
 }
 
 // on are the terms on a column that refers to the dictionary.
@@ -82,7 +83,8 @@ func (c *where) queueMembers(batch *pgx.Batch, to *members, table, id string, te
 		case ids[true] != nil:
 			to.test = " = ANY(" + c.bind(ids[true]) + "::integer[])"
 		case ids[false] != nil:
-			to.test = " <> ALL(" + c.bind(ids[false]) + "::integer[])"
+			others := c.bind(ids[false]) + "::integer[])"
+			to.test, to.others = " <> ALL("+others, " = ANY("+others
 		default:
 			to.test = " IN (SELECT " + id + " FROM " + table + " WHERE " + match + ")"
 		}

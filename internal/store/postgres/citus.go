@@ -24,7 +24,7 @@ var spread = []struct{ table, by string }{
 	{"audit_rows", "id"},
 	{"audit_raw", "batch"},
 	{"audit_rollup_deltas", "batch"},
-	{"audit_rollup_hours", "kind_id"},
+	{"audit_rollup_kinds", "kind_id"},
 	{"audit_rollup_places", "kind_id"},
 	{"audit_rollup_actors", "kind_id"},
 	{"audit_source_totals", here},

@@ -52,7 +52,7 @@ func (s *Store) Facet(ctx context.Context, scope query.Scope, req store.FacetReq
 		if err != nil || chosen.none() {
 			return err
 		}
-		n := tx.newCounter(chosen, req.Window, dim.rollup(chosen))
+		n := tx.newCounter(chosen, req.Window, dim.shares(chosen))
 		if isEmpty(n.window) || req.Limit <= 0 {
 			return nil
 		}
@@ -65,11 +65,11 @@ func (s *Store) Facet(ctx context.Context, scope query.Scope, req store.FacetReq
 	return facet, nil
 }
 
-func (d dimension) rollup(c *choice) *rollup {
+func (d dimension) shares(c *choice) []share {
 	if d.dictionary == "" {
 		return nil
 	}
-	return c.rollup(d.key)
+	return c.shares(d.key)
 }
 
 // values counts by the values of a dimension.

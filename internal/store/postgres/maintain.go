@@ -135,22 +135,21 @@ func mergeDay(ctx context.Context, tx pgx.Tx, day time.Time, limit int) (more bo
 
 // mergeDeltas adds deltas of the day $1 to each roll-up, and removes them.
 var mergeDeltas = []string{
-	"INSERT INTO audit_rollup_hours AS r (day, kind_id, " + eachHour("h%d") + `)
-		SELECT $1, kind, ` + eachHour("coalesce(sum(count) FILTER (WHERE hour = %d), 0)") + `
-		FROM audit_rollup_deltas, unnest(hours, kinds, counts) AS d (hour, kind, count)
-		WHERE day = $1 AND batch = ANY($2) GROUP BY kind ORDER BY kind
-		ON CONFLICT (day, kind_id) DO UPDATE SET ` + eachHour("h%[1]d = r.h%[1]d + excluded.h%[1]d"),
-	"INSERT INTO audit_rollup_places AS r (day, place_id, kind_id, " + eachHour("h%d") + `)
-		SELECT $1, place, kind, ` + eachHour("coalesce(sum(count) FILTER (WHERE hour = %d), 0)") + `
-		FROM audit_rollup_deltas, unnest(hours, places, kinds, counts) AS d (hour, place, kind, count)
-		WHERE day = $1 AND batch = ANY($2) GROUP BY place, kind ORDER BY place, kind
-		ON CONFLICT (day, place_id, kind_id) DO UPDATE SET ` + eachHour("h%[1]d = r.h%[1]d + excluded.h%[1]d"),
-	`INSERT INTO audit_rollup_actors AS r (day, kind_id, actor_id, count)
-		SELECT $1, kind, actor, sum(count)
-		FROM audit_rollup_deltas, unnest(kinds, actors, counts) AS d (kind, actor, count)
-		WHERE day = $1 AND batch = ANY($2) GROUP BY kind, actor ORDER BY actor, kind
-		ON CONFLICT (day, kind_id, actor_id) DO UPDATE SET count = r.count + excluded.count`,
+	mergeInto("audit_rollup_kinds", "kind"),
+	mergeInto("audit_rollup_places", "place", "kind"),
+	mergeInto("audit_rollup_actors", "actor", "kind"),
 	"DELETE FROM audit_rollup_deltas WHERE day = $1 AND batch = ANY($2)",
+}
+
+// mergeInto adds deltas to a roll-up that counts by keys.
+func mergeInto(table string, keys ...string) string {
+	list := strings.Join(keys, ", ")
+	ids, arrays := strings.Join(keys, "_id, ")+"_id", strings.Join(keys, "s, ")+"s"
+	return "INSERT INTO " + table + " AS r (day, " + ids + ", count, " + eachHour("h%d") + `)
+		SELECT $1, ` + list + ", sum(count), " + eachHour("coalesce(sum(count) FILTER (WHERE hour = %d), 0)") + `
+		FROM audit_rollup_deltas, unnest(hours, counts, ` + arrays + ") AS d (hour, count, " + list + `)
+		WHERE day = $1 AND batch = ANY($2) GROUP BY ` + list + " ORDER BY " + list + `
+		ON CONFLICT (day, ` + ids + ") DO UPDATE SET count = r.count + excluded.count, " + eachHour("h%[1]d = r.h%[1]d + excluded.h%[1]d")
 }
 
 // eachHour repeats a term for each hour of a day.

@@ -8,7 +8,7 @@
 //	audit_raw                      raw events, many in one zstd blob
 //	audit_kinds, _places, _actors,
 //	  _agents                      dictionaries of what repeats in rows
-//	audit_rollup_*                 counts by hour, kind and place, by day, kind and actor
+//	audit_rollup_*                 counts by hour and kind: of all, by place, by actor
 //	audit_source_*                 totals by source
 //	audit_quarantine               what could not become an event
 //	audit_snapshots, _parts        snapshots

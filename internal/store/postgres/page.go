@@ -123,26 +123,26 @@ func (f *finder) find(ctx context.Context, sql string) error {
 // number of events. Roll-ups know where they are; without, the last hours come
 // by themselves, and then day after day.
 func (tx *readTx) parts(ctx context.Context, c *choice, w query.Window, limit int64) ([]query.Window, error) {
-	roll := c.rollup()
-	if roll == nil {
+	shares := c.shares("")
+	if shares == nil {
 		return tx.steps(w), nil
 	}
-	whole := query.Window{From: w.From.Truncate(roll.unit), To: w.To.Add(roll.unit - 1).Truncate(roll.unit)}
-	// What is in the units beyond the window may be counted, too.
-	tally, err := (&counter{choice: c, tx: tx, rollup: roll, whole: whole}).tally(ctx)
+	// What is of these hours, but not of the window, is counted too.
+	whole := query.Window{From: w.From.Truncate(time.Hour), To: w.To.Add(time.Hour - 1).Truncate(time.Hour)}
+	tally, err := (&counter{choice: c, tx: tx, shares: shares, whole: whole}).tally(ctx)
 	if err != nil {
 		return nil, err
 	}
 	var parts []query.Window
 	var held int64 // by the last part, at most
 	for _, at := range tally.newestFirst() {
-		unit := tx.clamp(query.Window{From: latest(at, w.From), To: earliest(at.Add(roll.unit), w.To)})
-		if last := len(parts) - 1; last >= 0 && parts[last].From.Equal(unit.To) && held < limit {
-			parts[last].From = unit.From
+		hour := query.Window{From: latest(at, w.From), To: earliest(at.Add(time.Hour), w.To)}
+		if last := len(parts) - 1; last >= 0 && parts[last].From.Equal(hour.To) && held < limit {
+			parts[last].From = hour.From
 			held += tally[at]
 			continue
 		}
-		parts = append(parts, unit)
+		parts = append(parts, hour)
 		held = tally[at]
 	}
 	return parts, nil

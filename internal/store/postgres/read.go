@@ -91,7 +91,7 @@ func (s *Store) readIn(ctx context.Context, server beginner, fn func(ctx context
 // before the transaction ends. ONLY leaves their partitions for when they are
 // read.
 const lockForReading = `LOCK TABLE ONLY audit_rows, ONLY audit_raw, ONLY audit_rollup_deltas,
-	ONLY audit_rollup_hours, ONLY audit_rollup_places, ONLY audit_rollup_actors IN ACCESS SHARE MODE`
+	ONLY audit_rollup_kinds, ONLY audit_rollup_places, ONLY audit_rollup_actors IN ACCESS SHARE MODE`
 
 // prepare lists the days in one round trip.
 func (tx *readTx) prepare(ctx context.Context, timeout time.Duration) error {

@@ -96,7 +96,7 @@ func TestRetainBesideOthers(t *testing.T) {
 	if err := writer.Wait(); err != nil {
 		t.Error(err)
 	}
-	for _, table := range []string{"audit_rows", "audit_raw", "audit_rollup_deltas", "audit_rollup_hours", "audit_rollup_places", "audit_rollup_actors"} {
+	for _, table := range []string{"audit_rows", "audit_raw", "audit_rollup_deltas", "audit_rollup_kinds", "audit_rollup_places", "audit_rollup_actors"} {
 		if ask[bool](t, s, "SELECT to_regclass($1 || to_char($2::date, '_YYYYMMDD')) IS NOT NULL", table, old) {
 			t.Errorf("the day's part of %s is still there", table)
 		}

@@ -15,45 +15,60 @@ import (
 	"github.com/porter-dev/audit-operator/internal/query"
 )
 
-// rollup is one of the tables that count events by day or hour.
+// rollup is one of the tables that count events by hour and kind.
 type rollup struct {
 	table string
-	unit  time.Duration
-	keys  []string // what it counts by, besides the time
+	key   string // what it counts by, besides
 }
 
 var (
-	byHour  = &rollup{"audit_rollup_hours", time.Hour, []string{"kind_id"}}
-	byPlace = &rollup{"audit_rollup_places", time.Hour, []string{"kind_id", "place_id"}}
-	byActor = &rollup{"audit_rollup_actors", dayLength, []string{"kind_id", "actor_id"}}
+	ofAll   = &rollup{"audit_rollup_kinds", "kind_id"}
+	byPlace = &rollup{"audit_rollup_places", "place_id"}
+	byActor = &rollup{"audit_rollup_actors", "actor_id"}
 )
 
-// rollup returns the smallest table that knows what the condition asks for, and
-// the further keys; nil if only the rows know.
-func (c *choice) rollup(keys ...string) *rollup {
-	places := !c.places.all || slices.Contains(keys, "place_id")
-	actors := !c.actors.all || slices.Contains(keys, "actor_id")
+// share is what a roll-up adds to a count, or takes away.
+type share struct {
+	*rollup
+	sign int64
+	test string // of its key; empty for all of it
+}
+
+// shares returns the smallest parts of roll-ups that together know what the
+// condition and the key ask for; none if only the rows know.
+func (c *choice) shares(key string) []share {
+	places := !c.places.all || key == byPlace.key
+	actors := !c.actors.all || key == byActor.key
 	switch {
 	case len(c.rows) > 0, c.search != "", places && actors:
 		return nil
 	case places:
-		return byPlace
+		return byPlace.shares(c.places, key)
 	case actors:
-		return byActor
+		return byActor.shares(c.actors, key)
 	}
-	return byHour
+	return []share{{ofAll, 1, ""}}
 }
 
-// columns are the counts of a day.
-func (r *rollup) columns() []string {
-	if r.unit == dayLength {
-		return []string{"h.count"}
+// shares counts what members match; where they are nearly all, as all without
+// the others.
+func (r *rollup) shares(m members, key string) []share {
+	switch {
+	case m.all:
+		return []share{{r, 1, ""}}
+	case m.others != "" && key != r.key:
+		return []share{{ofAll, 1, ""}, {r, -1, m.others}}
 	}
-	hours := make([]string, 24)
-	for i := range hours {
-		hours[i] = fmt.Sprint("h.h", i)
+	return []share{{r, 1, m.test}}
+}
+
+// hours are the columns of a roll-up's row from one hour of the day to another.
+func hours(from, to int) []string {
+	columns := make([]string, 0, 24)
+	for hour := from; hour < to; hour++ {
+		columns = append(columns, fmt.Sprint("h.h", hour))
 	}
-	return hours
+	return columns
 }
 
 // counter is a question for how many events of a window match.
@@ -61,79 +76,68 @@ type counter struct {
 	*choice
 	tx     *readTx
 	window query.Window
-	rollup *rollup // nil: the rows answer it all
-	// whole are the units that the roll-up counts; edges are what rows add to
-	// that and take away, so that it is exactly the window.
+	shares []share // none: the rows answer it all
+	// whole are the hours that roll-ups count; edges are what rows add to that
+	// and take away, so that it is exactly the window.
 	whole query.Window
 	edges []edge
 }
 
-// edge is a part of a unit between the window and the whole units.
+// edge is a part of an hour between the window and the whole hours.
 type edge struct {
 	query.Window
 	sign int64
 }
 
-// newCounter splits a window into the part that a roll-up knows and its edges.
-// Of the two ways to a whole unit, it takes the one with less time.
-func (tx *readTx) newCounter(c *choice, w query.Window, roll *rollup) *counter {
-	n := &counter{choice: c, tx: tx, window: tx.clamp(w), rollup: roll}
-	if roll == nil || isEmpty(n.window) {
-		n.rollup = nil
+// newCounter splits a window into the hours that roll-ups know and its edges,
+// of which it takes the shorter ones.
+func (tx *readTx) newCounter(c *choice, w query.Window, shares []share) *counter {
+	n := &counter{choice: c, tx: tx, window: tx.clamp(w)}
+	if shares == nil || isEmpty(n.window) {
 		return n
 	}
-	w = n.window
-	before, after := w.From.Truncate(roll.unit), w.From.Add(roll.unit-1).Truncate(roll.unit)
-	if w.From.Sub(before) < after.Sub(w.From) {
-		n.add(before, w.From, -1)
-		n.whole.From = before
-	} else {
-		n.add(w.From, after, 1)
-		n.whole.From = after
-	}
-	before, after = w.To.Truncate(roll.unit), w.To.Add(roll.unit-1).Truncate(roll.unit)
-	// Hardly anything has happened in what is still to come.
-	if earliest(after, latest(tx.asOf, w.To)).Sub(w.To) < w.To.Sub(before) {
-		n.add(w.To, after, -1)
+	n.whole = query.Window{From: n.window.From.Round(time.Hour), To: n.window.To.Truncate(time.Hour)}
+	after := n.window.To.Add(time.Hour - 1).Truncate(time.Hour)
+	// What is still to come costs nothing.
+	if earliest(after, latest(n.window.To, tx.asOf)).Sub(n.window.To) < n.window.To.Sub(n.whole.To) {
 		n.whole.To = after
-	} else {
-		n.add(before, w.To, 1)
-		n.whole.To = before
 	}
 	if isEmpty(n.whole) {
-		n.rollup, n.edges = nil, nil
+		return n
+	}
+	n.shares = shares
+	for _, e := range []edge{
+		{query.Window{From: n.window.From, To: n.whole.From}, 1},
+		{query.Window{From: n.whole.From, To: n.window.From}, -1},
+		{query.Window{From: n.whole.To, To: n.window.To}, 1},
+		{query.Window{From: n.window.To, To: n.whole.To}, -1},
+	} {
+		if !isEmpty(e.Window) {
+			n.edges = append(n.edges, e)
+		}
 	}
 	return n
 }
 
-func (n *counter) add(from, to time.Time, sign int64) {
-	if from.Before(to) {
-		n.edges = append(n.edges, edge{query.Window{From: from, To: to}, sign})
-	}
-}
-
-// ofRollup is the condition on an alias of a roll-up or of deltas.
-func (n *counter) ofRollup(alias string) string {
+// of is the condition on an alias of a share's roll-up or of deltas.
+func (n *counter) of(part share, alias string) string {
 	terms := append([]string{alias + ".day = ANY(" + n.bind(n.tx.daysIn(n.whole)) + "::date[])"}, n.kinds.on(alias+".kind_id")...)
-	switch n.rollup {
-	case byPlace:
-		terms = append(terms, n.places.on(alias+".place_id")...)
-	case byActor:
-		terms = append(terms, n.actors.on(alias+".actor_id")...)
+	if part.test != "" {
+		terms = append(terms, alias+"."+part.key+part.test)
 	}
 	return allOf(terms)
 }
 
 // deltas are the counts that are not merged yet, one after the other.
-func (n *counter) deltas() string {
-	columns := []string{"day", "unnest(hours) AS hour", "unnest(counts) AS count"}
-	for _, key := range n.rollup.keys {
-		columns = append(columns, "unnest("+strings.TrimSuffix(key, "_id")+"s) AS "+key)
+func (r *rollup) deltas() string {
+	columns := "day, unnest(hours) AS hour, unnest(counts) AS count, unnest(kinds) AS kind_id"
+	if r != ofAll {
+		columns += ", unnest(" + strings.TrimSuffix(r.key, "_id") + "s) AS " + r.key
 	}
-	return "(SELECT " + strings.Join(columns, ", ") + " FROM audit_rollup_deltas) AS d"
+	return "(SELECT " + columns + " FROM audit_rollup_deltas) AS d"
 }
 
-// tally is the number of events by the beginning of an hour or day.
+// tally is the number of events by the beginning of an hour, or of something else.
 type tally map[time.Time]int64
 
 func (t tally) newestFirst() []time.Time {
@@ -147,12 +151,14 @@ func (t tally) sum() (total int64) {
 	return total
 }
 
-// tally counts by the units of the roll-up.
+// tally counts by hour.
 func (n *counter) tally(ctx context.Context) (tally, error) {
 	counted := tally{}
 	batch := &pgx.Batch{}
-	n.queueMerged(batch, counted)
-	n.queueDeltas(batch, counted)
+	for _, part := range n.shares {
+		n.queueMerged(batch, part, counted)
+		n.queueDeltas(batch, part, counted)
+	}
 	for _, e := range n.edges {
 		n.queueEdge(batch, e, counted)
 	}
@@ -163,18 +169,14 @@ func (n *counter) tally(ctx context.Context) (tally, error) {
 	return counted, nil
 }
 
-func (n *counter) queueMerged(batch *pgx.Batch, counted tally) {
-	columns := n.rollup.columns()
-	for i := range columns {
-		columns[i] = "sum(" + columns[i] + ")"
-	}
-	batch.Queue("SELECT h.day, ARRAY["+strings.Join(columns, ", ")+"] FROM "+n.rollup.table+" AS h WHERE "+n.ofRollup("h")+" GROUP BY h.day", n.args).
+func (n *counter) queueMerged(batch *pgx.Batch, part share, counted tally) {
+	batch.Queue("SELECT h.day, ARRAY["+eachHour("sum(h.h%d)")+"] FROM "+part.table+" AS h WHERE "+n.of(part, "h")+" GROUP BY h.day", n.args).
 		Query(func(rows pgx.Rows) error {
 			var day time.Time
 			var sums []int64
 			_, err := pgx.ForEachRow(rows, []any{&day, &sums}, func() error {
-				for i, sum := range sums {
-					n.counted(counted, day.Add(time.Duration(i)*n.rollup.unit), sum)
+				for hour, sum := range sums {
+					n.add(counted, day, hour, part.sign*sum)
 				}
 				return nil
 			})
@@ -182,25 +184,25 @@ func (n *counter) queueMerged(batch *pgx.Batch, counted tally) {
 		})
 }
 
-func (n *counter) queueDeltas(batch *pgx.Batch, counted tally) {
-	batch.Queue("SELECT d.day, d.hour, sum(d.count) FROM "+n.deltas()+" WHERE "+n.ofRollup("d")+" GROUP BY d.day, d.hour", n.args).
+func (n *counter) queueDeltas(batch *pgx.Batch, part share, counted tally) {
+	batch.Queue("SELECT d.day, d.hour, sum(d.count) FROM "+part.deltas()+" WHERE "+n.of(part, "d")+" GROUP BY d.day, d.hour", n.args).
 		Query(func(rows pgx.Rows) error {
 			var day time.Time
-			var hour int16
+			var hour int
 			var sum int64
 			_, err := pgx.ForEachRow(rows, []any{&day, &hour, &sum}, func() error {
-				n.counted(counted, day.Add(time.Duration(hour)*time.Hour), sum)
+				n.add(counted, day, hour, part.sign*sum)
 				return nil
 			})
 			return err
 		})
 }
 
-// counted adds what a roll-up has counted at a time, which may be of a unit
-// that is not asked for.
-func (n *counter) counted(t tally, at time.Time, sum int64) {
+// add adds what is counted of an hour, if it is a whole one.
+func (n *counter) add(to tally, day time.Time, hour int, sum int64) {
+	at := day.Add(time.Duration(hour) * time.Hour)
 	if !at.Before(n.whole.From) && at.Before(n.whole.To) {
-		t[at.UTC().Truncate(n.rollup.unit)] += sum
+		to[at] += sum
 	}
 }
 
@@ -209,7 +211,7 @@ func (n *counter) queueEdge(batch *pgx.Batch, e edge, counted tally) {
 		QueryRow(func(row pgx.Row) error {
 			var matched int64
 			err := row.Scan(&matched)
-			counted[e.From.Truncate(n.rollup.unit)] += e.sign * matched
+			counted[e.From.Truncate(time.Hour)] += e.sign * matched
 			return err
 		})
 }
@@ -217,12 +219,15 @@ func (n *counter) queueEdge(batch *pgx.Batch, e edge, counted tally) {
 // byKey is a SELECT of counts by a key, as id and n; an id may come several
 // times.
 func (n *counter) byKey(key string) string {
-	if n.rollup == nil {
+	if n.shares == nil {
 		return n.rowsByKey(key, edge{n.window, 1})
 	}
-	parts := []string{
-		"SELECT h." + key + " AS id, " + n.sumOfDay() + " AS n FROM " + n.rollup.table + " AS h WHERE " + n.ofRollup("h"),
-		"SELECT d." + key + ", d.count FROM " + n.deltas() + " WHERE " + n.ofRollup("d") + " AND " + n.ofWhole("d"),
+	var parts []string
+	for _, part := range n.shares {
+		sign := strconv.FormatInt(part.sign, 10)
+		parts = append(parts,
+			"SELECT h."+key+" AS id, "+sign+" * "+n.sumOfDay()+" AS n FROM "+part.table+" AS h WHERE "+n.of(part, "h"),
+			"SELECT d."+key+", "+sign+" * d.count FROM "+part.deltas()+" WHERE "+n.of(part, "d")+" AND "+n.ofWhole("d"))
 	}
 	for _, e := range n.edges {
 		parts = append(parts, n.rowsByKey(key, e))
@@ -235,26 +240,31 @@ func (n *counter) rowsByKey(key string, e edge) string {
 		n.tx.during(n.where, e.Window) + " AND " + n.ofRows() + " GROUP BY r." + key
 }
 
-// ofWhole is the condition on deltas that they are of the whole units.
+// ofWhole is the condition on deltas that they are of the whole hours.
 func (n *counter) ofWhole(alias string) string {
 	from, to := n.whole.From, n.whole.To
 	return fmt.Sprintf("(%[1]s.day, %[1]s.hour) >= (%[2]s::date, %[3]s::smallint) AND (%[1]s.day, %[1]s.hour) < (%[4]s::date, %[5]s::smallint)",
 		alias, n.bind(audit.Day(from)), n.bind(from.Hour()), n.bind(audit.Day(to)), n.bind(to.Hour()))
 }
 
-// sumOfDay is what a row of the roll-up counts of the whole units: of the first
+// sumOfDay is what a row of the roll-up counts of the whole hours: of the first
 // and the last day perhaps not all.
 func (n *counter) sumOfDay() string {
-	columns := n.rollup.columns()
-	all := strings.Join(columns, " + ")
+	sum := func(from, to int) string { return "(" + strings.Join(hours(from, to), " + ") + ")" }
 	first, last := audit.Day(n.whole.From), audit.Day(n.whole.To)
-	from, to := int(n.whole.From.Sub(first)/n.rollup.unit), int(n.whole.To.Sub(last)/n.rollup.unit)
-	switch {
-	case first.Equal(last):
-		return strings.Join(columns[from:to], " + ")
-	case to == 0:
-		return "CASE h.day WHEN " + n.bind(first) + "::date THEN " + strings.Join(columns[from:], " + ") + " ELSE " + all + " END"
+	from, to := n.whole.From.Hour(), n.whole.To.Hour()
+	if first.Equal(last) {
+		return sum(from, to)
 	}
-	return "CASE h.day WHEN " + n.bind(first) + "::date THEN " + strings.Join(columns[from:], " + ") +
-		" WHEN " + n.bind(last) + "::date THEN " + strings.Join(columns[:to], " + ") + " ELSE " + all + " END"
+	cases := ""
+	if from > 0 {
+		cases += " WHEN " + n.bind(first) + "::date THEN " + sum(from, 24)
+	}
+	if to > 0 {
+		cases += " WHEN " + n.bind(last) + "::date THEN " + sum(0, to)
+	}
+	if cases == "" {
+		return "h.count"
+	}
+	return "(CASE h.day" + cases + " ELSE h.count END)"
 }

@@ -46,7 +46,11 @@ func (tx *readTx) viewCounts(ctx context.Context, cond *where, req store.ViewReq
 	if err != nil || chosen.none() {
 		return err
 	}
-	counted, err := tx.newCounter(chosen, req.Window, rollupFor(chosen, req.HistogramWidth)).by(ctx, req.HistogramWidth)
+	shares := chosen.shares("")
+	if req.HistogramWidth%time.Hour != 0 {
+		shares = nil
+	}
+	counted, err := tx.newCounter(chosen, req.Window, shares).by(ctx, req.HistogramWidth)
 	if err != nil {
 		return err
 	}
@@ -59,17 +63,9 @@ func (tx *readTx) viewCounts(ctx context.Context, cond *where, req store.ViewReq
 	return nil
 }
 
-// rollupFor returns the roll-up whose units make buckets of the width, or nil.
-func rollupFor(c *choice, width time.Duration) *rollup {
-	if roll := c.rollup(); roll != nil && width%roll.unit == 0 {
-		return roll
-	}
-	return nil
-}
-
 // by counts by the time, in buckets of a width, or in as few as there may be.
 func (n *counter) by(ctx context.Context, width time.Duration) (tally, error) {
-	if n.rollup != nil {
+	if n.shares != nil {
 		return n.tally(ctx)
 	}
 	counted := tally{}

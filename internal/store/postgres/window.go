@@ -30,8 +30,8 @@ func (tx *readTx) clamp(w query.Window) query.Window {
 		return query.Window{}
 	}
 	return query.Window{
-		From: latest(w.From, days[len(days)-1]),
-		To:   earliest(w.To, days[0].Add(dayLength)),
+		From: latest(w.From, days[len(days)-1]).UTC(),
+		To:   earliest(w.To, days[0].Add(dayLength)).UTC(),
 	}
 }
 

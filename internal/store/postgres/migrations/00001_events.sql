@@ -107,10 +107,10 @@ ALTER TABLE audit_raw ALTER COLUMN blob SET STORAGE EXTERNAL; -- compressed alre
 COMMENT ON TABLE audit_raw IS 'Redacted raw events, many in one zstd blob; audit_rows says where each one lies';
 CREATE SEQUENCE audit_raw_batch INCREMENT BY 1000; -- a process takes a thousand at once
 
--- Roll-ups count events: by hour and kind, by hour, kind and place, and by day,
--- kind and actor. A commit appends what it added as one row of arrays, so that
--- replicas do not wait for each other; now and then the leader adds these
--- deltas up. The truth is the sum of both.
+-- Roll-ups count events by hour and kind: of all, by place and by actor. A
+-- commit appends what it added as one row of arrays, so that replicas do not
+-- wait for each other; now and then the leader adds these deltas up. The truth
+-- is the sum of both.
 CREATE TABLE audit_rollup_deltas (
     day    date NOT NULL,
     batch  bigint NOT NULL,
@@ -125,23 +125,25 @@ ALTER TABLE audit_rollup_deltas
     ALTER COLUMN actors SET STORAGE EXTERNAL, ALTER COLUMN counts SET STORAGE EXTERNAL;
 CREATE INDEX audit_rollup_deltas_batch ON audit_rollup_deltas (batch);
 
-CREATE TABLE audit_rollup_hours (
-    day     date    NOT NULL,
-    kind_id integer NOT NULL,
+CREATE TABLE audit_rollup_kinds (
+    day      date    NOT NULL,
+    kind_id  integer NOT NULL,
+    count    integer NOT NULL, -- of the day
     h0  integer NOT NULL, h1  integer NOT NULL, h2  integer NOT NULL, h3  integer NOT NULL,
     h4  integer NOT NULL, h5  integer NOT NULL, h6  integer NOT NULL, h7  integer NOT NULL,
     h8  integer NOT NULL, h9  integer NOT NULL, h10 integer NOT NULL, h11 integer NOT NULL,
     h12 integer NOT NULL, h13 integer NOT NULL, h14 integer NOT NULL, h15 integer NOT NULL,
     h16 integer NOT NULL, h17 integer NOT NULL, h18 integer NOT NULL, h19 integer NOT NULL,
     h20 integer NOT NULL, h21 integer NOT NULL, h22 integer NOT NULL, h23 integer NOT NULL,
-    CONSTRAINT audit_rollup_hours_key UNIQUE (day, kind_id)
+    CONSTRAINT audit_rollup_kinds_key UNIQUE (day, kind_id)
 ) PARTITION BY RANGE (day);
-COMMENT ON TABLE audit_rollup_hours IS 'Events of each hour of a UTC day by kind, without those of audit_rollup_deltas';
+COMMENT ON TABLE audit_rollup_kinds IS 'Events of each hour of a UTC day by kind, without those of audit_rollup_deltas';
 
 CREATE TABLE audit_rollup_places (
     day      date    NOT NULL,
     place_id integer NOT NULL,
     kind_id  integer NOT NULL,
+    count    integer NOT NULL, -- of the day
     h0  integer NOT NULL, h1  integer NOT NULL, h2  integer NOT NULL, h3  integer NOT NULL,
     h4  integer NOT NULL, h5  integer NOT NULL, h6  integer NOT NULL, h7  integer NOT NULL,
     h8  integer NOT NULL, h9  integer NOT NULL, h10 integer NOT NULL, h11 integer NOT NULL,
@@ -154,12 +156,18 @@ COMMENT ON TABLE audit_rollup_places IS 'Events of each hour of a UTC day by pla
 
 CREATE TABLE audit_rollup_actors (
     day      date    NOT NULL,
-    kind_id  integer NOT NULL,
     actor_id integer NOT NULL,
-    count    integer NOT NULL,
+    kind_id  integer NOT NULL,
+    count    integer NOT NULL, -- of the day
+    h0  integer NOT NULL, h1  integer NOT NULL, h2  integer NOT NULL, h3  integer NOT NULL,
+    h4  integer NOT NULL, h5  integer NOT NULL, h6  integer NOT NULL, h7  integer NOT NULL,
+    h8  integer NOT NULL, h9  integer NOT NULL, h10 integer NOT NULL, h11 integer NOT NULL,
+    h12 integer NOT NULL, h13 integer NOT NULL, h14 integer NOT NULL, h15 integer NOT NULL,
+    h16 integer NOT NULL, h17 integer NOT NULL, h18 integer NOT NULL, h19 integer NOT NULL,
+    h20 integer NOT NULL, h21 integer NOT NULL, h22 integer NOT NULL, h23 integer NOT NULL,
     CONSTRAINT audit_rollup_actors_key UNIQUE (day, actor_id, kind_id)
 ) PARTITION BY RANGE (day);
-COMMENT ON TABLE audit_rollup_actors IS 'Events of a UTC day by kind and actor, without those of audit_rollup_deltas';
+COMMENT ON TABLE audit_rollup_actors IS 'Events of each hour of a UTC day by actor and kind, without those of audit_rollup_deltas';
 
 -- Totals since a source first delivered: the sum of what was merged and of
 -- what commits appended since.

@@ -18,7 +18,7 @@ BEGIN
         RETURN;
     END IF;
     bounds := format('FROM (%L) TO (%L)', new_day, new_day + 1);
-    FOREACH parent IN ARRAY ARRAY['audit_rows', 'audit_raw', 'audit_rollup_deltas', 'audit_rollup_hours', 'audit_rollup_places', 'audit_rollup_actors'] LOOP
+    FOREACH parent IN ARRAY ARRAY['audit_rows', 'audit_raw', 'audit_rollup_deltas', 'audit_rollup_kinds', 'audit_rollup_places', 'audit_rollup_actors'] LOOP
         part := parent || to_char(new_day, '_YYYYMMDD');
         range_of_table := bounds;
         IF parent = 'audit_rows' THEN
@@ -69,7 +69,7 @@ BEGIN
     END IF;
     PERFORM pg_advisory_xact_lock(hashtext('audit_day'), old_day - date '1970-01-01');
     IF NOT EXISTS (SELECT FROM audit_days WHERE day = old_day) THEN -- nor made again since
-        FOREACH parent IN ARRAY ARRAY['audit_rows', 'audit_raw', 'audit_rollup_deltas', 'audit_rollup_hours', 'audit_rollup_places', 'audit_rollup_actors'] LOOP
+        FOREACH parent IN ARRAY ARRAY['audit_rows', 'audit_raw', 'audit_rollup_deltas', 'audit_rollup_kinds', 'audit_rollup_places', 'audit_rollup_actors'] LOOP
             EXECUTE format('DROP TABLE IF EXISTS %I', parent || to_char(old_day, '_YYYYMMDD'));
         END LOOP;
     END IF;
