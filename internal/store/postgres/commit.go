@@ -201,7 +201,7 @@ func (w *writer) settle(ctx context.Context, p *plan) (err error) {
 			}
 			number = blob.batch
 		}
-		r.settle(p.ingestedAt, number)
+		r.settle(p.ingestedAt, number, r.ids)
 	}
 	return nil
 }

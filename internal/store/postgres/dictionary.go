@@ -125,11 +125,11 @@ func (d *dictionary) put(k key, e entry) {
 
 // wanted are entries that are not known, or not for as long as needed: for
 // each key an event that has it, of the newest day.
-type wanted map[key]*row
+type wanted map[key]*plannedRow
 
 // resolve gives the rows the IDs of their entries. It adds entries that are
 // missing, in a transaction of its own: what no row uses does no harm.
-func (w *writer) resolve(ctx context.Context, rows []*row) error {
+func (w *writer) resolve(ctx context.Context, rows []*plannedRow) error {
 	var missing [dictionaries]wanted
 	for i := range missing {
 		missing[i] = w.lookUp(i, rows)
@@ -154,7 +154,7 @@ func (w *writer) resolve(ctx context.Context, rows []*row) error {
 }
 
 // lookUp sets the IDs that are known and returns what is wanted.
-func (w *writer) lookUp(i int, rows []*row) wanted {
+func (w *writer) lookUp(i int, rows []*plannedRow) wanted {
 	var missing wanted
 	for _, r := range rows {
 		e, known := w.dictionaries[i].get(r.keys[i])

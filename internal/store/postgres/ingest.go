@@ -22,6 +22,8 @@ const (
 	// the transaction.
 	countDays = "SELECT count(*) FROM audit_days WHERE day = ANY($1)"
 
+	// Replicas that write the same events at once must all do so in the same
+	// order, or they would wait for each other.
 	insertRows = "INSERT INTO audit_rows (" + rowColumns + ") SELECT " + rowColumns + ` FROM audit_staging
 		ORDER BY occurred_at, id ON CONFLICT (occurred_at, id) DO NOTHING RETURNING id`
 
@@ -58,7 +60,7 @@ func (w *writer) ingest(ctx context.Context, p *plan) error {
 }
 
 // copyOf is what COPY is sent.
-func copyOf(rows []*row) io.Reader {
+func copyOf(rows []*plannedRow) io.Reader {
 	buffers := make(net.Buffers, 0, len(rows)+2)
 	buffers = append(buffers, copyHeader)
 	for _, r := range rows {
@@ -96,8 +98,8 @@ func (w *writer) insertRows(ctx context.Context, p *plan) error {
 // insertRest writes what belongs to the rows that were new, and commits.
 func (w *writer) insertRest(ctx context.Context, p *plan) error {
 	batch := &pgx.Batch{}
-	for _, j := range p.group {
-		for _, b := range j.blobs {
+	for _, blobs := range p.blobs {
+		for _, b := range blobs {
 			if b.stored {
 				batch.Queue(insertBlob, b.batch, b.day.start(), b.packed)
 			}

@@ -62,21 +62,22 @@ func anew(events []audit.Event, run uint64) []audit.Event {
 func TestMaintainMerges(t *testing.T) {
 	s := openAt(t, newDatabase(t))
 	events := generated(t, 1, testNow.Add(-26*time.Hour), 500)
-	want := store.SourceStats{Source: "s", Received: 500, Stored: 500, LastReceivedAt: testNow}
-	for _, e := range events {
-		if e.Client == audit.ClientOperator {
-			want.Own++
+	slices.SortFunc(events, func(a, b audit.Event) int { return b.StageAt.Compare(a.StageAt) })
+	want := store.SourceStats{Source: "s", LastReceivedAt: testNow}
+	for half := range slices.Chunk(events, 250) {
+		for _, e := range half {
+			mustAppend(t, s, store.Appended{Stored: 1}, e)
+			want.Received++
+			want.Stored++
+			if e.Client == audit.ClientOperator {
+				want.Own++
+			}
+			if e.StageAt.After(want.LastEventAt) {
+				want.LastEventAt = e.StageAt
+			}
 		}
-		if e.StageAt.After(want.LastEventAt) {
-			want.LastEventAt = e.StageAt
-		}
-	}
-	// More than one statement takes.
-	for chunk := range slices.Chunk(events, 1) {
-		mustAppend(t, s, store.Appended{Stored: 1}, chunk...)
-	}
-	mustExec(t, s, "INSERT INTO audit_rollup_deltas SELECT day, batch, '{}', '{}', '{}', '{}', '{}' FROM audit_rollup_deltas, generate_series(1, 3)")
-	for range 2 {
+		// More than one transaction takes.
+		mustExec(t, s, "INSERT INTO audit_rollup_deltas SELECT day, -n, '{}', '{}', '{}', '{}', '{}' FROM audit_days, generate_series(1, $1) AS n", 2*mergeLimit)
 		if err := s.maintain(t.Context()); err != nil {
 			t.Fatal(err)
 		}

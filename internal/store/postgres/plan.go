@@ -1,7 +1,6 @@
 package postgres
 
 import (
-	"bytes"
 	"cmp"
 	"slices"
 	"time"
@@ -10,12 +9,14 @@ import (
 	"github.com/porter-dev/audit-operator/internal/store"
 )
 
-// plan is what one transaction writes.
+// plan is what one transaction writes, and what becomes of it: one that is
+// tried again is a new plan.
 type plan struct {
 	group      []*job
 	ingestedAt time.Time
-	rows       []*row // each event once, in the order of the table's key
-	byID       map[audit.ID]*row
+	rows       []*plannedRow // each event once
+	byID       map[audit.ID]*plannedRow
+	blobs      [][]plannedBlob // of each job
 	days       []dayNumber
 	// deltaNumbers are those of what is added to each day's roll-ups.
 	deltaNumbers map[dayNumber]int64
@@ -24,18 +25,32 @@ type plan struct {
 	maxQuarantined int64
 }
 
-// plan puts jobs together. Replicas that write the same events at once must
-// all do so in the same order, or they would wait for each other.
+type plannedRow struct {
+	*row
+	job    int // of the group
+	ids    [dictionaries]int32
+	stored bool
+}
+
+type plannedBlob struct {
+	*blob
+	batch  int64 // its number in audit_raw; 0 until it is known
+	stored bool  // an event in it was
+}
+
+// plan puts jobs together.
 func (s *Store) plan(group []*job) *plan {
-	p := &plan{group: group, ingestedAt: s.now(), byID: map[audit.ID]*row{}, deltaNumbers: map[dayNumber]int64{}, maxQuarantined: s.opts.QuarantineBytes / 4}
+	p := &plan{
+		group: group, ingestedAt: s.now(), byID: map[audit.ID]*plannedRow{}, blobs: make([][]plannedBlob, len(group)),
+		deltaNumbers: map[dayNumber]int64{}, maxQuarantined: s.opts.QuarantineBytes / 4,
+	}
 	for i, j := range group {
 		j.result = store.Appended{Quarantined: len(j.quarantined)}
 		for b := range j.blobs {
-			j.blobs[b].batch, j.blobs[b].stored = 0, false
+			p.blobs[i] = append(p.blobs[i], plannedBlob{blob: &j.blobs[b]})
 		}
 		for n := range j.rows {
-			r := &j.rows[n]
-			r.job, r.stored = i, false
+			r := &plannedRow{row: &j.rows[n], job: i}
 			if _, twice := p.byID[r.event.ID]; twice {
 				continue
 			}
@@ -46,17 +61,11 @@ func (s *Store) plan(group []*job) *plan {
 			}
 		}
 	}
-	slices.SortFunc(p.rows, func(a, b *row) int {
-		if c := a.event.OccurredAt.Compare(b.event.OccurredAt); c != 0 {
-			return c
-		}
-		return bytes.Compare(a.event.ID[:], b.event.ID[:])
-	})
 	slices.Sort(p.days)
 	return p
 }
 
-func (p *plan) blobOf(r *row) *blob { return &p.group[r.job].blobs[r.place.blob] }
+func (p *plan) blobOf(r *plannedRow) *plannedBlob { return &p.blobs[r.job][r.place.blob] }
 
 // storedOne records that an event was new.
 func (p *plan) storedOne(id audit.ID) {

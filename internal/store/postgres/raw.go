@@ -24,8 +24,6 @@ var (
 type blob struct {
 	day    dayNumber
 	packed []byte
-	batch  int64 // its number in audit_raw; 0 until a committer needs it
-	stored bool  // an event in it was stored
 }
 
 // rawBuffers holds what blobs are put together in.

@@ -15,10 +15,7 @@ type row struct {
 	day    dayNumber
 	place  place
 	keys   [dictionaries]key
-	ids    [dictionaries]int32
 	copied []byte // as COPY wants it, but for what settle sets
-	job    int    // of the group
-	stored bool
 }
 
 // place is where an event's raw is: in a blob of the job, size bytes from
@@ -83,10 +80,10 @@ func encodeRow(e *audit.Event, day dayNumber, at place) row {
 }
 
 // settle sets what was not known when the row was encoded.
-func (r *row) settle(ingestedAt time.Time, rawBatch int64) {
+func (r *row) settle(ingestedAt time.Time, rawBatch int64, ids [dictionaries]int32) {
 	binary.BigEndian.PutUint64(r.copied[atIngested:], uint64(timestamp(ingestedAt)))
 	binary.BigEndian.PutUint64(r.copied[atRawBatch:], uint64(rawBatch))
-	for i, id := range r.ids {
+	for i, id := range ids {
 		binary.BigEndian.PutUint32(r.copied[atFirstID+i*(4+4):], uint32(id))
 	}
 }

@@ -88,7 +88,7 @@ func (w *writer) ensureDays(ctx context.Context, days []dayNumber) error {
 			continue
 		}
 		batch := aside()
-		batch.Queue("SELECT set_config('lock_timeout', '2s', true)")
+		batch.Queue("SELECT set_config('lock_timeout', '500ms', true)")
 		batch.Queue(createDay, day.start())
 		if err := w.conn.SendBatch(ctx, batch).Close(); err != nil {
 			return fmt.Errorf("create a day: %w", err)
