@@ -92,14 +92,20 @@ type entry struct {
 	lastDay dayNumber // it is there as long as this day may hold events
 }
 
-// cacheSize is for how many entries there is room in each of a dictionary's
-// two generations.
+// cacheSize is at how many entries a generation of a dictionary is full.
 const cacheSize = 1 << 16
 
 // dictionary remembers the entries that were used last: those of the younger
 // generation, and of the older one, which goes when the younger is full.
 type dictionary struct {
 	young, old map[key]entry
+}
+
+// age makes room. Between two calls nothing is forgotten.
+func (d *dictionary) age() {
+	if len(d.young) >= cacheSize {
+		d.old, d.young = d.young, nil
+	}
 }
 
 func (d *dictionary) get(k key) (entry, bool) {
@@ -114,9 +120,6 @@ func (d *dictionary) get(k key) (entry, bool) {
 }
 
 func (d *dictionary) put(k key, e entry) {
-	if len(d.young) >= cacheSize {
-		d.old, d.young = d.young, nil
-	}
 	if d.young == nil {
 		d.young = make(map[key]entry)
 	}
@@ -132,6 +135,7 @@ type wanted map[key]*plannedRow
 func (w *writer) resolve(ctx context.Context, rows []*plannedRow) error {
 	var missing [dictionaries]wanted
 	for i := range missing {
+		w.dictionaries[i].age()
 		missing[i] = w.lookUp(i, rows)
 	}
 	for _, ask := range []func(context.Context, *[dictionaries]wanted) error{w.readEntries, w.addEntries} {

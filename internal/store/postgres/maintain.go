@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -20,8 +21,9 @@ const (
 )
 
 // Maintain does what one replica does for all, until ctx ends: it makes days
-// ahead, adds up roll-ups and totals, drops what retention has left, and keeps
-// the quarantine within its bounds. More than one doing so does no harm.
+// ahead, adds up roll-ups and totals, removes what retention and snapshots have
+// left, and keeps the quarantine within its bounds. More than one doing so does
+// no harm.
 func (s *Store) Maintain(ctx context.Context) error {
 	tick := time.NewTicker(maintainEvery)
 	defer tick.Stop()
@@ -38,8 +40,9 @@ func (s *Store) Maintain(ctx context.Context) error {
 }
 
 // maintain does all of it once. What fails does not keep the rest from being
-// done next time.
+// done.
 func (s *Store) maintain(ctx context.Context) error {
+	var failures []error
 	for _, step := range []struct {
 		name string
 		do   func(ctx context.Context) error
@@ -49,12 +52,13 @@ func (s *Store) maintain(ctx context.Context) error {
 		{"add up totals", s.mergeSources},
 		{"drop forgotten days", s.dropForgotten},
 		{"keep the quarantine within its bounds", s.boundQuarantine},
+		{"remove what snapshots have left", s.removeLooseBodies},
 	} {
 		if err := s.call(ctx, step.do); err != nil {
-			return fmt.Errorf("%s: %w", step.name, err)
+			failures = append(failures, fmt.Errorf("%s: %w", step.name, err))
 		}
 	}
-	return nil
+	return errors.Join(failures...)
 }
 
 // makeDays makes the days that are missing from today on, each in a transaction

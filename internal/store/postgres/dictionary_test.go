@@ -1,0 +1,76 @@
+package postgres
+
+import (
+	"encoding/binary"
+	"testing"
+
+	"github.com/porter-dev/audit-operator/internal/audit"
+	"github.com/porter-dev/audit-operator/internal/store"
+)
+
+// TestDictionaryForgets keeps what is used, and what was used since the last
+// generation was full.
+func TestDictionaryForgets(t *testing.T) {
+	var d dictionary
+	nth := func(n int) (k key) {
+		binary.BigEndian.PutUint64(k[:], uint64(n))
+		return k
+	}
+	fill := func(from int) {
+		for n := range cacheSize {
+			d.put(nth(from+n), entry{id: int32(from + n)})
+		}
+		d.age()
+	}
+	known := func(n int) bool {
+		e, ok := d.get(nth(n))
+		if ok && e.id != int32(n) {
+			t.Fatalf("the entry of %d has the ID %d", n, e.id)
+		}
+		return ok
+	}
+	fill(0)
+	if !known(7) {
+		t.Error("what fits is forgotten")
+	}
+	fill(cacheSize)
+	if known(8) {
+		t.Error("what was not used is still known after two generations")
+	}
+	if !known(7) || !known(cacheSize) {
+		t.Error("what was used is forgotten")
+	}
+}
+
+// TestKeysOf tells apart what differs, also where one value ends and the next
+// begins, and takes as one what is stored as one.
+func TestKeysOf(t *testing.T) {
+	e := plain(1, testNow)
+	e.Actor, e.ActorKind, e.Cluster, e.Namespace = "ab", "c", "\xff", "d"
+	changed := func(change func(e *audit.Event)) [dictionaries]bool {
+		other := e
+		change(&other)
+		var differ [dictionaries]bool
+		for i, k := range keysOf(&other) {
+			differ[i] = k != keysOf(&e)[i]
+		}
+		return differ
+	}
+	for name, test := range map[string]struct {
+		change func(e *audit.Event)
+		want   [dictionaries]bool
+	}{
+		"ID":             {func(e *audit.Event) { e.ID[0]++ }, [dictionaries]bool{}},
+		"the same text":  {func(e *audit.Event) { e.Cluster = store.Text(e.Cluster) }, [dictionaries]bool{}},
+		"border":         {func(e *audit.Event) { e.Actor, e.ActorKind = "a", "bc" }, [dictionaries]bool{actors: true}},
+		"status":         {func(e *audit.Event) { e.StatusCode++ }, [dictionaries]bool{kinds: true}},
+		"dry run":        {func(e *audit.Event) { e.DryRun = true }, [dictionaries]bool{kinds: true}},
+		"namespace":      {func(e *audit.Event) { e.Namespace = "" }, [dictionaries]bool{places: true}},
+		"credential":     {func(e *audit.Event) { e.CredentialID = "x" }, [dictionaries]bool{agents: true}},
+		"source and all": {func(e *audit.Event) { e.Source, e.ActedVia, e.Verb = "x", "x", "x" }, [dictionaries]bool{kinds: true, actors: true, agents: true}},
+	} {
+		if got := changed(test.change); got != test.want {
+			t.Errorf("%s changes the keys of the dictionaries %v, want %v", name, got, test.want)
+		}
+	}
+}
