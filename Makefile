@@ -95,6 +95,8 @@ fuzz: needs ## Run every fuzz target for FUZZTIME (default 20s); CI does for a m
 torture: needs ## Kill, cut off and starve the operator ROUNDS times (default 1000); what was acknowledged must be there.
 	hack/controlplane.sh >/dev/null
 	hack/fuse.sh
+	postgres=$$(hack/postgres.sh)
+	export POSTGRES_BIN=$$postgres
 	TORTURE_ROUNDS=$(or $(ROUNDS),1000) go test ./hack/torture -count=1 -v -timeout 12h $(ARGS)
 
 .PHONY: mutants

@@ -265,4 +265,40 @@ var mutants = []mutant{
 		new:      "	pooled, err := pool.Acquire(ctx)\n	if err != nil {\n		return nil, err\n	}\n	return pooled.Hijack(), nil\n",
 		packages: []string{"./internal/store/postgres"},
 	},
+	{
+		name: "commit-answered-before-it-is-one", file: "internal/store/postgres/commit.go",
+		old:      "	err := s.tryCommit(w, group)\n	if err != nil && time",
+		new:      "	s.answer(group, nil)\n	err := s.tryCommit(w, group)\n	if true {\n		return\n	}\n	if err != nil && time",
+		packages: []string{"./hack/torture"}, tests: "TestPostgresKill",
+	},
+	{
+		name: "lost-answer-to-a-commit-is-success", file: "internal/store/postgres/ingest.go",
+		old:      "	if err := w.conn.SendBatch(ctx, batch).Close(); err != nil {\n		return fmt.Errorf(\"commit: ",
+		new:      "	if err := w.conn.SendBatch(ctx, batch).Close(); err != nil && !w.conn.IsClosed() {\n		return fmt.Errorf(\"commit: ",
+		packages: []string{"./hack/torture"}, tests: "TestPostgres(Kill|Cut)$",
+	},
+	{
+		name: "commit-in-memory-alone", file: "internal/store/postgres/connect.go",
+		old:      "		given[\"synchronous_commit\"] = \"on\"\n",
+		new:      "		given[\"synchronous_commit\"] = \"off\"\n",
+		packages: []string{"./hack/torture"}, tests: "TestPostgresKill",
+	},
+	{
+		name: "duplicates-count-in-roll-ups", file: "internal/store/postgres/plan.go",
+		old:      "		if r.stored {\n			hour",
+		new:      "		if true {\n			hour",
+		packages: []string{"./hack/torture"}, tests: "TestPostgresSameBatch",
+	},
+	{
+		name: "deliveries-wait-behind-what-hangs", file: "internal/store/postgres/commit.go",
+		old:      "		group = append(group, s.queue.takeAll()...)\n",
+		new:      "		_ = s.queue.takeAll\n",
+		packages: []string{"./hack/torture"}, tests: "TestPostgresStandbyAway",
+	},
+	{
+		name: "query-blamed-for-a-server-that-is-away", file: "internal/store/postgres/failure.go",
+		old:      "	if isAway(err) {\n",
+		new:      "	if isAway(err) && false {\n",
+		packages: []string{"./internal/store/postgres"}, tests: "TestAway",
+	},
 }

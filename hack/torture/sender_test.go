@@ -48,6 +48,7 @@ type sender struct {
 	acked   int // items
 	began   time.Time
 	refused int           // with 503 and Retry-After
+	latest  time.Duration // of these answers
 	silent  []string      // why there was no answer
 	slowest time.Duration // of the acknowledged
 	wrong   []string      // answers that may not be
@@ -149,6 +150,7 @@ func (s *sender) deliver(ctx context.Context, b *batch) {
 		return
 	case err == nil && status == http.StatusServiceUnavailable && retryAfter != "":
 		s.refused++
+		s.latest = max(s.latest, time.Since(began))
 	case err == nil:
 		s.wrong = append(s.wrong, fmt.Sprintf("status %d, Retry-After %q", status, retryAfter))
 	default:

@@ -106,6 +106,8 @@ func newWorld(ctx context.Context) (_ *world, err error) {
 		{"apply", "--server-side", "-k", "config/crd"},
 		{"wait", "--for=condition=Established", "--timeout=30s", "crd", "--all"},
 		{"apply", "--server-side", "-k", "config/rbac"},
+		// One of several replicas holds a lease.
+		{"apply", "--server-side", "-f", "config/overlays/postgres/role.yaml", "-f", "config/overlays/postgres/role_binding.yaml"},
 	} {
 		if _, err := w.cluster.Kubectl(ctx, step...); err != nil {
 			return nil, err

@@ -85,6 +85,15 @@ func binaries() (string, error) {
 	return filepath.Dir(path), nil
 }
 
+// Owner is whom the servers run as, where that is not who runs the test.
+func Owner() (uid, gid uint32, other bool, err error) {
+	owner, err := serverUser()
+	if err != nil || owner == nil {
+		return 0, 0, false, err
+	}
+	return owner.Uid, owner.Gid, true, nil
+}
+
 // serverUser is whom the server runs as, since it refuses to run as root.
 func serverUser() (*syscall.Credential, error) {
 	if os.Geteuid() != 0 {

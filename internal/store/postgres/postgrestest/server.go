@@ -214,6 +214,9 @@ func (s *Server) Kill(t testing.TB) {
 	s.running = nil
 }
 
+// Ended reports whether the server has ended, by itself or by one of the above.
+func (s *Server) Ended() bool { return s.running == nil || s.running.hasEnded() }
+
 // Restart starts the server again, at the same address; one that runs is
 // stopped before.
 func (s *Server) Restart(t testing.TB) {
