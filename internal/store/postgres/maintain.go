@@ -16,8 +16,11 @@ const (
 	maintainEvery = 15 * time.Second
 	// daysAhead is how many days there are before they are needed.
 	daysAhead = 7
-	// mergeLimit is how many commits' deltas one transaction adds up.
-	mergeLimit = 500
+	// mergeLimit is how many counts of deltas one transaction adds up, and
+	// mergeTime how long one round does so. What is more waits for the next.
+	mergeLimit   = 300_000
+	mergeBatches = 1000 // and of how many deltas
+	mergeTime    = 10 * time.Second
 )
 
 // Maintain does what one replica does for all, until ctx ends: it makes days
@@ -105,11 +108,12 @@ func (s *Store) mergeRollups(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	began := time.Now()
 	for _, day := range days {
-		for more := true; more; {
-			more = false
+		for merged := true; merged && time.Since(began) < mergeTime; {
+			merged = false
 			if err := s.exclusively(ctx, func(tx pgx.Tx) (err error) {
-				more, err = mergeDay(ctx, tx, day, mergeLimit)
+				merged, err = mergeDay(ctx, tx, day, mergeLimit)
 				return err
 			}); err != nil {
 				return err
@@ -119,10 +123,15 @@ func (s *Store) mergeRollups(ctx context.Context) error {
 	return nil
 }
 
-// mergeDay moves deltas of a day into the roll-ups, and reports whether there
-// may be more. Nobody else takes them meanwhile, and they never change.
-func mergeDay(ctx context.Context, tx pgx.Tx, day time.Time, limit int) (more bool, err error) {
-	rows, err := tx.Query(ctx, "SELECT batch FROM audit_rollup_deltas WHERE day = $1 ORDER BY batch LIMIT $2", day, limit)
+// mergeDay moves deltas of a day into the roll-ups, one at least, and reports
+// whether there were any. Nobody else takes them meanwhile, and they never
+// change.
+func mergeDay(ctx context.Context, tx pgx.Tx, day time.Time, limit int) (merged bool, err error) {
+	rows, err := tx.Query(ctx, `
+		SELECT batch FROM (
+			SELECT batch, sum(size) OVER (ORDER BY batch ROWS UNBOUNDED PRECEDING) - size AS before FROM (
+				SELECT batch, cardinality(counts) AS size FROM audit_rollup_deltas WHERE day = $1 ORDER BY batch LIMIT $3) AS first
+		) AS summed WHERE before < $2`, day, limit, mergeBatches)
 	if err != nil {
 		return false, err
 	}
@@ -134,7 +143,7 @@ func mergeDay(ctx context.Context, tx pgx.Tx, day time.Time, limit int) (more bo
 	for _, statement := range mergeDeltas {
 		batch.Queue(statement, day, batches)
 	}
-	return len(batches) == limit, tx.SendBatch(ctx, batch).Close()
+	return true, tx.SendBatch(ctx, batch).Close()
 }
 
 // mergeDeltas adds deltas of the day $1 to each roll-up, and removes them.

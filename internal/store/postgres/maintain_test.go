@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
 	"golang.org/x/sync/errgroup"
 	"pgregory.net/rapid"
 
@@ -77,7 +78,7 @@ func TestMaintainMerges(t *testing.T) {
 			}
 		}
 		// More than one transaction takes.
-		mustExec(t, s, "INSERT INTO audit_rollup_deltas SELECT day, -n, '{}', '{}', '{}', '{}', '{}' FROM audit_days, generate_series(1, $1) AS n", 2*mergeLimit)
+		mustExec(t, s, "INSERT INTO audit_rollup_deltas SELECT day, -n, '{}', '{}', '{}', '{}', '{}' FROM audit_days, generate_series(1, $1) AS n", 2*mergeBatches)
 		if err := s.maintain(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -145,5 +146,29 @@ func TestMaintainBoundsQuarantine(t *testing.T) {
 	}
 	if d := cmp.Diff(want, kept()); d != "" {
 		t.Errorf("kept (-want +got):\n%s", d)
+	}
+}
+
+// TestMergeIsBounded adds up a backlog in steps, one delta at least, so that
+// it is done in the end however slow the server is.
+func TestMergeIsBounded(t *testing.T) {
+	s := openAt(t, newDatabase(t))
+	for n := range 4 {
+		mustAppend(t, s, store.Appended{Stored: 100}, anew(generated(t, 1, testNow.Add(-time.Hour), 100), uint64(n))...)
+	}
+	for _, step := range []struct{ limit, left int }{{1, 3}, {ask[int](t, s, "SELECT cardinality(counts) FROM audit_rollup_deltas ORDER BY batch LIMIT 1") + 1, 1}, {mergeLimit, 0}} {
+		if err := s.exclusively(t.Context(), func(tx pgx.Tx) error {
+			merged, err := mergeDay(t.Context(), tx, audit.Day(testNow), step.limit)
+			if !merged {
+				t.Errorf("nothing is added up with a limit of %d", step.limit)
+			}
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if left := ask[int](t, s, "SELECT count(*) FROM audit_rollup_deltas"); left != step.left {
+			t.Errorf("with a limit of %d counts %d deltas are left, want %d", step.limit, left, step.left)
+		}
+		checkRollups(t, s)
 	}
 }
