@@ -67,9 +67,6 @@ func (s *Store) answer(group []*job, err error) {
 // maxAttempts bounds how often a transaction is tried that meets others.
 const maxAttempts = 5
 
-// messageMet is told of a transaction that is tried again.
-const messageMet = "A commit met another one or a dead connection; tried again"
-
 // tryCommit commits jobs together.
 func (s *Store) tryCommit(w *writer, group []*job) error {
 	ctx, span := beginCommit(context.Background(), group)
@@ -88,7 +85,7 @@ func (s *Store) tryCommit(w *writer, group []*job) error {
 		if died := connected && w.conn == nil && !p.committing; !died && !isPassing(err) {
 			break
 		}
-		s.log.V(1).Info(messageMet, "reason", err.Error())
+		s.log.V(1).Info("A commit met another one or a dead connection; tried again", "reason", err.Error())
 		w.days = nil
 	}
 	if err != nil && ctx.Err() != nil {

@@ -25,7 +25,7 @@ func TestManyReplicas(t *testing.T) {
 	events := generated(t, 1, testNow.Add(-26*time.Hour), 2000)
 	circles := atomic.Int32{}
 	log := funcr.New(func(_, args string) {
-		if strings.Contains(args, messageMet) {
+		if strings.Contains(args, "A commit met another one or a dead connection; tried again") {
 			circles.Add(1)
 		}
 	}, funcr.Options{Verbosity: 1})
