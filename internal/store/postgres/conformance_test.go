@@ -17,13 +17,16 @@ import (
 	"github.com/porter-dev/audit-operator/internal/store/storetest"
 )
 
+// The store passes the suite as the role that an operator runs as, which may do
+// no more than it has to.
 func TestStore(t *testing.T) {
+	operator := newRole(t)
 	storetest.Run(t, func(t *testing.T, opts storetest.Options) store.Store {
 		url := postgrestest.Shared(t).DatabaseNamed(t, opts.Dir)
-		if err := Migrate(t.Context(), url, logr.Discard()); err != nil {
+		if err := errors.Join(Migrate(t.Context(), url, logr.Discard()), Grant(t.Context(), url, Roles{Operator: operator})); err != nil {
 			t.Fatal(err)
 		}
-		s, err := Open(t.Context(), Options{URL: url, Now: opts.Now, Retention: opts.Retention, Log: testr.New(t)})
+		s, err := Open(t.Context(), Options{URL: as(t, url, operator), Now: opts.Now, Retention: opts.Retention, Log: testr.New(t)})
 		if err != nil {
 			t.Fatalf("Open: %v", err)
 		}

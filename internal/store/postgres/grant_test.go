@@ -53,6 +53,35 @@ func newRoled(t *testing.T) roled {
 	return r
 }
 
+// newRole makes a role of the shared server, whose name has to be quoted in
+// statements and URLs. It goes with the test, after its databases.
+func newRole(t *testing.T) string {
+	t.Helper()
+	name := "test-" + strings.ToLower(rand.Text()) + ` "role"`
+	role := pgx.Identifier{name}.Sanitize()
+	server := postgrestest.Shared(t)
+	server.Exec(t, "CREATE ROLE "+role+" LOGIN PASSWORD 'pw'")
+	t.Cleanup(func() { server.Exec(t, "DROP ROLE "+role) })
+	return name
+}
+
+// as is a database's URL for a role.
+func as(t *testing.T, database, role string) string {
+	t.Helper()
+	u := parsed(t, database)
+	u.User = url.UserPassword(role, "pw")
+	return u.String()
+}
+
+func parsed(t *testing.T, database string) *url.URL {
+	t.Helper()
+	u, err := url.Parse(database)
+	if err != nil {
+		t.Fatal("the test server's URL is malformed") // the error would hold its password
+	}
+	return u
+}
+
 // refused reports whether the role may not run the statement.
 func refused(t *testing.T, url, statement string) bool {
 	t.Helper()
