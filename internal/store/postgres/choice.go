@@ -48,8 +48,8 @@ func (tx *readTx) choose(ctx context.Context, c *where) (*choice, error) {
 	c.queueMembers(batch, &chosen.kinds, "audit_kinds k", "k.id", c.kinds)
 	c.queueMembers(batch, &chosen.places, "audit_places p", "p.id", c.places)
 	c.queueMembers(batch, &chosen.actors, "audit_actors a", "a.id", c.actors)
-	if c.search != "" {
-		c.queueMembers(batch, &chosen.found, "audit_actors a", "a.id", []string{c.finds("a.actor")})
+	if c.search != nil {
+		c.queueMembers(batch, &chosen.found, "audit_actors a", "a.id", []string{c.search.in("a.actor")})
 	}
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return nil, err
@@ -98,8 +98,8 @@ func (c *choice) none() bool { return c.kinds.none || c.places.none || c.actors.
 // ofRows is the condition on rows.
 func (c *choice) ofRows() string {
 	terms := slices.Concat(c.kinds.on("r.kind_id"), c.places.on("r.place_id"), c.actors.on("r.actor_id"), c.rows)
-	if c.search != "" && !c.found.all {
-		terms = append(terms, c.searched(allOf(c.found.on("r.actor_id"))))
+	if c.search != nil && !c.found.all {
+		terms = append(terms, c.search.inRow(allOf(c.found.on("r.actor_id"))))
 	}
 	return allOf(terms)
 }

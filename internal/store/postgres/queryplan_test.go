@@ -30,9 +30,9 @@ const fillByHand = `
 	INSERT INTO audit_places SELECT i, md5('p' || i)::uuid, $1::date, 'prod', 'namespace-' || i FROM generate_series(1, 40) AS i;
 	INSERT INTO audit_actors SELECT i, md5('a' || i)::uuid, $1::date, 'actor-' || i, 'user', '' FROM generate_series(1, 300) AS i;
 	INSERT INTO audit_agents SELECT i, md5('g' || i)::uuid, $1::date, 'source', 'agent', '' FROM generate_series(1, 10) AS i;
-	INSERT INTO audit_rows (occurred_at, stage_at, ingested_at, raw_batch, raw_start, raw_size, kind_id, place_id, actor_id, agent_id, id, ip, raw_sha256, resource_name, path)
+	INSERT INTO audit_rows (occurred_at, stage_at, ingested_at, raw_batch, raw_start, raw_size, kind_id, place_id, actor_id, agent_id, folded, id, ip, raw_sha256, resource_name, path)
 	SELECT at, at, at, 0, 0, 0, 1 + i % 100, CASE i WHEN 100 THEN 40 ELSE 1 + i % 39 END, CASE WHEN i IN (50, 70, 179000) THEN 300 ELSE 1 + i % 299 END,
-		1 + i % 10, md5('e' || i)::uuid, '10.0.0.1', sha256(i::text::bytea), 'name-' || i % 5000, '/api/v1/namespaces/shop/pods/name-' || i
+		1 + i % 10, true, md5('e' || i)::uuid, '10.0.0.1', sha256(i::text::bytea), 'name-' || i % 5000, '/api/v1/namespaces/shop/pods/name-' || i
 	FROM generate_series(0, 179999) AS i, LATERAL (SELECT ($1::date - 3)::timestamptz + i * interval '1.44 s') AS t (at) ORDER BY at;
 	UPDATE audit_rows SET raw_batch = 1, raw_size = 5 WHERE id = md5('e1000')::uuid;
 	INSERT INTO audit_raw SELECT i, $1::date - 3, '{blob}' FROM generate_series(1, 1000) AS i;

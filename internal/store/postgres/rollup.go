@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -40,7 +39,7 @@ func (c *choice) shares(key string) []share {
 	places := !c.places.all || key == byPlace.key
 	actors := !c.actors.all || key == byActor.key
 	switch {
-	case len(c.rows) > 0, c.search != "", places && actors:
+	case len(c.rows) > 0, c.search != nil, places && actors:
 		return nil
 	case places:
 		return byPlace.shares(c.places, key)
@@ -66,7 +65,7 @@ func (r *rollup) shares(m members, key string) []share {
 func hours(from, to int) []string {
 	columns := make([]string, 0, 24)
 	for hour := from; hour < to; hour++ {
-		columns = append(columns, fmt.Sprint("h.h", hour))
+		columns = append(columns, fmt.Sprint("r.h", hour))
 	}
 	return columns
 }
@@ -119,11 +118,11 @@ func (tx *readTx) newCounter(c *choice, w query.Window, shares []share) *counter
 	return n
 }
 
-// of is the condition on an alias of a share's roll-up or of deltas.
-func (n *counter) of(part share, alias string) string {
-	terms := append([]string{alias + ".day = ANY(" + n.bind(n.tx.daysIn(n.whole)) + "::date[])"}, n.kinds.on(alias+".kind_id")...)
+// of is the condition on a share's roll-up, or on deltas (r).
+func (n *counter) of(part share) string {
+	terms := append([]string{"r.day = ANY(" + n.bind(n.tx.daysIn(n.whole)) + "::date[])"}, n.kinds.on("r.kind_id")...)
 	if part.test != "" {
-		terms = append(terms, alias+"."+part.key+part.test)
+		terms = append(terms, "r."+part.key+part.test)
 	}
 	return allOf(terms)
 }
@@ -134,7 +133,7 @@ func (r *rollup) deltas() string {
 	if r != ofAll {
 		columns += ", unnest(" + strings.TrimSuffix(r.key, "_id") + "s) AS " + r.key
 	}
-	return "(SELECT " + columns + " FROM audit_rollup_deltas) AS d"
+	return "(SELECT " + columns + " FROM audit_rollup_deltas) AS r"
 }
 
 // tally is the number of events by the beginning of an hour, or of something else.
@@ -170,7 +169,7 @@ func (n *counter) tally(ctx context.Context) (tally, error) {
 }
 
 func (n *counter) queueMerged(batch *pgx.Batch, part share, counted tally) {
-	batch.Queue("SELECT h.day, ARRAY["+eachHour("sum(h.h%d)")+"] FROM "+part.table+" AS h WHERE "+n.of(part, "h")+" GROUP BY h.day", n.args).
+	batch.Queue("SELECT r.day, ARRAY["+eachHour("sum(r.h%d)")+"] FROM "+part.table+" AS r WHERE "+n.of(part)+" GROUP BY r.day", n.args).
 		Query(func(rows pgx.Rows) error {
 			var day time.Time
 			var sums []int64
@@ -185,7 +184,7 @@ func (n *counter) queueMerged(batch *pgx.Batch, part share, counted tally) {
 }
 
 func (n *counter) queueDeltas(batch *pgx.Batch, part share, counted tally) {
-	batch.Queue("SELECT d.day, d.hour, sum(d.count) FROM "+part.deltas()+" WHERE "+n.of(part, "d")+" GROUP BY d.day, d.hour", n.args).
+	batch.Queue("SELECT r.day, r.hour, sum(r.count) FROM "+part.deltas()+" WHERE "+n.of(part)+" GROUP BY r.day, r.hour", n.args).
 		Query(func(rows pgx.Rows) error {
 			var day time.Time
 			var hour int
@@ -220,37 +219,36 @@ func (n *counter) queueEdge(batch *pgx.Batch, e edge, counted tally) {
 // times.
 func (n *counter) byKey(key string) string {
 	if n.shares == nil {
-		return n.rowsByKey(key, edge{n.window, 1})
+		return n.partByKey(key, 1, "count(*)", "audit_rows r WHERE "+n.tx.during(n.where, n.window)+" AND "+n.ofRows())
 	}
 	var parts []string
 	for _, part := range n.shares {
-		sign := strconv.FormatInt(part.sign, 10)
 		parts = append(parts,
-			"SELECT h."+key+" AS id, "+sign+" * "+n.sumOfDay()+" AS n FROM "+part.table+" AS h WHERE "+n.of(part, "h"),
-			"SELECT d."+key+", "+sign+" * d.count FROM "+part.deltas()+" WHERE "+n.of(part, "d")+" AND "+n.ofWhole("d"))
+			// By itself, a large part runs in parallel.
+			"(WITH merged AS MATERIALIZED ("+n.partByKey(key, part.sign, "sum("+n.sumOfDay()+")", part.table+" AS r WHERE "+n.of(part))+") SELECT * FROM merged)",
+			n.partByKey(key, part.sign, "sum(count)", part.deltas()+" WHERE "+n.of(part)+" AND "+n.ofWhole()))
 	}
 	for _, e := range n.edges {
-		parts = append(parts, n.rowsByKey(key, e))
+		parts = append(parts, n.partByKey(key, e.sign, "count(*)", "audit_rows r WHERE "+n.tx.during(n.where, e.Window)+" AND "+n.ofRows()))
 	}
 	return strings.Join(parts, " UNION ALL ")
 }
 
-func (n *counter) rowsByKey(key string, e edge) string {
-	return "SELECT r." + key + " AS id, " + strconv.FormatInt(e.sign, 10) + " * count(*) AS n FROM audit_rows r WHERE " +
-		n.tx.during(n.where, e.Window) + " AND " + n.ofRows() + " GROUP BY r." + key
+func (n *counter) partByKey(key string, sign int64, sum, from string) string {
+	return fmt.Sprintf("SELECT r.%[1]s AS id, %[2]d * %[3]s AS n FROM %[4]s GROUP BY r.%[1]s", key, sign, sum, from)
 }
 
 // ofWhole is the condition on deltas that they are of the whole hours.
-func (n *counter) ofWhole(alias string) string {
+func (n *counter) ofWhole() string {
 	from, to := n.whole.From, n.whole.To
-	return fmt.Sprintf("(%[1]s.day, %[1]s.hour) >= (%[2]s::date, %[3]s::smallint) AND (%[1]s.day, %[1]s.hour) < (%[4]s::date, %[5]s::smallint)",
-		alias, n.bind(audit.Day(from)), n.bind(from.Hour()), n.bind(audit.Day(to)), n.bind(to.Hour()))
+	return fmt.Sprintf("(r.day, r.hour) >= (%s::date, %s::smallint) AND (r.day, r.hour) < (%s::date, %s::smallint)",
+		n.bind(audit.Day(from)), n.bind(from.Hour()), n.bind(audit.Day(to)), n.bind(to.Hour()))
 }
 
 // sumOfDay is what a row of the roll-up counts of the whole hours: of the first
 // and the last day perhaps not all.
 func (n *counter) sumOfDay() string {
-	sum := func(from, to int) string { return "(" + strings.Join(hours(from, to), " + ") + ")" }
+	sum := func(from, to int) string { return strings.Join(hours(from, to), " + ") }
 	first, last := audit.Day(n.whole.From), audit.Day(n.whole.To)
 	from, to := n.whole.From.Hour(), n.whole.To.Hour()
 	if first.Equal(last) {
@@ -264,7 +262,7 @@ func (n *counter) sumOfDay() string {
 		cases += " WHEN " + n.bind(last) + "::date THEN " + sum(0, to)
 	}
 	if cases == "" {
-		return "h.count"
+		return "r.count"
 	}
-	return "(CASE h.day" + cases + " ELSE h.count END)"
+	return "CASE r.day" + cases + " ELSE r.count END"
 }

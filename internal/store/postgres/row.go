@@ -23,7 +23,7 @@ type row struct {
 type place struct{ blob, start, size int }
 
 // rowColumns of audit_rows in the order in which encodeRow writes them.
-const rowColumns = `occurred_at, stage_at, ingested_at, raw_batch, raw_start, raw_size, kind_id, place_id, actor_id, agent_id,
+const rowColumns = `occurred_at, stage_at, ingested_at, raw_batch, raw_start, raw_size, kind_id, place_id, actor_id, agent_id, folded,
 	id, audit_uuid, ip, raw_sha256, audit_id, more_ips, resource_name, path`
 
 // The binary format of COPY: a header, rows, a trailer. A row is the number of
@@ -33,7 +33,7 @@ var (
 	copyTrailer = []byte{0xff, 0xff}
 )
 
-const rowColumnCount = 18
+const rowColumnCount = 19
 
 // Where the values lie that only a committer knows: behind the number of
 // columns and, each with its size before it, the columns to their left.
@@ -58,6 +58,7 @@ func encodeRow(e *audit.Event, day dayNumber, at place) row {
 	for range dictionaries {
 		b = appendInt32(b, 0)
 	}
+	b = appendBool(b, isFolded(name) && isFolded(path))
 	b = appendBytes(b, e.ID[:])
 	uuid, isUUID := parseUUID(e.AuditID)
 	if isUUID {
@@ -99,6 +100,13 @@ func appendInt64(b []byte, v int64) []byte {
 
 func appendInt32(b []byte, v int32) []byte {
 	return binary.BigEndian.AppendUint32(append(b, 0, 0, 0, 4), uint32(v))
+}
+
+func appendBool(b []byte, v bool) []byte {
+	if v {
+		return append(b, 0, 0, 0, 1, 1)
+	}
+	return append(b, 0, 0, 0, 1, 0)
 }
 
 func appendBytes(b, v []byte) []byte {

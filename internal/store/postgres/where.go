@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode"
 
 	"github.com/jackc/pgx/v5"
 
@@ -22,9 +21,7 @@ type where struct {
 	places []string
 	actors []string
 	rows   []string // but for the search
-	// search is the folded pattern that path, resource name or actor must have;
-	// empty for none.
-	search string
+	search *needle  // nil for none
 	args   pgx.NamedArgs
 	chosen *choice // once the dictionaries were asked
 }
@@ -43,15 +40,10 @@ func newWhere(scope query.Scope, f *query.Filter) (*where, error) {
 		c.kinds = append(c.kinds, "k.dry_run = "+c.bind(*f.DryRun))
 	}
 	if strings.TrimSpace(f.Search) != "" {
-		c.search = c.bind("%" + likeEscaper.Replace(fold(store.Text(f.Search))) + "%")
+		c.search = c.newNeedle(f.Search)
 	}
 	return c, nil
 }
-
-var likeEscaper = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
-
-// fold does what audit_fold does in the database.
-func fold(s string) string { return strings.Map(unicode.ToLower, s) }
 
 // scoped is the condition that the caller may see an event. It comes first and
 // nothing takes it away.
@@ -69,21 +61,12 @@ func scoped(scope query.Scope) *where {
 	return c
 }
 
-// finds is the condition that the search finds a text.
-func (c *where) finds(column string) string { return "audit_fold(" + column + ") LIKE " + c.search }
-
-// searched is the condition that the search finds a row, whose actor it finds
-// under another one.
-func (c *where) searched(actor string) string {
-	return "(" + actor + " OR " + c.finds("r.path") + " OR " + c.finds("r.resource_name") + ")"
-}
-
 // ofRowsAlone is the condition on rows whose dictionaries are joined, but for
 // what those must hold.
 func (c *where) ofRowsAlone() string {
 	terms := slices.Clip(c.rows)
-	if c.search != "" {
-		terms = append(terms, c.searched(c.finds("a.actor")))
+	if c.search != nil {
+		terms = append(terms, c.search.inRow(c.search.in("a.actor")))
 	}
 	return allOf(terms)
 }

@@ -80,6 +80,7 @@ CREATE TABLE audit_rows (
     place_id      integer NOT NULL,
     actor_id      integer NOT NULL,
     agent_id      integer NOT NULL,
+    folded        boolean NOT NULL, -- audit_fold leaves name and path as they are
     id            uuid    NOT NULL,
     audit_uuid    uuid,             -- an audit ID in a UUID's usual form
     ip            inet,             -- the last address, which can't be forged
