@@ -2,12 +2,16 @@ package store
 
 import (
 	"context"
+	"errors"
 	"io"
 	"time"
 
 	"github.com/porter-dev/audit-operator/internal/audit"
 	"github.com/porter-dev/audit-operator/internal/query"
 )
+
+// ErrDamaged means that a store no longer holds what was written.
+var ErrDamaged = errors.New("is damaged")
 
 // Holdings is all that a store holds, as a copy to another store sees it. It
 // knows no scope: only commands of those who could read the store's files use
@@ -34,7 +38,8 @@ type Holdings interface {
 
 	// Manifests returns every snapshot's, in no order.
 	Manifests(ctx context.Context) ([]Manifest, error)
-	// SnapshotBody returns the body of any snapshot, or ErrNotFound.
+	// SnapshotBody returns the body of any snapshot, or ErrNotFound. Reading it
+	// may fail with ErrDamaged.
 	SnapshotBody(ctx context.Context, id string) (io.ReadCloser, error)
 	// SaveSnapshot is that of Snapshots.
 	SaveSnapshot(ctx context.Context, id string, write func(body io.Writer) (Manifest, error)) error

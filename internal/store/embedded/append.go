@@ -147,7 +147,7 @@ func (s *Store) Append(ctx context.Context, batch store.Batch) (_ store.Appended
 	if err := ctx.Err(); err != nil {
 		return store.Appended{}, err
 	}
-	result, err := s.take(ctx, "store.append", &batch, func() *job { return s.prepare(&batch) })
+	result, err := s.take(ctx, "store.append", &batch, s.prepare)
 	if err != nil {
 		return store.Appended{}, fmt.Errorf("append: %w", err)
 	}
@@ -155,7 +155,7 @@ func (s *Store) Append(ctx context.Context, batch store.Batch) (_ store.Appended
 }
 
 // take commits what prepare makes of a batch, if there is room for it.
-func (s *Store) take(ctx context.Context, name string, batch *store.Batch, prepare func() *job) (_ store.Appended, err error) {
+func (s *Store) take(ctx context.Context, name string, batch *store.Batch, prepare func(*store.Batch) *job) (_ store.Appended, err error) {
 	items := len(batch.Events) + len(batch.Quarantined)
 	var bytes int64
 	for i := range batch.Events {
@@ -170,7 +170,7 @@ func (s *Store) take(ctx context.Context, name string, batch *store.Batch, prepa
 	defer s.queue.release(items, bytes)
 	ctx, span := beginSpan(ctx, name, attribute.Int("audit.items", items), attribute.Int64("audit.raw_bytes", bytes))
 	defer func() { endSpan(span, err) }()
-	j := prepare()
+	j := prepare(batch)
 	defer j.release(&s.chunks)
 	j.items, j.bytes = items, bytes
 	if err := s.commit(ctx, j); err != nil {

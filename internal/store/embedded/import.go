@@ -34,7 +34,7 @@ func (s *Store) importBatch(ctx context.Context, batch store.Batch) (store.Appen
 	if err := ctx.Err(); err != nil {
 		return store.Appended{}, err
 	}
-	return s.take(ctx, "store.import", &batch, func() *job { return prepareImport(&batch) })
+	return s.take(ctx, "store.import", &batch, prepareImport)
 }
 
 // prepareImport takes everything as it is.

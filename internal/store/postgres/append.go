@@ -23,6 +23,7 @@ type job struct {
 	rows        []row
 	blobs       []blob
 	quarantined []audit.Quarantined
+	imported    bool // from another store, which has counted it
 
 	span   trace.Span // of the caller
 	taken  bool       // by a committer; guarded by the queue
@@ -40,16 +41,25 @@ func (s *Store) Append(ctx context.Context, batch store.Batch) (_ store.Appended
 	if err := ctx.Err(); err != nil {
 		return store.Appended{}, err
 	}
-	items, bytes := sizeOf(&batch)
+	result, err := s.take(ctx, "store.append", &batch, s.prepare)
+	if err != nil {
+		return store.Appended{}, fmt.Errorf("append: %w", err)
+	}
+	return result, nil
+}
+
+// take commits what prepare makes of a batch, if there is room for it.
+func (s *Store) take(ctx context.Context, name string, batch *store.Batch, prepare func(*store.Batch) *job) (_ store.Appended, err error) {
+	items, bytes := sizeOf(batch)
 	if !s.queue.reserve(items, bytes) {
-		return store.Appended{}, fmt.Errorf("append: %w", store.ErrOverloaded)
+		return store.Appended{}, store.ErrOverloaded
 	}
 	defer s.queue.release(items, bytes)
-	ctx, span := beginSpan(ctx, "store.append", attribute.Int("audit.items", items), attribute.Int64("audit.raw_bytes", bytes))
+	ctx, span := beginSpan(ctx, name, attribute.Int("audit.items", items), attribute.Int64("audit.raw_bytes", bytes))
 	defer func() { endSpan(span, err) }()
-	j := s.prepare(&batch)
+	j := prepare(batch)
 	if err := s.commit(ctx, j); err != nil {
-		return store.Appended{}, fmt.Errorf("append: %w", err)
+		return store.Appended{}, err
 	}
 	return j.result, nil
 }
@@ -96,14 +106,24 @@ func (s *Store) prepare(batch *store.Batch) *job {
 		}
 		j.quarantined = append(j.quarantined, q)
 	}
-	var days []dayNumber
-	byDay := map[dayNumber][]*audit.Event{}
+	kept := make([]*audit.Event, 0, len(batch.Events))
 	for i := range batch.Events {
 		e := &batch.Events[i]
 		if reason := s.outside(e, now); reason != "" {
 			j.quarantined = append(j.quarantined, quarantinedEvent(batch, e, reason))
 			continue
 		}
+		kept = append(kept, e)
+	}
+	j.addDays(kept)
+	return j
+}
+
+// addDays adds events, those of each day together.
+func (j *job) addDays(events []*audit.Event) {
+	var days []dayNumber
+	byDay := map[dayNumber][]*audit.Event{}
+	for _, e := range events {
 		day := dayOf(e.OccurredAt)
 		if byDay[day] == nil {
 			days = append(days, day)
@@ -113,7 +133,6 @@ func (s *Store) prepare(batch *store.Batch) *job {
 	for _, day := range days {
 		j.add(day, byDay[day])
 	}
-	return j
 }
 
 // outside says why an event belongs to no day that is kept, or nothing.

@@ -29,6 +29,8 @@ var spread = []struct{ table, by string }{
 	{"audit_rollup_actors", "kind_id"},
 	{"audit_source_totals", here},
 	{"audit_source_deltas", here},
+	{"audit_other_totals", here},
+	{"audit_identity", here},
 	{"audit_quarantine", here},
 	{"audit_snapshots", here},
 	{"audit_snapshot_parts", here},

@@ -43,6 +43,10 @@ func (s *Store) commitGroup(w *writer, group []*job) {
 	}
 	s.log.Error(err, "The database refuses a part of what was to be committed; looking for it", "batches", len(group))
 	for _, j := range group {
+		if j.imported { // quarantine is for what sources deliver
+			s.answer([]*job{j}, s.tryCommit(w, []*job{j}))
+			continue
+		}
 		search := &search{s: s, w: w}
 		err := search.commit(*j.batch)
 		j.result = search.result
@@ -59,6 +63,9 @@ func (s *Store) answer(group []*job, err error) {
 		if err != nil {
 			// The driver's words stay in the log.
 			j.result, j.err = store.Appended{}, fmt.Errorf("the commit failed: %w", store.ErrUnavailable)
+		}
+		if j.imported && isDataError(err) { // which does not pass
+			j.err = fmt.Errorf("the database refuses an imported event: %s", failedStatement(err).Message)
 		}
 		close(j.done)
 	}
@@ -198,7 +205,11 @@ func (w *writer) settle(ctx context.Context, p *plan) (err error) {
 			}
 			number = blob.batch
 		}
-		r.settle(p.ingestedAt, number, r.ids)
+		ingestedAt := p.ingestedAt
+		if p.group[r.job].imported {
+			ingestedAt = r.event.IngestedAt
+		}
+		r.settle(ingestedAt, number, r.ids)
 	}
 	return nil
 }

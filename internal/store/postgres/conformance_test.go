@@ -17,11 +17,15 @@ import (
 	"github.com/porter-dev/audit-operator/internal/store/storetest"
 )
 
-// The store passes the suite as the role that an operator runs as, which may do
+// The store passes the suites as the role that an operator runs as, which may do
 // no more than it has to.
-func TestStore(t *testing.T) {
+func TestStore(t *testing.T) { storetest.Run(t, asOperator(t)) }
+
+func TestHoldings(t *testing.T) { storetest.RunHoldings(t, asOperator(t)) }
+
+func asOperator(t *testing.T) func(t *testing.T, opts storetest.Options) store.Store {
 	operator := newRole(t)
-	storetest.Run(t, func(t *testing.T, opts storetest.Options) store.Store {
+	return func(t *testing.T, opts storetest.Options) store.Store {
 		url := postgrestest.Shared(t).DatabaseNamed(t, opts.Dir)
 		if err := errors.Join(Migrate(t.Context(), url, logr.Discard()), Grant(t.Context(), url, Roles{Operator: operator})); err != nil {
 			t.Fatal(err)
@@ -31,7 +35,7 @@ func TestStore(t *testing.T) {
 			t.Fatalf("Open: %v", err)
 		}
 		return merging{s, t}
-	})
+	}
 }
 
 // merging adds up one more commit's deltas before each read that counts, so

@@ -132,6 +132,9 @@ func (p *plan) deltas() []*delta {
 func (p *plan) sources() []*store.SourceStats {
 	bySource := map[string]*store.SourceStats{}
 	for _, j := range p.group {
+		if j.imported {
+			continue
+		}
 		name := store.Text(j.batch.Source)
 		stats := bySource[name]
 		if stats == nil {
@@ -147,7 +150,7 @@ func (p *plan) sources() []*store.SourceStats {
 		}
 	}
 	for _, r := range p.rows {
-		if !r.stored {
+		if !r.stored || p.group[r.job].imported {
 			continue
 		}
 		stats := bySource[store.Text(p.group[r.job].batch.Source)]

@@ -10,10 +10,13 @@ import (
 	"github.com/porter-dev/audit-operator/internal/store"
 )
 
+// quarantineColumns are what scanQuarantined reads.
+const quarantineColumns = "source, received_at, reason, size, sha256, redacted"
+
 // Quarantine implements store.Reader.
 func (s *Store) Quarantine(ctx context.Context, source string, limit int) (items []audit.Quarantined, err error) {
 	err = s.read(ctx, "store.quarantine", func(ctx context.Context, tx *readTx) error {
-		rows, err := tx.Query(ctx, `SELECT source, received_at, reason, size, sha256, redacted FROM audit_quarantine
+		rows, err := tx.Query(ctx, "SELECT "+quarantineColumns+` FROM audit_quarantine
 			WHERE source = $1 ORDER BY received_at DESC, seq DESC LIMIT $2`, store.Text(source), max(limit, 0))
 		if err != nil {
 			return err

@@ -9,6 +9,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/porter-dev/audit-operator/internal/store"
 )
 
 // A snapshot's body is kept in parts of this size, each packed by itself, so
@@ -99,14 +101,8 @@ func (w *bodyWriter) discard() {
 
 // removeLooseBodies removes what deleted and failed snapshots have left.
 func (s *Store) removeLooseBodies(ctx context.Context) error {
-	err := s.call(ctx, func(ctx context.Context) error {
-		_, err := s.pool.Exec(ctx, fmt.Sprintf(removeLoose, "since < now() - $1::interval"), looseBodyAge)
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("remove the bodies of deleted snapshots: %w", err)
-	}
-	return nil
+	_, err := s.pool.Exec(ctx, fmt.Sprintf(removeLoose, "since < now() - $1::interval"), looseBodyAge)
+	return err
 }
 
 // bodyReader reads a body. It fetches a part when it needs it, so a slow reader
@@ -146,7 +142,7 @@ func (r *bodyReader) fetch() error {
 		return err
 	}
 	if r.left, err = partUnpacker.DecodeAll(packed, nil); err != nil {
-		return fmt.Errorf("it is damaged: %w", err)
+		return fmt.Errorf("%w: %w", store.ErrDamaged, err)
 	}
 	r.next++
 	return nil

@@ -159,16 +159,21 @@ func (s *Store) OpenSnapshot(ctx context.Context, scope query.Scope, id string) 
 	return &bodyReader{ctx: ctx, store: s, number: found.Body, parts: found.Parts}, nil
 }
 
+func manifestsOf(found []savedSnapshot) []store.Manifest {
+	manifests := make([]store.Manifest, len(found))
+	for i := range found {
+		manifests[i] = found[i].Manifest
+	}
+	return manifests
+}
+
 // SnapshotsOf implements store.Snapshots.
 func (s *Store) SnapshotsOf(ctx context.Context, uid string) ([]store.Manifest, error) {
 	found, err := s.snapshots(ctx, selectSnapshots+"WHERE owner_uid = $1", store.Text(uid))
 	if err != nil {
 		return nil, fmt.Errorf("list snapshots: %w", err)
 	}
-	of := make([]store.Manifest, len(found))
-	for i := range found {
-		of[i] = found[i].Manifest
-	}
+	of := manifestsOf(found)
 	slices.SortFunc(of, func(a, b store.Manifest) int {
 		return cmp.Or(b.TakenAt.Compare(a.TakenAt), cmp.Compare(b.ID, a.ID))
 	})

@@ -170,8 +170,8 @@ CREATE TABLE audit_rollup_actors (
 ) PARTITION BY RANGE (day);
 COMMENT ON TABLE audit_rollup_actors IS 'Events of each hour of a UTC day by actor and kind, without those of audit_rollup_deltas';
 
--- Totals since a source first delivered: the sum of what was merged and of
--- what commits appended since.
+-- This store's own totals since a source first delivered: the sum of what was
+-- merged and of what commits appended since.
 CREATE TABLE audit_source_totals (
     source           text COLLATE "C" PRIMARY KEY,
     received         bigint NOT NULL,
@@ -183,6 +183,18 @@ CREATE TABLE audit_source_totals (
     last_event_at    timestamptz
 );
 CREATE TABLE audit_source_deltas (LIKE audit_source_totals);
+
+-- Who this store is, to those that it was copied to, and what other stores had
+-- counted whose events were copied to this one.
+CREATE TABLE audit_identity (
+    id uuid NOT NULL
+);
+INSERT INTO audit_identity VALUES (gen_random_uuid());
+CREATE TABLE audit_other_totals (
+    LIKE audit_source_totals,
+    store uuid NOT NULL, -- its identity
+    PRIMARY KEY (store, source)
+);
 
 CREATE TABLE audit_quarantine (
     seq         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

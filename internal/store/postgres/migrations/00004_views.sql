@@ -44,7 +44,9 @@ CREATE VIEW audit_sources AS
 SELECT source, sum(received)::bigint AS received, sum(stored)::bigint AS stored, sum(duplicate)::bigint AS duplicate,
        sum(quarantined)::bigint AS quarantined, sum(own)::bigint AS own,
        max(last_received_at) AS last_received_at, max(last_event_at) AS last_event_at
-FROM (SELECT * FROM audit_source_totals UNION ALL SELECT * FROM audit_source_deltas) AS both_tables
+FROM (SELECT * FROM audit_source_totals
+      UNION ALL SELECT * FROM audit_source_deltas
+      UNION ALL SELECT source, received, stored, duplicate, quarantined, own, last_received_at, last_event_at FROM audit_other_totals) AS parts
 GROUP BY source;
 COMMENT ON VIEW audit_sources IS 'What came from each source since it first delivered';
 COMMENT ON COLUMN audit_sources.received IS 'items: stored, duplicate and quarantined';

@@ -15,6 +15,9 @@ GRANT USAGE ON SEQUENCE audit_dictionary_id, audit_raw_batch TO audit_operator;
 -- Counts: what commits add is moved into what is kept.
 GRANT SELECT, INSERT, DELETE ON audit_rollup_deltas, audit_source_deltas TO audit_operator;
 GRANT SELECT, INSERT, UPDATE ON audit_rollup_kinds, audit_rollup_places, audit_rollup_actors, audit_source_totals TO audit_operator;
+-- What a copy from another store takes over of its counts.
+GRANT SELECT, INSERT, UPDATE ON audit_other_totals TO audit_operator;
+GRANT SELECT ON audit_identity TO audit_operator;
 
 -- What is bounded by size or by a limit of the query: added, read and removed.
 GRANT SELECT, INSERT, DELETE ON audit_quarantine, audit_snapshots, audit_snapshot_parts, audit_loose_bodies TO audit_operator;

@@ -1,0 +1,50 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/porter-dev/audit-operator/internal/audit"
+	"github.com/porter-dev/audit-operator/internal/store"
+)
+
+// Import implements store.Holdings. Imports wait for the same committers as
+// what sources deliver, and have no more room than that.
+func (s *Store) Import(ctx context.Context, events []audit.Event) (int, error) {
+	taken, err := s.importBatch(ctx, store.Batch{Events: events})
+	if err != nil {
+		return 0, fmt.Errorf("import events: %w", err)
+	}
+	return taken.Stored, nil
+}
+
+// ImportQuarantine implements store.Holdings.
+func (s *Store) ImportQuarantine(ctx context.Context, items []audit.Quarantined) error {
+	if _, err := s.importBatch(ctx, store.Batch{Quarantined: items}); err != nil {
+		return fmt.Errorf("import quarantine: %w", err)
+	}
+	return nil
+}
+
+func (s *Store) importBatch(ctx context.Context, batch store.Batch) (store.Appended, error) {
+	if err := s.enter(); err != nil {
+		return store.Appended{}, err
+	}
+	defer s.leave()
+	if err := ctx.Err(); err != nil {
+		return store.Appended{}, err
+	}
+	return s.take(ctx, "store.import", &batch, prepareImport)
+}
+
+// prepareImport takes everything as it is.
+func prepareImport(batch *store.Batch) *job {
+	j := &job{batch: batch, imported: true, quarantined: batch.Quarantined}
+	j.items, j.bytes = sizeOf(batch)
+	events := make([]*audit.Event, len(batch.Events))
+	for i := range events {
+		events[i] = &batch.Events[i]
+	}
+	j.addDays(events)
+	return j
+}
