@@ -45,14 +45,14 @@ func command(ctx context.Context, args []string, s streams) int {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())}
 	})
-	root.AddCommand(backupCommand(s), restoreCommand(s), migrateCommand(s))
+	root.AddCommand(backupCommand(s), restoreCommand(s), migrateCommand(s), copyCommand(s))
 	root.SetArgs(args)
 	root.SetIn(s.in)
 	root.SetOut(s.out)
 	root.SetErr(s.err)
 	root.InitDefaultHelpCmd()
 	if _, _, err := root.Find(args); err != nil {
-		fmt.Fprintf(s.err, "Error: unknown command %q; there are backup, restore and migrate, and without a command the operator runs: see manager --help\n", quotable(args)[0])
+		fmt.Fprintf(s.err, "Error: unknown command %q; there are backup, restore, copy and migrate, and without a command the operator runs: see manager --help\n", quotable(args)[0])
 		return 2
 	}
 	err := root.ExecuteContext(ctx)
@@ -94,8 +94,8 @@ func isTerminal(stream any) bool {
 	return ok && term.IsTerminal(int(file.Fd()))
 }
 
-func (s streams) progress(waiting, doing string) *maintenance.Progress {
-	return maintenance.NewProgress(s.err, isTerminal(s.err), waiting, doing, 5*time.Second)
+func (s streams) progress(waiting, doing string, unit maintenance.Unit) *maintenance.Progress {
+	return maintenance.NewProgress(s.err, isTerminal(s.err), waiting, doing, unit, 5*time.Second)
 }
 
 func backupCommand(s streams) *cobra.Command {
@@ -124,7 +124,7 @@ func backUp(ctx context.Context, dataDir, to string, s streams) error {
 	if to == "-" && isTerminal(s.out) {
 		return usageError{errors.New("standard output is a terminal: redirect it, as in > audit.tar, or give --to=<file>")}
 	}
-	progress := s.progress("Waiting for the copy of the database", "Writing")
+	progress := s.progress("Waiting for the copy of the database", "Writing", maintenance.Bytes)
 	var backup embedded.Restored
 	err := func() error {
 		defer progress.End()
@@ -225,7 +225,7 @@ func restore(ctx context.Context, dataDir, from string, verify bool, s streams) 
 	} else if isTerminal(in) {
 		return usageError{errors.New("standard input is a terminal: redirect it, as in < audit.tar, or give --from=<file>")}
 	}
-	progress := s.progress("Waiting for the backup", "Reading")
+	progress := s.progress("Waiting for the backup", "Reading", maintenance.Bytes)
 	done := "Restored"
 	var backup embedded.Restored
 	var err error
@@ -286,7 +286,10 @@ func logTo(out io.Writer) logr.Logger {
 // serveCommands answers commands such as backup until ctx ends. The operator
 // does its work without them.
 func serveCommands(ctx context.Context, dataDir string, store *embedded.Store, log logr.Logger) {
-	err := maintenance.Serve(ctx, dataDir, func(ctx context.Context) (maintenance.Copy, error) { return store.Backup(ctx) }, log)
+	err := maintenance.Serve(ctx, dataDir, maintenance.Commands{
+		Backup: func(ctx context.Context) (maintenance.Copy, error) { return store.Backup(ctx) },
+		Copy:   copyWith(store, log),
+	}, log)
 	if err != nil {
 		log.Error(err, "Commands such as backup can't reach this manager")
 	}

@@ -84,6 +84,7 @@ func (o *options) flags(out io.Writer) *pflag.FlagSet {
 		fmt.Fprintf(out, "The audit operator: collects API audit events and answers AuditLogQueries.\n\nUsage:\n"+
 			"  manager --cluster-name=<name> --ingest-url=<url> [flags]\n"+
 			"  manager backup|restore [flags]    copy the embedded store of a running manager, or make one of a copy\n"+
+			"  manager copy [flags]              copy one store to another\n"+
 			"  manager migrate [flags]           bring a PostgreSQL database to the schema that this version needs\n\nFlags:\n%s", flags.FlagUsages())
 	}
 	flags.StringVar(&o.clusterName, "cluster-name", "", "name of the operator's own cluster; namespaced queries see sources of this cluster (required)")

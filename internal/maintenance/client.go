@@ -18,7 +18,12 @@ type Download struct {
 
 // RequestBackup asks the manager of a data directory for a backup.
 func RequestBackup(ctx context.Context, dataDir string) (*Download, error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://manager/backup", nil)
+	return request(ctx, dataDir, http.MethodGet, "/backup", nil)
+}
+
+// request returns an answer that is not an error.
+func request(ctx context.Context, dataDir, method, path string, body io.Reader) (*Download, error) {
+	r, err := http.NewRequestWithContext(ctx, method, "http://manager"+path, body)
 	if err != nil {
 		return nil, err
 	}

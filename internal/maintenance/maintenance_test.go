@@ -22,11 +22,11 @@ import (
 )
 
 // served runs Serve on a directory until the test, or stop, ends it.
-func served(t *testing.T, dir string, backup func(context.Context) (Copy, error)) (stop func()) {
+func served(t *testing.T, dir string, commands Commands) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- Serve(ctx, dir, backup, logr.Discard()) }()
+	go func() { ended <- Serve(ctx, dir, commands, logr.Discard()) }()
 	deadline := time.Now().Add(10 * time.Second)
 	for { // until it listens
 		conn, err := dial(t.Context(), dir)
@@ -53,8 +53,8 @@ func served(t *testing.T, dir string, backup func(context.Context) (Copy, error)
 	return stop
 }
 
-func backupOf(s *embedded.Store) func(context.Context) (Copy, error) {
-	return func(ctx context.Context) (Copy, error) { return s.Backup(ctx) }
+func backupOf(s *embedded.Store) Commands {
+	return Commands{Backup: func(ctx context.Context) (Copy, error) { return s.Backup(ctx) }}
 }
 
 // TestBackup gets a backup through the socket, also where the path is longer
@@ -102,7 +102,7 @@ func TestLeftSocket(t *testing.T) {
 	if _, err := RequestBackup(t.Context(), dir); !errors.Is(err, ErrNoManager) {
 		t.Errorf("at a socket that was left: %v", err)
 	}
-	served(t, dir, nil)
+	served(t, dir, Commands{})
 	if info, err := os.Stat(filepath.Dir(SocketOf(dir))); err != nil || info.Mode().Perm() != 0o700 {
 		t.Errorf("the folder has mode %v (%v)", info.Mode(), err)
 	}
@@ -112,13 +112,13 @@ func TestLeftSocket(t *testing.T) {
 func TestFailures(t *testing.T) {
 	failure := errors.New("the volume has too little space")
 	dir := t.TempDir()
-	stop := served(t, dir, func(context.Context) (Copy, error) { return nil, failure })
+	stop := served(t, dir, Commands{Backup: func(context.Context) (Copy, error) { return nil, failure }})
 	if _, err := RequestBackup(t.Context(), dir); err == nil || !strings.Contains(err.Error(), "the manager answers: "+failure.Error()) {
 		t.Errorf("a backup that can't be made = %v", err)
 	}
 	stop()
 	closed := make(chan struct{})
-	stop = served(t, dir, func(context.Context) (Copy, error) { return &faulty{failure, closed}, nil })
+	stop = served(t, dir, Commands{Backup: func(context.Context) (Copy, error) { return &faulty{failure, closed}, nil }})
 	if err := readAll(t, dir); !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("a backup that fails half-way ends with %v", err)
 	}
@@ -126,11 +126,11 @@ func TestFailures(t *testing.T) {
 	stop()
 	// One that waits is cut off when the manager ends, and when the receiver goes.
 	begun := make(chan struct{}, 2)
-	stop = served(t, dir, func(ctx context.Context) (Copy, error) {
+	stop = served(t, dir, Commands{Backup: func(ctx context.Context) (Copy, error) {
 		begun <- struct{}{}
 		<-ctx.Done()
 		return nil, ctx.Err()
-	})
+	}})
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() { <-begun; cancel() }()
 	if _, err := RequestBackup(ctx, dir); !errors.Is(err, context.Canceled) {
@@ -177,7 +177,7 @@ func TestServeRefused(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, folderName), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := Serve(t.Context(), dir, nil, logr.Discard()); !errors.Is(err, syscall.ENOTDIR) {
+	if err := Serve(t.Context(), dir, Commands{}, logr.Discard()); !errors.Is(err, syscall.ENOTDIR) {
 		t.Errorf("Serve = %v", err)
 	}
 }
@@ -221,7 +221,7 @@ func TestProgress(t *testing.T) {
 			lines <- string(buffer[:n])
 		}
 	}()
-	p := NewProgress(writer, false, "Waiting for the copy", "Writing", 10*time.Millisecond)
+	p := NewProgress(writer, false, "Waiting for the copy", "Writing", Bytes, 10*time.Millisecond)
 	if got := <-lines; !strings.HasPrefix(got, "Waiting for the copy (") {
 		t.Errorf("at first: %q", got)
 	}
@@ -242,7 +242,7 @@ func TestProgress(t *testing.T) {
 // TestProgressBar looks at what a terminal is shown.
 func TestProgressBar(t *testing.T) {
 	var out lockedBuffer
-	p := NewProgress(&out, true, "Waiting for the copy", "Writing", time.Hour)
+	p := NewProgress(&out, true, "Waiting for the copy", "Writing", Bytes, time.Hour)
 	p.Say("No manager uses %s.", "/data")
 	for _, done := range []int64{1, 5 << 20, 12 << 20} {
 		p.Update(done, 12<<20)

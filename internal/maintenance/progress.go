@@ -14,6 +14,7 @@ import (
 // terminal that is gone is no reason to fail.
 type Progress struct {
 	out   io.Writer
+	unit  Unit
 	bar   *progressbar.ProgressBar // nil without a terminal
 	began time.Time
 
@@ -26,21 +27,34 @@ type Progress struct {
 	ended sync.WaitGroup
 }
 
+// Unit is what is counted.
+type Unit int
+
+// Units.
+const (
+	Bytes Unit = iota
+	Events
+)
+
 // NewProgress begins to show what is waited for, and then done.
-func NewProgress(out io.Writer, terminal bool, waiting, doing string, every time.Duration) *Progress {
-	p := &Progress{out: out, began: time.Now(), waiting: waiting, doing: doing, stop: make(chan struct{})}
+func NewProgress(out io.Writer, terminal bool, waiting, doing string, unit Unit, every time.Duration) *Progress {
+	p := &Progress{out: out, unit: unit, began: time.Now(), waiting: waiting, doing: doing, stop: make(chan struct{})}
 	if terminal {
-		p.bar = newBar(out, -1, waiting)
+		p.bar = p.newBar(-1, waiting)
 		return p
 	}
 	p.ended.Go(func() { p.writeLines(every) })
 	return p
 }
 
-func newBar(out io.Writer, total int64, description string) *progressbar.ProgressBar {
+func (p *Progress) newBar(total int64, description string) *progressbar.ProgressBar {
+	counted := progressbar.OptionShowCount()
+	if p.unit == Bytes {
+		counted = progressbar.OptionShowTotalBytes(true)
+	}
 	return progressbar.NewOptions64(total,
-		progressbar.OptionSetWriter(out), progressbar.OptionSetDescription(description), progressbar.OptionShowBytes(true),
-		progressbar.OptionShowTotalBytes(true), progressbar.OptionUseIECUnits(true), progressbar.OptionThrottle(100*time.Millisecond),
+		progressbar.OptionSetWriter(p.out), progressbar.OptionSetDescription(description), progressbar.OptionShowBytes(p.unit == Bytes),
+		counted, progressbar.OptionUseIECUnits(true), progressbar.OptionThrottle(100*time.Millisecond),
 		progressbar.OptionClearOnFinish(), progressbar.OptionFullWidth(), progressbar.OptionSetRenderBlankState(true))
 }
 
@@ -55,7 +69,7 @@ func (p *Progress) Update(done, total int64) {
 	}
 	if first {
 		_ = p.bar.Finish()
-		p.bar = newBar(p.out, total, p.doing)
+		p.bar = p.newBar(total, p.doing)
 	}
 	_ = p.bar.Set64(done)
 }
@@ -96,6 +110,9 @@ func (p *Progress) line() string {
 	defer p.mu.Unlock()
 	if p.waiting != "" {
 		return fmt.Sprintf("%s (%s)", p.waiting, time.Since(p.began).Round(time.Second))
+	}
+	if p.unit == Events {
+		return fmt.Sprintf("%s: %d of %d events", p.doing, p.done, p.total)
 	}
 	return fmt.Sprintf("%s: %d of %d MiB", p.doing, p.done>>20, p.total>>20)
 }

@@ -24,15 +24,23 @@ type Copy interface {
 // can end without its process being told, and a copy takes space.
 const stalled = 10 * time.Minute
 
+// Commands are what a manager can be told to do.
+type Commands struct {
+	Backup func(context.Context) (Copy, error)
+	Copy   CopyStore
+}
+
 // Serve answers commands until ctx ends, which cuts off those that run.
-func Serve(ctx context.Context, dataDir string, backup func(context.Context) (Copy, error), log logr.Logger) error {
+func Serve(ctx context.Context, dataDir string, commands Commands, log logr.Logger) error {
 	listener, err := listen(ctx, dataDir)
 	if err != nil {
 		return err
 	}
 	defer os.Remove(SocketOf(dataDir))
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /backup", func(w http.ResponseWriter, r *http.Request) { sendBackup(w, r, backup, log) })
+	mux.HandleFunc("GET /backup", func(w http.ResponseWriter, r *http.Request) { sendBackup(w, r, commands.Backup, log) })
+	copies := &copyServer{run: commands.Copy, log: log}
+	mux.Handle("POST /copy", copies)
 	server := &http.Server{
 		Handler: mux, ReadHeaderTimeout: 10 * time.Second,
 		BaseContext: func(net.Listener) context.Context { return ctx },
