@@ -44,6 +44,9 @@ func poolConfig(url string) (*pgxpool.Config, error) {
 	if err := setParameters(conn.RuntimeParams); err != nil {
 		return nil, err
 	}
+	if conn.DefaultQueryExecMode != pgx.QueryExecModeCacheStatement || conn.StatementCacheCapacity == 0 {
+		return nil, errors.New("default_query_exec_mode, statement_cache_capacity: leave them out; the store prepares its statements")
+	}
 	if conn.ConnectTimeout == 0 {
 		conn.ConnectTimeout = connectLimit
 	}
