@@ -258,16 +258,15 @@ var insertEntries = eachDictionary(func(d *definition) string {
 		values = append(values, "w."+name+"::"+cmp.Or(kind, "text"))
 		arrays = append(arrays, fmt.Sprintf("$%d::text[]", i+3))
 	}
-	return fmt.Sprintf(`INSERT INTO %[1]s (id, %[2]s)
-		SELECT nextval('audit_dictionary_id'), %[3]s FROM unnest(%[4]s) AS w (%[2]s)
+	return fmt.Sprintf(`INSERT INTO %[1]s (%[2]s)
+		SELECT %[3]s FROM unnest(%[4]s) AS w (%[2]s)
 		WHERE NOT EXISTS (SELECT FROM %[1]s AS d WHERE d.key = w.key)`,
 		d.table, strings.Join(names, ", "), strings.Join(values, ", "), strings.Join(arrays, ", "))
 })
 
 // raiseEntries has for each dictionary the statement that keeps entries longer.
 var raiseEntries = eachDictionary(func(d *definition) string {
-	return "UPDATE " + d.table + ` AS d SET last_day = w.last_day FROM unnest($1::uuid[], $2::date[]) AS w (key, last_day)
-		WHERE d.key = w.key AND d.last_day < w.last_day`
+	return "SELECT audit_keep_entries('" + d.table + "', $1, $2)"
 })
 
 func eachDictionary(statement func(d *definition) string) (statements [dictionaries]string) {

@@ -89,12 +89,6 @@ const pruneMargin = 2
 // pruneDictionaries removes entries that no row can have any more.
 func (s *Store) pruneDictionaries(ctx context.Context) error {
 	cut := dayOf(s.now().Add(-s.opts.Retention)) - pruneMargin
-	return pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
-		batch := &pgx.Batch{}
-		batch.Queue(lockDictionaries)
-		for i := range definitions {
-			batch.Queue("DELETE FROM "+definitions[i].table+" WHERE last_day < $1 AND last_day < (SELECT min(day) FROM audit_days)", cut.start())
-		}
-		return tx.SendBatch(ctx, batch).Close()
-	})
+	_, err := s.pool.Exec(ctx, "SELECT audit_prune_dictionaries($1)", cut.start())
+	return err
 }

@@ -10,14 +10,15 @@ COMMENT ON TABLE audit_days IS 'UTC days that hold events; a day that is not her
 -- Dictionaries. What repeats from event to event is stored once and is four
 -- bytes in a row; filters are answered by the dictionaries before rows are
 -- looked at, and roll-ups count by them. They are only added to, by one
--- transaction at a time, so that IDs appear in ascending order. key is the
+-- transaction at a time, so that IDs appear in ascending order; who adds an
+-- entry can't choose its ID, or what rows refer to could be replaced. key is the
 -- first half of SHA-256 over the length-prefixed values: text of any length
 -- is unique by it. last_day is the newest day that an event of this entry may
 -- belong to; once the retention has passed it, the entry is removed.
 CREATE SEQUENCE audit_dictionary_id AS integer;
 
 CREATE TABLE audit_kinds (
-    id            integer PRIMARY KEY,
+    id            integer PRIMARY KEY DEFAULT nextval('audit_dictionary_id'),
     key           uuid NOT NULL UNIQUE,
     last_day      date NOT NULL,
     level         text COLLATE "C" NOT NULL,
@@ -39,7 +40,7 @@ COMMENT ON TABLE audit_kinds IS 'What was done and how it ended: the values that
 -- Apart from the kinds, because every namespace has most kinds: counts by kind
 -- alone are few. A scope is one place.
 CREATE TABLE audit_places (
-    id        integer PRIMARY KEY,
+    id        integer PRIMARY KEY DEFAULT nextval('audit_dictionary_id'),
     key       uuid NOT NULL UNIQUE,
     last_day  date NOT NULL,
     cluster   text COLLATE "C" NOT NULL,
@@ -48,7 +49,7 @@ CREATE TABLE audit_places (
 COMMENT ON TABLE audit_places IS 'Where it was done: a namespace of a cluster, or what of the cluster is in none';
 
 CREATE TABLE audit_actors (
-    id         integer PRIMARY KEY,
+    id         integer PRIMARY KEY DEFAULT nextval('audit_dictionary_id'),
     key        uuid NOT NULL UNIQUE,
     last_day   date NOT NULL,
     actor      text COLLATE "C" NOT NULL,
@@ -58,7 +59,7 @@ CREATE TABLE audit_actors (
 COMMENT ON TABLE audit_actors IS 'Who did it: the effective user and, when impersonating, the authenticated one';
 
 CREATE TABLE audit_agents (
-    id            integer PRIMARY KEY,
+    id            integer PRIMARY KEY DEFAULT nextval('audit_dictionary_id'),
     key           uuid NOT NULL UNIQUE,
     last_day      date NOT NULL,
     source        text COLLATE "C" NOT NULL,

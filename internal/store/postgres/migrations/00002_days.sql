@@ -1,7 +1,8 @@
 -- +goose Up
 
--- Days are made and dropped by functions that run with the rights of who
--- migrates, so that a running operator needs no right to change the schema.
+-- Days are made and dropped, and dictionaries pruned, by functions that run with
+-- the rights of who migrates, so that a running operator needs no right to change
+-- the schema, or what rows refer to.
 
 -- +goose StatementBegin
 CREATE FUNCTION audit_create_day(new_day date) RETURNS void
@@ -78,12 +79,44 @@ END
 $$;
 -- +goose StatementEnd
 
+-- audit_keep_entries keeps entries of a dictionary until other days, no fewer
+-- than before.
+-- +goose StatementBegin
+CREATE FUNCTION audit_keep_entries(dictionary text, keys uuid[], days date[]) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+    IF dictionary <> ALL (ARRAY['audit_kinds', 'audit_places', 'audit_actors', 'audit_agents']) THEN
+        RAISE 'no dictionary %', dictionary;
+    END IF;
+    EXECUTE format('UPDATE %I AS d SET last_day = w.last_day FROM unnest($1, $2) AS w (key, last_day)
+        WHERE d.key = w.key AND d.last_day < w.last_day', dictionary) USING keys, days;
+END
+$$;
+-- +goose StatementEnd
+
+-- audit_prune_dictionaries removes entries that were needed until before a day,
+-- but none that a row of a day that is left may have.
+-- +goose StatementBegin
+CREATE FUNCTION audit_prune_dictionaries(before date) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER AS $$
+DECLARE
+    dictionary text;
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtext('audit_dictionary'), 0);
+    FOREACH dictionary IN ARRAY ARRAY['audit_kinds', 'audit_places', 'audit_actors', 'audit_agents'] LOOP
+        EXECUTE format('DELETE FROM %I WHERE last_day < $1 AND last_day < (SELECT min(day) FROM audit_days)', dictionary) USING before;
+    END LOOP;
+END
+$$;
+-- +goose StatementEnd
+
 -- +goose StatementBegin
 DO $$
 DECLARE
     definer text;
 BEGIN
-    FOREACH definer IN ARRAY ARRAY['audit_create_day(date)', 'audit_forget_day(date)', 'audit_drop_forgotten_day()'] LOOP
+    FOREACH definer IN ARRAY ARRAY['audit_create_day(date)', 'audit_forget_day(date)', 'audit_drop_forgotten_day()',
+        'audit_keep_entries(text, uuid[], date[])', 'audit_prune_dictionaries(date)'] LOOP
         -- What a caller has in its own path, or makes as a temporary table, is
         -- not what these functions mean.
         EXECUTE format('ALTER FUNCTION %s SET search_path = %I, pg_temp', definer, current_schema());

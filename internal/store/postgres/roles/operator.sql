@@ -7,9 +7,15 @@ GRANT SELECT ON audit_schema_version, audit_days, audit_events, audit_sources TO
 GRANT SELECT, INSERT ON audit_rows, audit_raw TO audit_operator;
 GRANT EXECUTE ON FUNCTION audit_create_day(date), audit_forget_day(date), audit_drop_forgotten_day() TO audit_operator;
 
--- Dictionaries: an entry stays as it is but for the day until which it is
--- needed, and goes after that.
-GRANT SELECT, INSERT, DELETE, UPDATE (last_day) ON audit_kinds, audit_places, audit_actors, audit_agents TO audit_operator;
+-- Dictionaries: an entry is added without a choice of its ID. How long it stays
+-- is for functions of the owner.
+GRANT SELECT ON audit_kinds, audit_places, audit_actors, audit_agents TO audit_operator;
+GRANT INSERT (key, last_day, level, stage, method, verb, resource_type, action, api_group, api_version,
+    resource, subresource, status_code, dry_run, client) ON audit_kinds TO audit_operator;
+GRANT INSERT (key, last_day, cluster, namespace) ON audit_places TO audit_operator;
+GRANT INSERT (key, last_day, actor, actor_kind, acted_via) ON audit_actors TO audit_operator;
+GRANT INSERT (key, last_day, source, user_agent, credential_id) ON audit_agents TO audit_operator;
+GRANT EXECUTE ON FUNCTION audit_keep_entries(text, uuid[], date[]), audit_prune_dictionaries(date) TO audit_operator;
 GRANT USAGE ON SEQUENCE audit_dictionary_id, audit_raw_batch TO audit_operator;
 
 -- Counts: what commits add is moved into what is kept.
