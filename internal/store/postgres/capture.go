@@ -16,6 +16,14 @@ import (
 // Capture implements store.Reader. Counting first tells where the newest rows
 // start, so that they can be read in ascending order without holding them.
 func (s *Store) Capture(ctx context.Context, scope query.Scope, req store.CaptureRequest, row func(*audit.Event) error) (store.Capture, error) {
+	// What row does may take a connection, too, as saving a snapshot does: were all
+	// held by captures, each would wait for another.
+	select {
+	case s.captures <- struct{}{}:
+		defer func() { <-s.captures }()
+	case <-ctx.Done():
+		return store.Capture{}, ctx.Err()
+	}
 	capture := store.Capture{CountsByType: map[string]int64{}, CountsByStatusClass: map[string]int64{}}
 	// What row was given can't be taken back.
 	err := s.readOnce(ctx, "store.capture", func(ctx context.Context, tx *readTx) error {

@@ -58,6 +58,9 @@ func poolConfig(url string) (*pgxpool.Config, error) {
 	if !strings.Contains(url, "pool_max_conns=") {
 		config.MaxConns = defaultMaxConns
 	}
+	if config.MaxConns < 2 {
+		return nil, errors.New("pool_max_conns: give a number from 2; taking a snapshot needs two connections")
+	}
 	config.MaxConnLifetimeJitter = config.MaxConnLifetime / 4
 	config.PingTimeout = connectLimit
 	return config, nil
@@ -92,7 +95,7 @@ func malformed(err error) error {
 		{"port numbers to", "give one port, or one for each host"},
 		{"target_session_attrs", "target_session_attrs: give read-write, or leave it out"},
 		{"connect_timeout", "connect_timeout: give a number of seconds"},
-		{"pool_", "pool_max_conns and the like: give a number from 1, or a duration like 1h"},
+		{"pool_", "pool_max_conns and the like: give a number from 2, or a duration like 1h"},
 		{"failed to read service", "the connection service is not in its file (PGSERVICE, PGSERVICEFILE)"},
 		{"sslmode is invalid", "sslmode: give disable, allow, prefer, require, verify-ca or verify-full"},
 		{"failed to configure TLS", "sslrootcert, sslcert and sslkey: give PEM files, the last two together"},

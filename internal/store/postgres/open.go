@@ -83,7 +83,8 @@ type Store struct {
 	pool   *pgxpool.Pool
 	target target
 
-	standby *standby // nil for none
+	standby  *standby      // nil for none
+	captures chan struct{} // held by each that runs: half of the pool at most
 
 	queue      queue
 	committers sync.WaitGroup
@@ -108,7 +109,7 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{opts: opts, log: opts.Log, pool: pool, target: targetOf(config.ConnConfig)}
+	s := &Store{opts: opts, log: opts.Log, pool: pool, target: targetOf(config.ConnConfig), captures: make(chan struct{}, config.MaxConns/2)}
 	s.idle.L = &s.mu
 	if err := s.awaitSchema(ctx); err != nil {
 		pool.Close()

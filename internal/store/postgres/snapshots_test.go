@@ -10,7 +10,9 @@ import (
 	"time"
 
 	"github.com/go-logr/logr/testr"
+	"golang.org/x/sync/errgroup"
 
+	"github.com/porter-dev/audit-operator/internal/audit"
 	"github.com/porter-dev/audit-operator/internal/query"
 	"github.com/porter-dev/audit-operator/internal/store"
 	"github.com/porter-dev/audit-operator/internal/store/postgres/postgrestest"
@@ -228,5 +230,36 @@ func TestSnapshotsBeside(t *testing.T) {
 		if err := <-results; err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// TestSnapshotsInSmallPool takes more snapshots at once than there are
+// connections: what one writes while it reads waits for none of the others.
+func TestSnapshotsInSmallPool(t *testing.T) {
+	url := newDatabase(t)
+	separator := "?"
+	if strings.Contains(url, "?") {
+		separator = "&"
+	}
+	s := mustOpen(t, Options{
+		URL: url + separator + "pool_max_conns=2", Now: func() time.Time { return testNow }, Log: testr.New(t), StatementTimeout: 5 * time.Second,
+	})
+	mustAppend(t, s, store.Appended{Stored: 1}, plain(1, testNow))
+	window := query.Window{From: testNow.Add(-time.Hour), To: testNow.Add(time.Hour)}
+	var group errgroup.Group
+	for i := range 4 {
+		group.Go(func() error {
+			id := fmt.Sprintf("%032d", i)
+			return s.SaveSnapshot(t.Context(), id, func(body io.Writer) (store.Manifest, error) {
+				_, err := s.Capture(t.Context(), query.ClusterWide(), store.CaptureRequest{Window: window, Limit: 1}, func(*audit.Event) error {
+					_, err := body.Write(make([]byte, partSize))
+					return err
+				})
+				return store.Manifest{ID: id}, err
+			})
+		})
+	}
+	if err := group.Wait(); err != nil {
+		t.Error(err)
 	}
 }
