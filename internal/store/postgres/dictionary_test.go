@@ -2,7 +2,10 @@ package postgres
 
 import (
 	"encoding/binary"
+	"encoding/hex"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/porter-dev/audit-operator/internal/audit"
 	"github.com/porter-dev/audit-operator/internal/store"
@@ -72,5 +75,22 @@ func TestKeysOf(t *testing.T) {
 		if got := changed(test.change); got != test.want {
 			t.Errorf("%s changes the keys of the dictionaries %v, want %v", name, got, test.want)
 		}
+	}
+}
+
+// TestKeysStay has the keys that are in databases: with others, everything
+// would be added to the dictionaries once more.
+func TestKeysStay(t *testing.T) {
+	e := plain(1, testNow)
+	var got []string
+	for _, k := range keysOf(&e) {
+		got = append(got, hex.EncodeToString(k[:]))
+	}
+	want := []string{
+		"d69038aac7303fd41f4b5c794fb0fb19", "b6ab7fcacd6276411fee464ecf63ffbe",
+		"8e5e99101ca03709a323256f47e38555", "565b891cc97c8a3299b52c90e016417c",
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("keys (-want +got):\n%s", d)
 	}
 }
