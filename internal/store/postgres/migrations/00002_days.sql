@@ -39,11 +39,15 @@ END
 $$;
 -- +goose StatementEnd
 
--- audit_forget_day hides a day; nobody who begins to read now sees it.
+-- audit_forget_day hides a day; nobody who begins to read now sees it. Today
+-- is never forgotten, whoever asks for it.
 -- +goose StatementBegin
 CREATE FUNCTION audit_forget_day(old_day date) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
+    IF old_day >= (now() AT TIME ZONE 'UTC')::date THEN
+        RAISE EXCEPTION 'only days that have ended can be forgotten' USING ERRCODE = 'insufficient_privilege';
+    END IF;
     PERFORM pg_advisory_xact_lock(hashtext('audit_day'), old_day - date '1970-01-01');
     DELETE FROM audit_days WHERE day = old_day;
     RETURN FOUND;
