@@ -81,8 +81,8 @@ bench: needs ## Run the benchmarks, those of queries over EVENTS events (default
 	postgres=$$(hack/postgres.sh)
 	export POSTGRES_BIN=$$postgres
 	go test -run '^$$' -bench . -benchmem ./internal/audit ./internal/collector/...
-	go test -run '^$$' -bench 'Append|Reference' -benchtime 300x ./internal/store/embedded
-	go test -run '^$$' -bench Queries -benchtime 30x -timeout 60m ./internal/store/embedded -events=$(EVENTS)
+	go test -p 1 -run '^$$' -bench 'Append|Reference' -benchtime 300x ./internal/store/embedded ./internal/store/postgres
+	go test -p 1 -run '^$$' -bench Queries -benchtime 30x -timeout 90m -v ./internal/store/embedded ./internal/store/postgres -events=$(EVENTS)
 	hack/controlplane.sh >/dev/null
 	go test -run '^$$' -bench . -benchtime 1x -timeout 60m -v ./hack/bench -events=$(EVENTS)
 EVENTS ?= 2000000
