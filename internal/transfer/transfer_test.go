@@ -148,7 +148,7 @@ func TestTargetInUse(t *testing.T) {
 	mustAppend(t, from, generated(t, "s", now.AddDate(0, 0, -1), 500))
 	own := generated(t, "own", now.AddDate(0, 0, -1), pageEvents+2000)
 	mustAppend(t, to, own)
-	mustAppend(t, from, store.Batch{Source: "s", ReceivedAt: now, Events: own.Events[:100]}) // which both took
+	mustAppend(t, from, store.Batch{Source: "s", ReceivedAt: now, Events: own.Events[len(own.Events)-100:]}) // which both took
 	summary := mustCopy(t, from, to, Options{})
 	if d := gocmp.Diff(Counts{Events: 600, Copied: 500, Present: 100}, summary.Total()); d != "" {
 		t.Errorf("copied (-want +got):\n%s", d)
@@ -184,33 +184,33 @@ func TestTooOld(t *testing.T) {
 	}
 }
 
-// TestDroppedMeanwhile has the source drop a day that is being copied.
+// TestDroppedMeanwhile has the source drop days while the first is being copied.
 func TestDroppedMeanwhile(t *testing.T) {
 	from, to := openEmbedded(t, embedded.Options{}), openPostgres(t, postgres.Options{})
 	filled(t, from, 400)
 	dropped := 0
-	target := &interrupting{Holdings: to, before: func() {
+	source := &interrupted{Holdings: from, before: func() {
 		if dropped == 0 {
 			gone, err := from.Retain(t.Context(), now.AddDate(0, 0, -1))
 			must(t, err)
 			dropped = len(gone)
 		}
 	}}
-	summary := mustCopy(t, from, target, Options{})
+	summary := mustCopy(t, source, to, Options{})
 	if dropped == 0 || summary.Total().Events == 0 {
 		t.Errorf("%d days were dropped; %+v", dropped, summary.Total())
 	}
 }
 
-// interrupting does something before its first import of events.
-type interrupting struct {
+// interrupted has something done between what is listed and what is given away.
+type interrupted struct {
 	store.Holdings
 	before func()
 }
 
-func (i *interrupting) Import(ctx context.Context, events []audit.Event) (int, error) {
+func (i *interrupted) Export(ctx context.Context, stretch store.Stretch, wanted func(audit.ID) bool, event func(*audit.Event, error) error) error {
 	i.before()
-	return i.Holdings.Import(ctx, events)
+	return i.Holdings.Export(ctx, stretch, wanted, event)
 }
 
 // TestQuarantineGivesWay copies to a store without room for all items.
