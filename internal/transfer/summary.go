@@ -31,12 +31,16 @@ type Counts struct {
 	WithoutRaw int64 `json:"withoutRaw"` // copied without their raw form, which is lost
 	Missing    int64 `json:"missing"`    // not in the target, and not for the reasons above
 	Differing  int64 `json:"differing"`  // in the target with another raw form
+	// TargetDamaged are in the target, but their raw form is lost there. It is
+	// read when nothing is copied.
+	TargetDamaged int64 `json:"targetDamaged"`
 }
 
 func (c Counts) plus(other Counts) Counts {
 	return Counts{
 		Events: c.Events + other.Events, Copied: c.Copied + other.Copied, Present: c.Present + other.Present, TooOld: c.TooOld + other.TooOld,
 		Damaged: c.Damaged + other.Damaged, WithoutRaw: c.WithoutRaw + other.WithoutRaw, Missing: c.Missing + other.Missing, Differing: c.Differing + other.Differing,
+		TargetDamaged: c.TargetDamaged + other.TargetDamaged,
 	}
 }
 
@@ -90,7 +94,7 @@ func (s *Summary) Total() Counts {
 func (s *Summary) Whole() bool {
 	total := s.Total()
 	same := !slices.ContainsFunc(s.Days, func(d Day) bool { return d.SourceDigest != d.TargetDigest })
-	return same && total.Damaged+total.Missing+total.Differing == 0 &&
+	return same && total.Damaged+total.Missing+total.Differing+total.TargetDamaged == 0 &&
 		s.Snapshots.Damaged+s.Snapshots.Missing+s.Snapshots.Differing == 0 && s.Quarantine.Missing == 0 && s.SourcesMissing == 0
 }
 
@@ -148,6 +152,7 @@ func (s *Summary) writeProblems(w io.Writer, total Counts) {
 		{total.WithoutRaw, "events were copied without their raw form, which is damaged in the source"},
 		{total.Missing, "events are not in the target"},
 		{total.Differing, "events have another raw form in the target"},
+		{total.TargetDamaged, "events have lost their raw form in the target"},
 		{s.Snapshots.Damaged, "snapshots were not copied, because they are damaged in the source"},
 		{s.Snapshots.Missing, "snapshots are not in the target"},
 		{s.Snapshots.Differing, "snapshots are others in the target"},

@@ -31,7 +31,7 @@ Left out: 1 quarantined items, for which the target has no room beside newer one
 
 	lacking := Summary{
 		Days: []Day{{
-			Day: "2026-03-14", Counts: Counts{Events: 9, Copied: 3, Damaged: 1, WithoutRaw: 2, Missing: 3, Differing: 4},
+			Day: "2026-03-14", Counts: Counts{Events: 9, Copied: 3, Damaged: 1, WithoutRaw: 2, Missing: 3, Differing: 4, TargetDamaged: 5},
 			SourceDigest: "sha256:aa", TargetDigest: "sha256:bb",
 		}},
 		Snapshots: Snapshots{Snapshots: 6, Damaged: 1, Missing: 2, Differing: 3}, Quarantine: Quarantine{Items: 1, Missing: 1}, Sources: 2, SourcesMissing: 1,
@@ -47,6 +47,7 @@ Warning: 1 events were not copied, because their raw form is damaged in the sour
 Warning: 2 events were copied without their raw form, which is damaged in the source.
 Warning: 3 events are not in the target.
 Warning: 4 events have another raw form in the target.
+Warning: 5 events have lost their raw form in the target.
 Warning: 1 snapshots were not copied, because they are damaged in the source.
 Warning: 2 snapshots are not in the target.
 Warning: 3 snapshots are others in the target.
@@ -64,6 +65,7 @@ func TestWhole(t *testing.T) {
 		"damaged":            {Days: []Day{{Counts: Counts{Damaged: 1}}}},
 		"missing":            {Days: []Day{{Counts: Counts{Missing: 1}}}},
 		"differing":          {Days: []Day{{Counts: Counts{Differing: 1}}}},
+		"damaged there":      {Days: []Day{{Counts: Counts{TargetDamaged: 1}}}},
 		"digest":             {Days: []Day{{SourceDigest: "a", TargetDigest: "b"}}},
 		"damaged snapshot":   {Snapshots: Snapshots{Damaged: 1}},
 		"missing snapshot":   {Snapshots: Snapshots{Missing: 1}},
