@@ -350,4 +350,32 @@ var mutants = []mutant{
 		packages: []string{"."},
 		tests:    "TestCacheEnds",
 	},
+	{
+		name: "copy-of-damaged-raws", file: "internal/transfer/page.go",
+		old:      "	if damage == nil && len(e.Raw) > 0 && sha256.Sum256(e.Raw) != e.RawSHA256 {\n",
+		new:      "	if damage == nil && len(e.Raw) < 0 && sha256.Sum256(e.Raw) != e.RawSHA256 {\n",
+		packages: []string{"./internal/transfer"},
+		tests:    "Damaged",
+	},
+	{
+		name: "copied-events-ingested-now", file: "internal/store/postgres/commit.go",
+		old:      "			ingestedAt = r.event.IngestedAt\n",
+		new:      "			ingestedAt = p.ingestedAt\n",
+		packages: []string{"./internal/store/postgres"},
+		tests:    "TestHoldings",
+	},
+	{
+		name: "copied-totals-added-again", file: "internal/store/embedded/totals.go",
+		old:      "			others[k] = t.Grown(others[k])\n",
+		new:      "			others[k] = t.Plus(others[k])\n",
+		packages: []string{"./internal/store/embedded"},
+		tests:    "TestHoldings",
+	},
+	{
+		name: "deleted-snapshot-cut-off", file: "internal/store/postgres/snapshotbody.go",
+		old:      "since < now() - $1::interval",
+		new:      "since <= now() + $1::interval",
+		packages: []string{"./internal/store/postgres"},
+		tests:    "TestSnapshotRead",
+	},
 }
