@@ -260,7 +260,8 @@ type Snapshots interface {
 	// Snapshot returns a manifest, or ErrNotFound also for one that the scope
 	// does not cover.
 	Snapshot(ctx context.Context, scope query.Scope, id string) (Manifest, error)
-	// OpenSnapshot returns the body, byte for byte what the digest covers.
+	// OpenSnapshot returns the body, byte for byte what the digest covers. It can
+	// be read until ctx ends, also when the snapshot is deleted meanwhile.
 	OpenSnapshot(ctx context.Context, scope query.Scope, id string) (io.ReadCloser, error)
 	// SnapshotsOf lists the manifests of one owner by its UID, newest first.
 	SnapshotsOf(ctx context.Context, uid string) ([]Manifest, error)

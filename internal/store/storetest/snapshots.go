@@ -186,6 +186,32 @@ func testSnapshotSavedOnce(t *testing.T, b *bench) {
 	}
 }
 
+// testSnapshotOpened deletes a snapshot that is being read, and saves another
+// one of its ID.
+func testSnapshotOpened(t *testing.T, b *bench) {
+	m, body := manifest(1, b.clock.Now()), strings.Repeat("{\"a\":1}\n", 300_000)
+	b.save(t, m, body)
+	opened, err := b.OpenSnapshot(t.Context(), query.ClusterWide(), m.ID)
+	if err != nil {
+		t.Fatalf("OpenSnapshot: %v", err)
+	}
+	defer opened.Close()
+	begun := make([]byte, 10)
+	if _, err := io.ReadFull(opened, begun); err != nil {
+		t.Fatalf("read a snapshot: %v", err)
+	}
+	if err := b.DeleteSnapshot(t.Context(), m.ID); err != nil {
+		t.Fatalf("DeleteSnapshot: %v", err)
+	}
+	b.save(t, m, "another")
+	if rest, err := io.ReadAll(opened); err != nil || string(begun)+string(rest) != body {
+		t.Errorf("read %d bytes of %d, %v", len(begun)+len(rest), len(body), err)
+	}
+	if got := b.body(t, m.ID); got != "another" {
+		t.Errorf("the new body is %q", got)
+	}
+}
+
 func testSnapshotsOfOwner(t *testing.T, b *bench) {
 	now := b.clock.Now()
 	for n, age := range map[int]time.Duration{1: 3, 2: 1, 3: 2} {

@@ -54,6 +54,7 @@ func Run(t *testing.T, open func(t *testing.T, opts Options) store.Store) {
 		"SnapshotScope":         testSnapshotScope,
 		"SnapshotFailures":      testSnapshotFailures,
 		"SnapshotSavedOnce":     testSnapshotSavedOnce,
+		"SnapshotOpened":        testSnapshotOpened,
 		"SnapshotsOfOwner":      testSnapshotsOfOwner,
 		"SnapshotOutlivesEvent": testSnapshotOutlivesEvent,
 	} {
