@@ -302,6 +302,48 @@ var mutants = []mutant{
 		packages: []string{"./internal/store/postgres"}, tests: "TestAway",
 	},
 	{
+		name: "no-scope-in-postgresql", file: "internal/store/postgres/where.go",
+		old:      "	if scope.IsClusterWide() {\n",
+		new:      "	if true {\n",
+		packages: []string{"./internal/store/postgres"}, tests: "TestStore$",
+	},
+	{
+		name: "counts-wait-for-the-leader", file: "internal/store/postgres/rollup.go",
+		old:      "		n.queueDeltas(batch, part, counted)\n",
+		new:      "		_ = n.queueDeltas\n",
+		packages: []string{"./internal/store/postgres"}, tests: "TestCounts",
+	},
+	{
+		name: "counts-of-hours-that-are-not-asked-for", file: "internal/store/postgres/rollup.go",
+		old:      "			counted[e.From.Truncate(time.Hour)] += e.sign * matched\n",
+		new:      "			counted[e.From.Truncate(time.Hour)] += max(0, e.sign*matched)\n",
+		packages: []string{"./internal/store/postgres"}, tests: "TestCounts",
+	},
+	{
+		name: "counts-of-what-is-left-out", file: "internal/store/postgres/rollup.go",
+		old:      "{r, -1, m.others}}",
+		new:      "{r, 0, m.others}}",
+		packages: []string{"./internal/store/postgres"}, tests: "TestCounts",
+	},
+	{
+		name: "pages-end-with-the-budget", file: "internal/store/postgres/page.go",
+		old:      "	if len(find.events) <= limit {\n",
+		new:      "	if len(find.events) == 0 {\n",
+		packages: []string{"./internal/store/postgres"}, tests: "TestPageBeyondBudget",
+	},
+	{
+		name: "standby-that-is-behind", file: "internal/store/postgres/standby.go",
+		old:      "		case reached:\n",
+		new:      "		case reached || true:\n",
+		packages: []string{"./internal/store/postgres"}, tests: "TestStandby",
+	},
+	{
+		name: "standby-of-another-timeline", file: "internal/store/postgres/standby.go",
+		old:      "		case got.timeline != want.timeline:\n",
+		new:      "		case got.timeline < 0:\n",
+		packages: []string{"./internal/store/postgres"}, tests: "TestStandby",
+	},
+	{
 		name: "every-replica-leads", file: "lead.go",
 		old:      "	if !l.store.shared {\n",
 		new:      "	if true {\n",

@@ -19,19 +19,20 @@ import (
 )
 
 // fillByHand fills the three days before testNow's with 60,000 events each, by
-// statements, because that takes seconds: 100 kinds, a tenth of them GET; 40
-// places, the last of which has one event on the first day; 300 actors, the
-// last of whom has three events, two on the first day and one on the last.
+// statements, because that takes seconds: 101 kinds, a tenth of them GET, the
+// last of which is of code 404 and has two events; 40 places, the last of which
+// has one event on the first day; 300 actors, the last of whom has three events,
+// two on the first day and one on the last.
 const fillByHand = `
 	SELECT audit_create_day(day::date) FROM generate_series($1::date - 3, $1::date, '1 day') AS day;
 	INSERT INTO audit_kinds SELECT i, md5('k' || i)::uuid, $1::date, 'Metadata', 'ResponseComplete', CASE i % 10 WHEN 0 THEN 'GET' ELSE 'POST' END, 'verb',
-		CASE i % 4 WHEN 0 THEN 'application' WHEN 1 THEN 'environment_group' WHEN 2 THEN 'cluster' ELSE 'project' END, 'action', '', 'v1', 'r' || i, '', 200, false, 'cli'
-	FROM generate_series(1, 100) AS i;
+		CASE i % 4 WHEN 0 THEN 'application' WHEN 1 THEN 'environment_group' WHEN 2 THEN 'cluster' ELSE 'project' END, 'action', '', 'v1', 'r' || i, '', CASE i WHEN 101 THEN 404 ELSE 200 END, false, 'cli'
+	FROM generate_series(1, 101) AS i;
 	INSERT INTO audit_places SELECT i, md5('p' || i)::uuid, $1::date, 'prod', 'namespace-' || i FROM generate_series(1, 40) AS i;
 	INSERT INTO audit_actors SELECT i, md5('a' || i)::uuid, $1::date, 'actor-' || i, 'user', '' FROM generate_series(1, 300) AS i;
 	INSERT INTO audit_agents SELECT i, md5('g' || i)::uuid, $1::date, 'source', 'agent', '' FROM generate_series(1, 10) AS i;
 	INSERT INTO audit_rows (occurred_at, stage_at, ingested_at, raw_batch, raw_start, raw_size, kind_id, place_id, actor_id, agent_id, folded, id, ip, raw_sha256, resource_name, path)
-	SELECT at, at, at, 0, 0, 0, 1 + i % 100, CASE i WHEN 100 THEN 40 ELSE 1 + i % 39 END, CASE WHEN i IN (50, 70, 179000) THEN 300 ELSE 1 + i % 299 END,
+	SELECT at, at, at, 0, 0, 0, CASE WHEN i IN (10, 90000) THEN 101 ELSE 1 + i % 100 END, CASE i WHEN 100 THEN 40 ELSE 1 + i % 39 END, CASE WHEN i IN (50, 70, 179000) THEN 300 ELSE 1 + i % 299 END,
 		1 + i % 10, true, md5('e' || i)::uuid, '10.0.0.1', sha256(i::text::bytea), 'name-' || i % 5000, '/api/v1/namespaces/shop/pods/name-' || i
 	FROM generate_series(0, 179999) AS i, LATERAL (SELECT ($1::date - 3)::timestamptz + i * interval '1.44 s') AS t (at) ORDER BY at;
 	UPDATE audit_rows SET raw_batch = 1, raw_size = 5 WHERE id = md5('e1000')::uuid;
@@ -55,6 +56,12 @@ func openExplaining(t *testing.T) *explaining {
 		// Small tables are to be read as large ones are.
 		"random_page_cost": "1.1",
 	}})
+	return &explaining{Store: openFilled(t, server), server: server}
+}
+
+// openFilled opens a store that is filled by hand.
+func openFilled(t *testing.T, server *postgrestest.Server) *Store {
+	t.Helper()
 	url := server.Database(t)
 	if err := Migrate(t.Context(), url, logr.Discard()); err != nil {
 		t.Fatal(err)
@@ -67,7 +74,7 @@ func openExplaining(t *testing.T) *explaining {
 	for statement := range strings.SplitSeq(fill, ";") {
 		mustExec(t, s, statement)
 	}
-	return &explaining{Store: s, server: server}
+	return s
 }
 
 // scans returns how rows, raws and roll-ups were read since the last call, by

@@ -201,7 +201,11 @@ func TestStandbyOfAnother(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer b.close()
-			if _, err := b.caughtUp(t.Context(), want); err == nil || !strings.Contains(err.Error(), test.reason) {
+			conn, err := b.caughtUp(t.Context(), want)
+			if err == nil {
+				conn.Release()
+			}
+			if err == nil || !strings.Contains(err.Error(), test.reason) {
 				t.Errorf("it is not read because of %v; want %q", err, test.reason)
 			}
 		})
