@@ -173,3 +173,22 @@ func checkFacet(t *testing.T, s *Store, name string, scope query.Scope, filter q
 		t.Errorf("%s: facet %s (-want +got):\n%s", name, dimension, d)
 	}
 }
+
+// TestLargeCounts has more events in a day than fit into the counts of hours.
+func TestLargeCounts(t *testing.T) {
+	s := openAt(t, newDatabase(t))
+	mustAppend(t, s, store.Appended{Stored: 1}, plain(1, audit.Day(testNow).Add(5*time.Hour)))
+	mergeSome(t, s, 1)
+	mustExec(t, s, "UPDATE audit_rollup_kinds SET h0 = 2000000000, h1 = 2000000000, count = count + 4000000000")
+	for hours, want := range map[time.Duration]int64{3 * time.Hour: 4_000_000_000, 24 * time.Hour: 4_000_000_001} {
+		window := query.Window{From: audit.Day(testNow), To: audit.Day(testNow).Add(hours)}
+		view, err := s.View(t.Context(), query.ClusterWide(), store.ViewRequest{Window: window, Count: true, HistogramWidth: 24 * time.Hour})
+		if err != nil || view.Matched != want {
+			t.Errorf("View of %s counts %d, %v; want %d", hours, view.Matched, err, want)
+		}
+		facet, err := s.Facet(t.Context(), query.ClusterWide(), store.FacetRequest{Window: window, Dimension: query.ByMethod, Limit: 1})
+		if err != nil || len(facet.Values) != 1 || facet.Values[0].Count != want {
+			t.Errorf("Facet of %s = %v, %v; want %d", hours, facet.Values, err, want)
+		}
+	}
+}

@@ -37,9 +37,9 @@ const fillByHand = `
 	FROM generate_series(0, 179999) AS i, LATERAL (SELECT ($1::date - 3)::timestamptz + i * interval '1.44 s') AS t (at) ORDER BY at;
 	UPDATE audit_rows SET raw_batch = 1, raw_size = 5 WHERE id = md5('e1000')::uuid;
 	INSERT INTO audit_raw SELECT i, $1::date - 3, '{blob}' FROM generate_series(1, 1000) AS i;
-	INSERT INTO audit_rollup_kinds SELECT day, kind_id, count(*), {hours} FROM {rows} GROUP BY day, kind_id;
-	INSERT INTO audit_rollup_places SELECT day, place_id, kind_id, count(*), {hours} FROM {rows} GROUP BY day, place_id, kind_id;
-	INSERT INTO audit_rollup_actors SELECT day, actor_id, kind_id, count(*), {hours} FROM {rows} GROUP BY day, actor_id, kind_id;
+	INSERT INTO audit_rollup_kinds SELECT count(*), day, kind_id, {hours} FROM {rows} GROUP BY day, kind_id;
+	INSERT INTO audit_rollup_places SELECT count(*), day, place_id, kind_id, {hours} FROM {rows} GROUP BY day, place_id, kind_id;
+	INSERT INTO audit_rollup_actors SELECT count(*), day, actor_id, kind_id, {hours} FROM {rows} GROUP BY day, actor_id, kind_id;
 	ANALYZE`
 
 // explaining is a store whose server logs how it has done each statement.

@@ -248,7 +248,7 @@ func (n *counter) ofWhole() string {
 // sumOfDay is what a row of the roll-up counts of the whole hours: of the first
 // and the last day perhaps not all.
 func (n *counter) sumOfDay() string {
-	sum := func(from, to int) string { return strings.Join(hours(from, to), " + ") }
+	sum := func(from, to int) string { return "0::bigint + " + strings.Join(hours(from, to), " + ") }
 	first, last := audit.Day(n.whole.From), audit.Day(n.whole.To)
 	from, to := n.whole.From.Hour(), n.whole.To.Hour()
 	if first.Equal(last) {

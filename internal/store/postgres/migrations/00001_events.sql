@@ -128,9 +128,9 @@ ALTER TABLE audit_rollup_deltas
 CREATE INDEX audit_rollup_deltas_batch ON audit_rollup_deltas (batch);
 
 CREATE TABLE audit_rollup_kinds (
+    count    bigint  NOT NULL, -- of the day
     day      date    NOT NULL,
     kind_id  integer NOT NULL,
-    count    integer NOT NULL, -- of the day
     h0  integer NOT NULL, h1  integer NOT NULL, h2  integer NOT NULL, h3  integer NOT NULL,
     h4  integer NOT NULL, h5  integer NOT NULL, h6  integer NOT NULL, h7  integer NOT NULL,
     h8  integer NOT NULL, h9  integer NOT NULL, h10 integer NOT NULL, h11 integer NOT NULL,
@@ -142,10 +142,10 @@ CREATE TABLE audit_rollup_kinds (
 COMMENT ON TABLE audit_rollup_kinds IS 'Events of each hour of a UTC day by kind, without those of audit_rollup_deltas';
 
 CREATE TABLE audit_rollup_places (
+    count    bigint  NOT NULL, -- of the day
     day      date    NOT NULL,
     place_id integer NOT NULL,
     kind_id  integer NOT NULL,
-    count    integer NOT NULL, -- of the day
     h0  integer NOT NULL, h1  integer NOT NULL, h2  integer NOT NULL, h3  integer NOT NULL,
     h4  integer NOT NULL, h5  integer NOT NULL, h6  integer NOT NULL, h7  integer NOT NULL,
     h8  integer NOT NULL, h9  integer NOT NULL, h10 integer NOT NULL, h11 integer NOT NULL,
@@ -157,10 +157,10 @@ CREATE TABLE audit_rollup_places (
 COMMENT ON TABLE audit_rollup_places IS 'Events of each hour of a UTC day by place and kind, without those of audit_rollup_deltas';
 
 CREATE TABLE audit_rollup_actors (
+    count    bigint  NOT NULL, -- of the day
     day      date    NOT NULL,
     actor_id integer NOT NULL,
     kind_id  integer NOT NULL,
-    count    integer NOT NULL, -- of the day
     h0  integer NOT NULL, h1  integer NOT NULL, h2  integer NOT NULL, h3  integer NOT NULL,
     h4  integer NOT NULL, h5  integer NOT NULL, h6  integer NOT NULL, h7  integer NOT NULL,
     h8  integer NOT NULL, h9  integer NOT NULL, h10 integer NOT NULL, h11 integer NOT NULL,
