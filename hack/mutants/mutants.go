@@ -296,12 +296,6 @@ var mutants = []mutant{
 		packages: []string{"./hack/torture"}, tests: "TestPostgresStandbyAway",
 	},
 	{
-		name: "query-blamed-for-a-server-that-is-away", file: "internal/store/postgres/failure.go",
-		old:      "	if isAway(err) {\n",
-		new:      "	if isAway(err) && false {\n",
-		packages: []string{"./internal/store/postgres"}, tests: "TestAway",
-	},
-	{
 		name: "no-scope-in-postgresql", file: "internal/store/postgres/where.go",
 		old:      "	if scope.IsClusterWide() {\n",
 		new:      "	if true {\n",
