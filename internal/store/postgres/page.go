@@ -120,8 +120,7 @@ func (f *finder) find(ctx context.Context, sql string) error {
 }
 
 // parts returns the parts of a window, newest first, in which to look for a
-// number of events. Roll-ups know where they are; without, the last hours come
-// by themselves, and then day after day.
+// number of events. Roll-ups know where they are.
 func (tx *readTx) parts(ctx context.Context, c *choice, w query.Window, limit int64) ([]query.Window, error) {
 	shares := c.shares("")
 	if shares == nil {
@@ -148,12 +147,16 @@ func (tx *readTx) parts(ctx context.Context, c *choice, w query.Window, limit in
 	return parts, nil
 }
 
-// steps are the parts of a window without a hint.
+// steps are the parts of a window without a hint: of the newest day the last
+// hour and the last hours by themselves, and then more days at a time.
 func (tx *readTx) steps(w query.Window) []query.Window {
 	var all []query.Window
-	for i, day := range tx.daysIn(w) {
-		part := query.Window{From: latest(w.From, day), To: earliest(w.To, day.Add(dayLength))}
-		if i == 0 {
+	days := tx.daysIn(w)
+	for width := 1; len(days) > 0; width *= 2 {
+		some := days[:min(width, len(days))]
+		days = days[len(some):]
+		part := query.Window{From: latest(w.From, some[len(some)-1]), To: earliest(w.To, some[0].Add(dayLength))}
+		if width == 1 {
 			for _, last := range []time.Duration{time.Hour, 5 * time.Hour} {
 				if cut := part.To.Add(-last); cut.After(part.From) {
 					all = append(all, query.Window{From: cut, To: part.To})

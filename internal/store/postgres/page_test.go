@@ -3,10 +3,12 @@ package postgres
 import (
 	"net/netip"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/jackc/pgx/v5"
+	"pgregory.net/rapid"
 
 	"github.com/porter-dev/audit-operator/internal/audit"
 	"github.com/porter-dev/audit-operator/internal/query"
@@ -68,4 +70,39 @@ func TestPageBeyondBudget(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestSteps checks that every minute of a listed day is in one step, and that
+// the steps come newest first.
+func TestSteps(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		tx := &readTx{}
+		for n := range 20 {
+			if rapid.IntRange(0, 3).Draw(t, "listed") > 0 {
+				tx.days = append(tx.days, audit.Day(testNow).AddDate(0, 0, -n))
+			}
+		}
+		minutes := rapid.IntRange(1, 30*24*60)
+		window := query.Window{To: testNow.Truncate(time.Minute).Add(time.Duration(minutes.Draw(t, "ends")-10*24*60) * time.Minute)}
+		window.From = window.To.Add(-time.Duration(minutes.Draw(t, "lasts")) * time.Minute)
+		steps := tx.steps(tx.clamp(window))
+		for i, step := range steps {
+			if isEmpty(step) || i > 0 && step.To.After(steps[i-1].From) {
+				t.Fatalf("step %d of %v is empty or not older than the one before", i, steps)
+			}
+		}
+		covered, want := time.Duration(0), time.Duration(0)
+		for _, day := range tx.days {
+			of := func(w query.Window) time.Duration {
+				return max(0, earliest(w.To, day.Add(dayLength)).Sub(latest(w.From, day)))
+			}
+			want += of(window)
+			for _, step := range steps {
+				covered += of(step)
+			}
+		}
+		if covered != want {
+			t.Fatalf("%v cover %s of %v, want %s", steps, covered, window, want)
+		}
+	})
 }
