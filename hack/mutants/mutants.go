@@ -291,7 +291,7 @@ var mutants = []mutant{
 	},
 	{
 		name: "deliveries-wait-behind-what-hangs", file: "internal/store/postgres/commit.go",
-		old:      "		group = append(group, s.queue.takeAll()...)\n",
+		old:      "		group = append(group, s.queue.TakeAll()...)\n",
 		new:      "		_ = s.queue.takeAll\n",
 		packages: []string{"./hack/torture"}, tests: "TestPostgresStandbyAway",
 	},

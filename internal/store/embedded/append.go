@@ -3,7 +3,6 @@ package embedded
 import (
 	"context"
 	"fmt"
-	"sync"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -11,139 +10,35 @@ import (
 
 	"github.com/porter-dev/audit-operator/internal/audit"
 	"github.com/porter-dev/audit-operator/internal/store"
+	"github.com/porter-dev/audit-operator/internal/store/intake"
 )
 
 // maxAhead is how far ahead of the clock an event may be.
 const maxAhead = time.Hour
 
-// A group is what one commit takes: large enough to spread the cost of its
-// two fsyncs, small enough that nobody waits long.
-const (
-	groupEvents = 1 << 14
-	groupBytes  = 32 << 20
-)
-
 // job is a batch, or work that must not meet a commit, on its way through the
 // committer.
 type job struct {
+	intake.Job
 	source      string
 	receivedAt  time.Time
-	items       int
 	days        []*dayEvents
 	quarantined []audit.Quarantined
-	bytes       int64
 	imported    bool   // from another store, which has counted it
 	run         func() // instead of a commit, when set
 
 	span   trace.Span // of the caller
-	taken  bool       // by the committer; guarded by the queue
 	done   chan struct{}
 	result store.Appended
 	err    error
 }
 
-// queue is what waits for the committer.
-type queue struct {
-	mu        sync.Mutex
-	more      sync.Cond // jobs or closed changed
-	jobs      []*job
-	closed    bool
-	events    int // reserved
-	bytes     int64
-	maxEvents int
-	maxBytes  int64
-}
-
-func (q *queue) init(maxEvents int, maxBytes int64) {
-	q.more.L = &q.mu
-	q.maxEvents, q.maxBytes = maxEvents, maxBytes
-}
-
-// reserve makes room for a batch, or reports that there is none.
-func (q *queue) reserve(events int, bytes int64) bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.events > 0 && (q.events+events > q.maxEvents || q.bytes+bytes > q.maxBytes) {
-		return false
-	}
-	q.events += events
-	q.bytes += bytes
-	return true
-}
-
-func (q *queue) release(events int, bytes int64) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.events -= events
-	q.bytes -= bytes
-}
-
-// load returns what is reserved.
-func (q *queue) load() (events int, bytes int64) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return q.events, q.bytes
-}
-
-func (q *queue) push(j *job) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.jobs = append(q.jobs, j)
-	q.more.Signal()
-}
-
-// withdraw takes a job back that the committer has not taken.
-func (q *queue) withdraw(j *job) bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if j.taken {
-		return false
-	}
-	for i, other := range q.jobs {
-		if other == j {
-			q.jobs = append(q.jobs[:i], q.jobs[i+1:]...)
-			break
-		}
-	}
-	return true
-}
-
-// take waits for jobs and returns a group of them; none when the queue is
-// closed and empty.
-func (q *queue) take() []*job {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	for len(q.jobs) == 0 && !q.closed {
-		q.more.Wait()
-	}
-	n, events, bytes := 0, 0, int64(0)
-	for _, j := range q.jobs {
-		events += j.items
-		bytes += j.bytes
-		if n > 0 && (events > groupEvents || bytes > groupBytes) {
-			break
-		}
-		j.taken = true
-		n++
-	}
-	group := append([]*job(nil), q.jobs[:n]...)
-	q.jobs = append(q.jobs[:0], q.jobs[n:]...)
-	return group
-}
-
-func (q *queue) close() {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.closed = true
-	q.more.Broadcast()
-}
-
 // Append implements store.Writer.
 func (s *Store) Append(ctx context.Context, batch store.Batch) (_ store.Appended, err error) {
-	if err := s.enter(); err != nil {
+	if err := s.calls.Enter(); err != nil {
 		return store.Appended{}, fmt.Errorf("append: %w", err)
 	}
-	defer s.leave()
+	defer s.calls.Leave()
 	if err := ctx.Err(); err != nil {
 		return store.Appended{}, err
 	}
@@ -164,15 +59,15 @@ func (s *Store) take(ctx context.Context, name string, batch *store.Batch, prepa
 	for i := range batch.Quarantined {
 		bytes += int64(len(batch.Quarantined[i].Redacted))
 	}
-	if !s.queue.reserve(items, bytes) {
+	if !s.queue.Reserve(items, bytes) {
 		return store.Appended{}, store.ErrOverloaded
 	}
-	defer s.queue.release(items, bytes)
+	defer s.queue.Release(items, bytes)
 	ctx, span := beginSpan(ctx, name, attribute.Int("audit.items", items), attribute.Int64("audit.raw_bytes", bytes))
 	defer func() { endSpan(span, err) }()
 	j := prepare(batch)
 	defer j.release(&s.chunks)
-	j.items, j.bytes = items, bytes
+	j.Items, j.Bytes = items, bytes
 	if err := s.commit(ctx, j); err != nil {
 		return store.Appended{}, err
 	}
@@ -184,11 +79,11 @@ func (s *Store) take(ctx context.Context, name string, batch *store.Batch, prepa
 // already be durable and still uses the caller's memory.
 func (s *Store) commit(ctx context.Context, j *job) error {
 	j.done, j.span = make(chan struct{}), trace.SpanFromContext(ctx)
-	s.queue.push(j)
+	s.queue.Push(j)
 	select {
 	case <-j.done:
 	case <-ctx.Done():
-		if s.queue.withdraw(j) {
+		if s.queue.Withdraw(j) {
 			return ctx.Err()
 		}
 		<-j.done

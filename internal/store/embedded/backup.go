@@ -50,11 +50,11 @@ func (s *Store) Backup(ctx context.Context) (_ *Backup, err error) {
 			err = fmt.Errorf("back up the store: %w", err)
 		}
 	}()
-	if err := s.enter(); err != nil {
+	if err := s.calls.Enter(); err != nil {
 		return nil, err
 	}
 	if !s.backups.TryLock() {
-		s.leave()
+		s.calls.Leave()
 		return nil, ErrBackupRunning
 	}
 	b := &Backup{store: s, Header: Header{Archive: archiveVersion, Format: formatVersion, Version: s.opts.Version}}
@@ -97,7 +97,7 @@ func (b *Backup) Close() error {
 		err = os.RemoveAll(b.dir)
 	}
 	b.store.backups.Unlock()
-	b.store.leave()
+	b.store.calls.Leave()
 	b.store = nil
 	return err
 }

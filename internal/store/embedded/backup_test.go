@@ -177,7 +177,7 @@ func pinned(t *testing.T, s *Store) (*Backup, *point) {
 	t.Helper()
 	b := &Backup{store: s, Header: Header{Archive: 1, Format: 1}}
 	s.backups.Lock()
-	if err := errors.Join(s.enter(), b.makeDirectory()); err != nil {
+	if err := errors.Join(s.calls.Enter(), b.makeDirectory()); err != nil {
 		t.Fatal(err)
 	}
 	p, err := b.pin(t.Context())
@@ -262,8 +262,8 @@ func TestBackupOnlyOne(t *testing.T) {
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- s.Close() }()
-	for s.enter() == nil { // until Close has begun
-		s.leave()
+	for s.calls.Enter() == nil { // until Close has begun
+		s.calls.Leave()
 	}
 	if _, err := VerifyBackup(t.Context(), bytes.NewReader(streamed(t, b)), nil); err != nil {
 		t.Error(err)

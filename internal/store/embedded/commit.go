@@ -18,7 +18,7 @@ import (
 // commitLoop is the committer: the one goroutine that writes events.
 func (s *Store) commitLoop() {
 	for {
-		group := s.queue.take()
+		group := s.queue.Take()
 		if len(group) == 0 {
 			return
 		}
@@ -180,7 +180,7 @@ func (s *Store) plan(ctx context.Context, group []*job) (*plan, error) {
 		if j.imported {
 			continue
 		}
-		stats.Received += int64(j.items)
+		stats.Received += int64(j.Items)
 		stats.Stored += int64(result.Stored)
 		stats.Duplicate += int64(result.Duplicate)
 		stats.Quarantined += int64(result.Quarantined)

@@ -150,10 +150,10 @@ type readTx struct {
 // read runs fn in a read transaction that ends with ctx and after the
 // statement timeout. The name is that of its span.
 func (s *Store) read(ctx context.Context, name string, fn func(ctx context.Context, tx *readTx) error) (err error) {
-	if err := s.enter(); err != nil {
+	if err := s.calls.Enter(); err != nil {
 		return err
 	}
-	defer s.leave()
+	defer s.calls.Leave()
 	db, err := s.readable()
 	if err != nil {
 		return err

@@ -114,13 +114,13 @@ func TestOverloaded(t *testing.T) {
 	if _, err := s.Append(t.Context(), m.batch(20)); err != nil {
 		t.Errorf("a batch over the bound with nothing pending: %v", err)
 	}
-	if !s.queue.reserve(8, 0) {
+	if !s.queue.Reserve(8, 0) {
 		t.Fatal("no room in an empty queue")
 	}
 	if _, err := s.Append(t.Context(), m.batch(3)); !errors.Is(err, store.ErrOverloaded) {
 		t.Errorf("Append over the bound = %v, want ErrOverloaded", err)
 	}
-	s.queue.release(8, 0)
+	s.queue.Release(8, 0)
 	if _, err := s.Append(t.Context(), m.batch(3)); err != nil {
 		t.Errorf("Append with room again: %v", err)
 	}
@@ -254,8 +254,8 @@ func TestSnapshotReadsWhileClosing(t *testing.T) {
 	result := make(chan error, 1)
 	err := s.SaveSnapshot(t.Context(), strings.Repeat("0", 32), func(io.Writer) (store.Manifest, error) {
 		go func() { result <- s.Close() }()
-		for s.enter() == nil { // until Close has begun
-			s.leave()
+		for s.calls.Enter() == nil { // until Close has begun
+			s.calls.Leave()
 		}
 		_, err := s.Sources(t.Context())
 		return store.Manifest{}, err

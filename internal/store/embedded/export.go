@@ -203,19 +203,19 @@ func (s *Store) ExportQuarantine(ctx context.Context, item func(*audit.Quarantin
 
 // Manifests implements store.Holdings.
 func (s *Store) Manifests(context.Context) ([]store.Manifest, error) {
-	if err := s.enter(); err != nil {
+	if err := s.calls.Enter(); err != nil {
 		return nil, fmt.Errorf("list snapshots: %w", err)
 	}
-	defer s.leave()
+	defer s.calls.Leave()
 	return s.snapshots.list(func(*store.Manifest) bool { return true }), nil
 }
 
 // SnapshotBody implements store.Holdings.
 func (s *Store) SnapshotBody(_ context.Context, id string) (io.ReadCloser, error) {
-	if err := s.enter(); err != nil {
+	if err := s.calls.Enter(); err != nil {
 		return nil, fmt.Errorf("open snapshot: %w", err)
 	}
-	defer s.leave()
+	defer s.calls.Leave()
 	file, err := os.Open(s.snapshots.path(id, ".ndjson"))
 	if errors.Is(err, fs.ErrNotExist) {
 		err = store.ErrNotFound

@@ -27,10 +27,10 @@ func (s *Store) ImportQuarantine(ctx context.Context, items []audit.Quarantined)
 }
 
 func (s *Store) importBatch(ctx context.Context, batch store.Batch) (store.Appended, error) {
-	if err := s.enter(); err != nil {
+	if err := s.calls.Enter(); err != nil {
 		return store.Appended{}, err
 	}
-	defer s.leave()
+	defer s.calls.Leave()
 	if err := ctx.Err(); err != nil {
 		return store.Appended{}, err
 	}

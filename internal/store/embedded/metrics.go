@@ -76,14 +76,14 @@ func (m *Metrics) Describe(descriptions chan<- *prometheus.Desc) {
 // Collect implements prometheus.Collector.
 func (m *Metrics) Collect(metrics chan<- prometheus.Metric) {
 	s := m.store.Load()
-	if s == nil || s.enter() != nil {
+	if s == nil || s.calls.Enter() != nil {
 		return
 	}
-	defer s.leave()
+	defer s.calls.Leave()
 	gauge := func(d *prometheus.Desc, value float64, labels ...string) {
 		metrics <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...)
 	}
-	events, bytes := s.queue.load()
+	events, bytes := s.queue.Load()
 	gauge(queueEvents, float64(events))
 	gauge(queueBytes, float64(bytes))
 	for day, u := range m.usage() {

@@ -83,13 +83,13 @@ func TestMetrics(t *testing.T) {
 			t.Errorf("after opening again %s is %v, want %v", name, got[name], n)
 		}
 	}
-	if !s.queue.reserve(8, 100) {
+	if !s.queue.Reserve(8, 100) {
 		t.Fatal("no room in an empty queue")
 	}
 	if got := gauges(t, registry); got["queue_events"] != 8 || got["queue_bytes"] != 100 {
 		t.Errorf("the queue holds 8 items of 100 bytes, not %v", got)
 	}
-	s.queue.release(8, 100)
+	s.queue.Release(8, 100)
 	if _, err := s.Retain(t.Context(), dayStart(day+1)); err != nil {
 		t.Fatal(err)
 	}

@@ -32,6 +32,7 @@ import (
 	"github.com/go-logr/logr"
 
 	"github.com/porter-dev/audit-operator/internal/store"
+	"github.com/porter-dev/audit-operator/internal/store/intake"
 )
 
 // Options of Open. Only Dir is required.
@@ -93,7 +94,8 @@ type Store struct {
 	log  logr.Logger
 	lock *os.File
 
-	queue     queue
+	calls     *intake.Calls
+	queue     intake.Queue[*job]
 	writer    writer // only the committer uses it
 	committer sync.WaitGroup
 	filters   filters
@@ -102,9 +104,6 @@ type Store struct {
 	backups   sync.Mutex // held by the one Backup that there may be
 
 	mu         sync.Mutex
-	idle       sync.Cond // signalled when calls reaches 0
-	calls      int       // that run now
-	closed     bool
 	db         *database // nil while it is being opened again
 	failed     error     // of the last commit; nil if it succeeded
 	committing time.Time // when the committer began what it does; zero if it waits
@@ -133,9 +132,8 @@ func Open(ctx context.Context, opts Options) (_ *Store, err error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{opts: opts, log: opts.Log, lock: lock}
-	s.idle.L = &s.mu
-	s.queue.init(opts.MaxPendingEvents, opts.MaxPendingBytes)
+	s := &Store{opts: opts, log: opts.Log, calls: intake.NewCalls(), lock: lock}
+	s.queue.Init(opts.MaxPendingEvents, opts.MaxPendingBytes)
 	s.filters.init()
 	defer func() {
 		if err != nil {
@@ -221,40 +219,14 @@ func lockDirectory(dir string) (*os.File, error) {
 	return lock, nil
 }
 
-// enter counts a call that uses the store; leave ends it. A call within a call
-// is allowed, so Close waits on a counter rather than on a lock.
-func (s *Store) enter() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return store.ErrClosed
-	}
-	s.calls++
-	return nil
-}
-
-func (s *Store) leave() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.calls--
-	if s.calls == 0 {
-		s.idle.Broadcast()
-	}
-}
-
 // Close implements store.Store. Closing again returns the first result.
 func (s *Store) Close() error {
 	s.closing.Do(func() {
 		s.stop()
 		s.background.Wait()
-		s.mu.Lock()
-		s.closed = true
-		for s.calls > 0 {
-			s.idle.Wait()
-		}
-		s.mu.Unlock()
+		s.calls.End()
 
-		s.queue.close()
+		s.queue.Close()
 		s.committer.Wait()
 		s.chunks.close()
 		s.closeErr = errors.Join(s.writer.close(), s.db.close(), s.lock.Close())

@@ -22,10 +22,10 @@ const (
 // or one without events does now. Nobody delivers to a store that isn't ready,
 // so it must find out by itself when it is again.
 func (s *Store) Ready(ctx context.Context) error {
-	if err := s.enter(); err != nil {
+	if err := s.calls.Enter(); err != nil {
 		return err
 	}
-	defer s.leave()
+	defer s.calls.Leave()
 	if err := s.hung(commitHangs); err != nil {
 		return err
 	}

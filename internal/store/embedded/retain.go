@@ -16,10 +16,10 @@ import (
 // Retain implements store.Store. Items in quarantine go by when they were
 // received, those of before the cut too.
 func (s *Store) Retain(ctx context.Context, before time.Time) ([]time.Time, error) {
-	if err := s.enter(); err != nil {
+	if err := s.calls.Enter(); err != nil {
 		return nil, fmt.Errorf("retain: %w", err)
 	}
-	defer s.leave()
+	defer s.calls.Leave()
 	var dropped []time.Time
 	var failure error
 	// The committer does it, so that no commit uses a day while it goes.

@@ -133,10 +133,10 @@ func validSnapshotID(id string) bool {
 
 // SaveSnapshot implements store.Snapshots.
 func (s *Store) SaveSnapshot(ctx context.Context, id string, write func(io.Writer) (store.Manifest, error)) error {
-	if err := s.enter(); err != nil {
+	if err := s.calls.Enter(); err != nil {
 		return fmt.Errorf("save snapshot: %w", err)
 	}
-	defer s.leave()
+	defer s.calls.Leave()
 	if !validSnapshotID(id) {
 		return fmt.Errorf("save snapshot: ID %q is not 32 lower-case hexadecimal digits", id)
 	}
@@ -221,10 +221,10 @@ func (n *snapshots) writeTemporary(id string, write func(io.Writer) error) (path
 
 // Snapshot implements store.Snapshots.
 func (s *Store) Snapshot(_ context.Context, scope query.Scope, id string) (store.Manifest, error) {
-	if err := s.enter(); err != nil {
+	if err := s.calls.Enter(); err != nil {
 		return store.Manifest{}, fmt.Errorf("snapshot: %w", err)
 	}
-	defer s.leave()
+	defer s.calls.Leave()
 	m, err := s.snapshots.get(scope, id)
 	if err != nil {
 		return store.Manifest{}, fmt.Errorf("snapshot %s: %w", id, err)
@@ -235,10 +235,10 @@ func (s *Store) Snapshot(_ context.Context, scope query.Scope, id string) (store
 // OpenSnapshot implements store.Snapshots. What was opened stays readable when
 // the snapshot is deleted.
 func (s *Store) OpenSnapshot(_ context.Context, scope query.Scope, id string) (io.ReadCloser, error) {
-	if err := s.enter(); err != nil {
+	if err := s.calls.Enter(); err != nil {
 		return nil, fmt.Errorf("open snapshot: %w", err)
 	}
-	defer s.leave()
+	defer s.calls.Leave()
 	if _, err := s.snapshots.get(scope, id); err != nil {
 		return nil, fmt.Errorf("open snapshot %s: %w", id, err)
 	}
@@ -254,10 +254,10 @@ func (s *Store) OpenSnapshot(_ context.Context, scope query.Scope, id string) (i
 
 // SnapshotsOf implements store.Snapshots.
 func (s *Store) SnapshotsOf(_ context.Context, uid string) ([]store.Manifest, error) {
-	if err := s.enter(); err != nil {
+	if err := s.calls.Enter(); err != nil {
 		return nil, fmt.Errorf("list snapshots: %w", err)
 	}
-	defer s.leave()
+	defer s.calls.Leave()
 	of := s.snapshots.list(func(m *store.Manifest) bool { return m.Owner.UID == uid })
 	slices.SortFunc(of, func(a, b store.Manifest) int {
 		return cmp.Or(b.TakenAt.Compare(a.TakenAt), cmp.Compare(b.ID, a.ID))
@@ -267,10 +267,10 @@ func (s *Store) SnapshotsOf(_ context.Context, uid string) ([]store.Manifest, er
 
 // DeleteSnapshot implements store.Snapshots.
 func (s *Store) DeleteSnapshot(_ context.Context, id string) error {
-	if err := s.enter(); err != nil {
+	if err := s.calls.Enter(); err != nil {
 		return fmt.Errorf("delete snapshot: %w", err)
 	}
-	defer s.leave()
+	defer s.calls.Leave()
 	if !validSnapshotID(id) {
 		return nil // there is none
 	}

@@ -83,10 +83,10 @@ func (s *Store) ExportTotals(ctx context.Context) (all []store.Totals, err error
 
 // ImportTotals implements store.Holdings.
 func (s *Store) ImportTotals(ctx context.Context, totals []store.Totals) error {
-	if err := s.enter(); err != nil {
+	if err := s.calls.Enter(); err != nil {
 		return fmt.Errorf("import totals: %w", err)
 	}
-	defer s.leave()
+	defer s.calls.Leave()
 	var failure error
 	j := &job{run: func() { failure = s.mergeTotals(context.WithoutCancel(ctx), totals) }}
 	if err := s.commit(ctx, j); err != nil {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/porter-dev/audit-operator/internal/audit"
 	"github.com/porter-dev/audit-operator/internal/store"
+	"github.com/porter-dev/audit-operator/internal/store/intake"
 )
 
 // maxAhead is how far ahead of the clock an event may be.
@@ -17,16 +18,14 @@ const maxAhead = time.Hour
 
 // job is a batch on its way through a committer.
 type job struct {
+	intake.Job
 	batch       *store.Batch // the caller's, until the job is done
-	items       int
-	bytes       int64
 	rows        []row
 	blobs       []blob
 	quarantined []audit.Quarantined
 	imported    bool // from another store, which has counted it
 
 	span   trace.Span // of the caller
-	taken  bool       // by a committer; guarded by the queue
 	done   chan struct{}
 	result store.Appended
 	err    error
@@ -34,10 +33,10 @@ type job struct {
 
 // Append implements store.Writer.
 func (s *Store) Append(ctx context.Context, batch store.Batch) (_ store.Appended, err error) {
-	if err := s.enter(); err != nil {
+	if err := s.calls.Enter(); err != nil {
 		return store.Appended{}, fmt.Errorf("append: %w", err)
 	}
-	defer s.leave()
+	defer s.calls.Leave()
 	if err := ctx.Err(); err != nil {
 		return store.Appended{}, err
 	}
@@ -51,10 +50,10 @@ func (s *Store) Append(ctx context.Context, batch store.Batch) (_ store.Appended
 // take commits what prepare makes of a batch, if there is room for it.
 func (s *Store) take(ctx context.Context, name string, batch *store.Batch, prepare func(*store.Batch) *job) (_ store.Appended, err error) {
 	items, bytes := sizeOf(batch)
-	if !s.queue.reserve(items, bytes) {
+	if !s.queue.Reserve(items, bytes) {
 		return store.Appended{}, store.ErrOverloaded
 	}
-	defer s.queue.release(items, bytes)
+	defer s.queue.Release(items, bytes)
 	ctx, span := beginSpan(ctx, name, attribute.Int("audit.items", items), attribute.Int64("audit.raw_bytes", bytes))
 	defer func() { endSpan(span, err) }()
 	j := prepare(batch)
@@ -79,11 +78,11 @@ func sizeOf(batch *store.Batch) (items int, bytes int64) {
 // already be durable and still uses the caller's memory.
 func (s *Store) commit(ctx context.Context, j *job) error {
 	j.done, j.span = make(chan struct{}), trace.SpanFromContext(ctx)
-	s.queue.push(j)
+	s.queue.Push(j)
 	select {
 	case <-j.done:
 	case <-ctx.Done():
-		if s.queue.withdraw(j) {
+		if s.queue.Withdraw(j) {
 			return ctx.Err()
 		}
 		<-j.done
@@ -96,7 +95,7 @@ func (s *Store) commit(ctx context.Context, j *job) error {
 func (s *Store) prepare(batch *store.Batch) *job {
 	now := s.now()
 	j := &job{batch: batch}
-	j.items, j.bytes = sizeOf(batch)
+	j.Items, j.Bytes = sizeOf(batch)
 	for _, q := range batch.Quarantined {
 		if q.Source == "" {
 			q.Source = batch.Source

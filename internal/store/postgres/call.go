@@ -9,10 +9,10 @@ import (
 
 // call runs fn, which uses the pool, within the statement timeout.
 func (s *Store) call(ctx context.Context, fn func(ctx context.Context) error) error {
-	if err := s.enter(); err != nil {
+	if err := s.calls.Enter(); err != nil {
 		return err
 	}
-	defer s.leave()
+	defer s.calls.Leave()
 	limited, cancel := context.WithTimeout(ctx, s.opts.StatementTimeout)
 	defer cancel()
 	err := fn(limited)

@@ -19,7 +19,7 @@ func (s *Store) commitLoop() {
 	w := &writer{pool: s.pool}
 	defer w.close()
 	for {
-		group := s.queue.take()
+		group := s.queue.Take()
 		if len(group) == 0 {
 			return
 		}
@@ -35,7 +35,7 @@ func (s *Store) commitGroup(w *writer, group []*job) {
 	if err != nil && time.Since(began) >= commitTimeout {
 		// What came meanwhile would hang for as long again, and who sent it
 		// would have no answer by then.
-		group = append(group, s.queue.takeAll()...)
+		group = append(group, s.queue.TakeAll()...)
 	}
 	if !isDataError(err) {
 		s.answer(group, err)

@@ -27,10 +27,10 @@ func (s *Store) ImportQuarantine(ctx context.Context, items []audit.Quarantined)
 }
 
 func (s *Store) importBatch(ctx context.Context, batch store.Batch) (store.Appended, error) {
-	if err := s.enter(); err != nil {
+	if err := s.calls.Enter(); err != nil {
 		return store.Appended{}, err
 	}
-	defer s.leave()
+	defer s.calls.Leave()
 	if err := ctx.Err(); err != nil {
 		return store.Appended{}, err
 	}
@@ -40,7 +40,7 @@ func (s *Store) importBatch(ctx context.Context, batch store.Batch) (store.Appen
 // prepareImport takes everything as it is.
 func prepareImport(batch *store.Batch) *job {
 	j := &job{batch: batch, imported: true, quarantined: batch.Quarantined}
-	j.items, j.bytes = sizeOf(batch)
+	j.Items, j.Bytes = sizeOf(batch)
 	events := make([]*audit.Event, len(batch.Events))
 	for i := range events {
 		events[i] = &batch.Events[i]

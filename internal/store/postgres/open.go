@@ -23,7 +23,7 @@ import (
 	"github.com/go-logr/logr"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"github.com/porter-dev/audit-operator/internal/store"
+	"github.com/porter-dev/audit-operator/internal/store/intake"
 )
 
 // Options of Open. Only URL is required.
@@ -86,14 +86,11 @@ type Store struct {
 	standby  *standby      // nil for none
 	captures chan struct{} // held by each that runs: half of the pool at most
 
-	queue      queue
+	calls      *intake.Calls
+	queue      intake.Queue[*job]
 	committers sync.WaitGroup
 	readiness  readiness
 
-	mu      sync.Mutex
-	idle    sync.Cond // signalled when calls reaches 0
-	calls   int       // that run now
-	closed  bool
 	closing sync.Once
 }
 
@@ -109,8 +106,7 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{opts: opts, log: opts.Log, pool: pool, target: targetOf(config.ConnConfig), captures: make(chan struct{}, config.MaxConns/2)}
-	s.idle.L = &s.mu
+	s := &Store{opts: opts, log: opts.Log, calls: intake.NewCalls(), pool: pool, target: targetOf(config.ConnConfig), captures: make(chan struct{}, config.MaxConns/2)}
 	if err := s.awaitSchema(ctx); err != nil {
 		pool.Close()
 		return nil, s.target.explain(err)
@@ -121,7 +117,7 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 			return nil, err
 		}
 	}
-	s.queue.init(opts.MaxPendingEvents, opts.MaxPendingBytes)
+	s.queue.Init(opts.MaxPendingEvents, opts.MaxPendingBytes)
 	s.readiness.init()
 	for range committers {
 		s.committers.Go(s.commitLoop)
@@ -130,38 +126,13 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	return s, nil
 }
 
-// enter begins a call, which Close waits for.
-func (s *Store) enter() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return store.ErrClosed
-	}
-	s.calls++
-	return nil
-}
-
-func (s *Store) leave() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.calls--
-	if s.calls == 0 {
-		s.idle.Broadcast()
-	}
-}
-
 // Close implements store.Store.
 func (s *Store) Close() error {
 	s.closing.Do(func() {
-		s.mu.Lock()
-		s.closed = true
-		for s.calls > 0 {
-			s.idle.Wait()
-		}
-		s.mu.Unlock()
+		s.calls.End()
 
 		s.opts.Metrics.forget()
-		s.queue.close()
+		s.queue.Close()
 		s.committers.Wait()
 		s.readiness.close()
 		s.standby.close()

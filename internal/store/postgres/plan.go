@@ -141,7 +141,7 @@ func (p *plan) sources() []*store.SourceStats {
 			stats = &store.SourceStats{Source: name, LastReceivedAt: j.batch.ReceivedAt}
 			bySource[name] = stats
 		}
-		stats.Received += int64(j.items)
+		stats.Received += int64(j.Items)
 		stats.Stored += int64(j.result.Stored)
 		stats.Duplicate += int64(j.result.Duplicate)
 		stats.Quarantined += int64(j.result.Quarantined)

@@ -48,10 +48,10 @@ func (s *Store) readOnce(ctx context.Context, name string, fn func(ctx context.C
 
 // reading runs fn within the bounds of a read.
 func (s *Store) reading(ctx context.Context, name string, fn func(ctx context.Context) error) (err error) {
-	if err := s.enter(); err != nil {
+	if err := s.calls.Enter(); err != nil {
 		return err
 	}
-	defer s.leave()
+	defer s.calls.Leave()
 	caller, span := beginSpan(ctx, name)
 	defer func() { endSpan(span, err) }()
 	ctx, cancel := context.WithTimeout(caller, s.opts.StatementTimeout)

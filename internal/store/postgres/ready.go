@@ -53,10 +53,10 @@ func (r *readiness) committed(err error) {
 // takes writes, has the schema, and commits now. Nobody delivers to a store
 // that isn't ready, so after a commit has failed it tries what commits do.
 func (s *Store) Ready(ctx context.Context) error {
-	if err := s.enter(); err != nil {
+	if err := s.calls.Enter(); err != nil {
 		return err
 	}
-	defer s.leave()
+	defer s.calls.Leave()
 	r := &s.readiness
 	select {
 	case r.turn <- struct{}{}:
