@@ -13,6 +13,7 @@ import (
 
 	"github.com/porter-dev/audit-operator/internal/audit"
 	"github.com/porter-dev/audit-operator/internal/store"
+	"github.com/porter-dev/audit-operator/internal/store/spans"
 )
 
 // commitLoop is the committer: the one goroutine that writes events.
@@ -67,7 +68,7 @@ func (s *Store) tryCommit(group []*job) (err error) {
 	began := time.Now()
 	ctx, span := beginCommit(context.Background(), group)
 	s.timed(func() { err = s.write(ctx, group) })
-	endSpan(span, err)
+	spans.End(span, err)
 	s.opts.Metrics.committed(time.Since(began), err)
 	s.mu.Lock()
 	s.failed = err

@@ -14,6 +14,7 @@ import (
 	"github.com/duckdb/duckdb-go/v2"
 
 	"github.com/porter-dev/audit-operator/internal/store"
+	"github.com/porter-dev/audit-operator/internal/store/spans"
 )
 
 var (
@@ -160,8 +161,8 @@ func (s *Store) read(ctx context.Context, name string, fn func(ctx context.Conte
 	}
 	defer db.reads.Done()
 
-	ctx, span := beginSpan(ctx, name)
-	defer func() { endSpan(span, err) }()
+	ctx, span := tracer.Begin(ctx, name)
+	defer func() { spans.End(span, err) }()
 	caller := ctx
 	ctx, cancel := context.WithTimeout(ctx, s.opts.StatementTimeout)
 	defer cancel()

@@ -219,26 +219,13 @@ func (c *where) anyNamespace(values []string) string {
 func (c *where) anyStatus(values []string) (string, error) {
 	var alternatives []string
 	for _, v := range values {
-		low, high, err := statusRange(v)
+		low, high, err := query.StatusRange(v)
 		if err != nil {
 			return "", err
 		}
 		alternatives = append(alternatives, "status_code BETWEEN "+c.bind(low)+" AND "+c.bind(high))
 	}
 	return "(" + strings.Join(alternatives, " OR ") + ")", nil
-}
-
-func statusRange(v string) (low, high int, err error) {
-	if len(v) == 3 && v[0] >= '1' && v[0] <= '9' {
-		if strings.EqualFold(v[1:], "xx") {
-			low = int(v[0]-'0') * 100
-			return low, low + 99, nil
-		}
-		if code, err := strconv.Atoi(v); err == nil {
-			return code, code, nil
-		}
-	}
-	return 0, 0, &query.FieldError{Field: "status_code", Value: v, Problem: "is no status code; use one like 403, or a class like 4xx"}
 }
 
 // ips adds the terms on addresses: an include looks at all of an event's

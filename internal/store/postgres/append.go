@@ -11,6 +11,7 @@ import (
 	"github.com/porter-dev/audit-operator/internal/audit"
 	"github.com/porter-dev/audit-operator/internal/store"
 	"github.com/porter-dev/audit-operator/internal/store/intake"
+	"github.com/porter-dev/audit-operator/internal/store/spans"
 )
 
 // maxAhead is how far ahead of the clock an event may be.
@@ -54,8 +55,8 @@ func (s *Store) take(ctx context.Context, name string, batch *store.Batch, prepa
 		return store.Appended{}, store.ErrOverloaded
 	}
 	defer s.queue.Release(items, bytes)
-	ctx, span := beginSpan(ctx, name, attribute.Int("audit.items", items), attribute.Int64("audit.raw_bytes", bytes))
-	defer func() { endSpan(span, err) }()
+	ctx, span := tracer.Begin(ctx, name, attribute.Int("audit.items", items), attribute.Int64("audit.raw_bytes", bytes))
+	defer func() { spans.End(span, err) }()
 	j := prepare(batch)
 	if err := s.commit(ctx, j); err != nil {
 		return store.Appended{}, err

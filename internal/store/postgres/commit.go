@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/porter-dev/audit-operator/internal/store"
+	"github.com/porter-dev/audit-operator/internal/store/spans"
 )
 
 // committers is how many transactions a process has in flight: while one waits
@@ -98,7 +99,7 @@ func (s *Store) tryCommit(w *writer, group []*job) error {
 	if err != nil && ctx.Err() != nil {
 		err = hangs(commitTimeout) // which the driver's words don't tell
 	}
-	endSpan(span, err)
+	spans.End(span, err)
 	s.readiness.committed(err)
 	s.opts.Metrics.committed(time.Since(began), err)
 	return err

@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/porter-dev/audit-operator/internal/store"
+	"github.com/porter-dev/audit-operator/internal/store/spans"
 )
 
 // readTx is one read transaction: every statement in it sees the same commits.
@@ -52,8 +53,8 @@ func (s *Store) reading(ctx context.Context, name string, fn func(ctx context.Co
 		return err
 	}
 	defer s.calls.Leave()
-	caller, span := beginSpan(ctx, name)
-	defer func() { endSpan(span, err) }()
+	caller, span := tracer.Begin(ctx, name)
+	defer func() { spans.End(span, err) }()
 	ctx, cancel := context.WithTimeout(caller, s.opts.StatementTimeout)
 	defer cancel()
 	err = fn(ctx)
