@@ -66,6 +66,21 @@ func reachCluster(ctx context.Context) (*cluster, error) {
 	return c, nil
 }
 
+// namespaces returns the names of the cluster's namespaces, at most one more
+// than are looked at for a caller.
+func (c *cluster) namespaces(ctx context.Context) ([]string, error) {
+	list := metav1.PartialObjectMetadataList{}
+	list.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("NamespaceList"))
+	if err := c.api.List(ctx, &list, client.Limit(auth.MaxNamespaces+1)); err != nil {
+		return nil, err
+	}
+	names := make([]string, 0, len(list.Items))
+	for _, ns := range list.Items {
+		names = append(names, ns.Name)
+	}
+	return names, nil
+}
+
 // cached says what a cache holds: of Secrets the operator may read those of its
 // own namespace alone.
 func (c *cluster) cached(namespace string) cache.Options {

@@ -74,7 +74,7 @@ func run(ctx context.Context, o *options, log logr.Logger) (err error) {
 	}
 	defer intake.listener.Close()
 	doors := door.NewWatch(metrics.Registry, traces)
-	callers := auth.New(cluster.kube, auth.Options{})
+	callers := auth.New(cluster.kube, auth.Options{Cluster: o.clusterName, Namespaces: cluster.namespaces})
 	pages, err := newPages(ctx, events, intake, callers, doors, o, log)
 	if err != nil {
 		return err

@@ -15,7 +15,9 @@ import (
 	"github.com/porter-dev/audit-operator/internal/auth"
 	"github.com/porter-dev/audit-operator/internal/dashboard"
 	"github.com/porter-dev/audit-operator/internal/door"
+	"github.com/porter-dev/audit-operator/internal/login"
 	"github.com/porter-dev/audit-operator/internal/store"
+	"github.com/porter-dev/audit-operator/internal/web"
 )
 
 func newPages(ctx context.Context, events store.Store, in *intake, callers *auth.Auth, doors *door.Watch, o *options, log logr.Logger) (http.Handler, error) {
@@ -23,9 +25,13 @@ func newPages(ctx context.Context, events store.Store, in *intake, callers *auth
 	if err != nil {
 		return nil, fmt.Errorf("prepare the dashboard's session keys: %w", err)
 	}
-	return dashboard.New(dashboard.Options{
-		Store: events, Auth: callers, Cluster: o.clusterName, Types: picker(in.types),
-		SessionKeys: dashboard.SessionKeys{Hash: hash, Block: block}, Secure: o.secure(), Doors: doors, Log: log.WithName("dashboard"),
+	signIn, err := login.New(login.Options{Auth: callers, HashKey: hash, BlockKey: block, Secure: o.secure()})
+	if err != nil {
+		return nil, err
+	}
+	return web.New(web.Options{
+		Store: events, Auth: callers, Login: signIn, Types: picker(in.types),
+		Retention: o.retention, Doors: doors, Log: log,
 	})
 }
 

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"net/netip"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -40,8 +41,8 @@ func (s *faultyStore) get(namespace string) fault {
 }
 
 func (s *faultyStore) Capture(ctx context.Context, scope query.Scope, req store.CaptureRequest, row func(*audit.Event) error) (store.Capture, error) {
-	_, namespace, _ := scope.Namespace()
-	f := s.get(namespace)
+	_, namespaces := scope.Namespaces()
+	f := s.get(strings.Join(namespaces, ""))
 	if f.block != nil {
 		select {
 		case <-f.block:

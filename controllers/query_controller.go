@@ -246,7 +246,7 @@ func (r *queryReconciler) scope(q v1alpha1.Query) query.Scope {
 	if _, ok := q.(*v1alpha1.ClusterAuditLogQuery); ok {
 		return query.ClusterWide()
 	}
-	return query.InNamespace(r.ClusterName, q.GetNamespace())
+	return query.InNamespaces(r.ClusterName, q.GetNamespace())
 }
 
 func kindOf(q v1alpha1.Query) string {

@@ -150,7 +150,7 @@ func TestNamespacedQuerySeesItsNamespaceAlone(t *testing.T) {
 	if want := dashboardURL + "/security/snapshots/" + q.Status.Snapshot.ID + "?namespace=" + ns; q.Status.Snapshot.URL != want {
 		t.Errorf("url %s, want %s", q.Status.Snapshot.URL, want)
 	}
-	if _, err := faults.Snapshot(t.Context(), query.InNamespace(ownCluster, foreign), q.Status.Snapshot.ID); err == nil {
+	if _, err := faults.Snapshot(t.Context(), query.InNamespaces(ownCluster, foreign), q.Status.Snapshot.ID); err == nil {
 		t.Error("another namespace may read the snapshot")
 	}
 }

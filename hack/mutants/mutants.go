@@ -81,7 +81,7 @@ var mutants = []mutant{
 	},
 	{
 		name: "namespaced-query-sees-everything", file: "controllers/query_controller.go",
-		old:      "	return query.InNamespace(r.ClusterName, q.GetNamespace())\n",
+		old:      "	return query.InNamespaces(r.ClusterName, q.GetNamespace())\n",
 		new:      "	return query.ClusterWide()\n",
 		packages: []string{"./controllers"},
 	},
@@ -128,10 +128,10 @@ var mutants = []mutant{
 		packages: []string{"./controllers"},
 	},
 	{
-		name: "page-of-another-namespace", file: "internal/dashboard/problem.go",
-		old:      "		return d.Auth.ScopeFor(ctx, user, d.Cluster, namespace)\n",
-		new:      "		return d.Auth.ScopeFor(ctx, user, d.Cluster, \"shop\")\n",
-		packages: []string{"./internal/dashboard"},
+		name: "namespace-without-a-right", file: "internal/auth/auth.go",
+		old:      "		if err := a.mayRead(ctx, user, namespace); err != nil {\n",
+		new:      "		if err := a.mayRead(ctx, user, namespaces[0]); err != nil {\n",
+		packages: []string{"./internal/auth", "./internal/dashboard"},
 	},
 	{
 		name: "segment-not-synced", file: "internal/store/embedded/commit.go",

@@ -23,14 +23,19 @@ import (
 	"github.com/porter-dev/audit-operator/internal/query"
 )
 
-// Errors that callers tell apart with errors.Is. Any other error means that
-// the API server gave no answer, so nothing may be shown.
+// Errors that callers tell apart with errors.Is.
 var (
+	// ErrNoAnswer means that the API server gave no answer, so nothing may be
+	// shown.
+	ErrNoAnswer = errors.New("the API server gives no answer")
 	// ErrUnauthenticated means that the token is nobody's, or that it is the
 	// anonymous user's.
 	ErrUnauthenticated = errors.New("not authenticated")
 	// ErrForbidden means that the user may not read the events asked for.
 	ErrForbidden = errors.New("forbidden")
+	// ErrNamespaceNeeded means that the caller must name the namespace it asks
+	// about: the cluster has more than MaxNamespaces.
+	ErrNamespaceNeeded = errors.New("a namespace must be named")
 )
 
 // The virtual subresource that stands for the right to read events, so that
@@ -64,6 +69,12 @@ type User struct {
 
 // Options of New.
 type Options struct {
+	// Cluster is the name of the operator's own cluster, which namespaced rights
+	// are limited to.
+	Cluster string
+	// Namespaces returns the names of the cluster's namespaces, among which those
+	// that a caller may read are looked for.
+	Namespaces func(context.Context) ([]string, error)
 	// Now is the clock of the caches (default time.Now).
 	Now func() time.Time
 }
@@ -71,6 +82,7 @@ type Options struct {
 // Auth answers who a caller is and what it may see. It is safe for concurrent use.
 type Auth struct {
 	client kubernetes.Interface
+	opts   Options
 	tokens *cache[User]
 	rights *cache[struct{}]
 }
@@ -83,14 +95,14 @@ func New(client kubernetes.Interface, opts Options) *Auth {
 	}
 	return &Auth{
 		client: client,
+		opts:   opts,
 		tokens: newCache[User](opts.Now, answersLast, answersKept, ErrUnauthenticated),
 		rights: newCache[struct{}](opts.Now, answersLast, answersKept, ErrForbidden),
 	}
 }
 
-// Authenticate returns the user of a bearer token, or ErrUnauthenticated. The
-// answer may be up to ten seconds old. Any other error means that the API
-// server could not be asked. The token is in no error.
+// Authenticate returns the user of a bearer token, or ErrUnauthenticated, or
+// ErrNoAnswer. The answer may be up to ten seconds old. The token is in no error.
 func (a *Auth) Authenticate(ctx context.Context, token string) (User, error) {
 	if token == "" {
 		return User{}, ErrUnauthenticated
@@ -102,7 +114,7 @@ func (a *Auth) Authenticate(ctx context.Context, token string) (User, error) {
 		review, err := a.client.AuthenticationV1().TokenReviews().Create(ctx,
 			&authenticationv1.TokenReview{Spec: authenticationv1.TokenReviewSpec{Token: token}}, metav1.CreateOptions{})
 		if err != nil {
-			return User{}, fmt.Errorf("review a token: %w", err)
+			return User{}, fmt.Errorf("review a token: %w: %w", ErrNoAnswer, err)
 		}
 		if !review.Status.Authenticated {
 			return User{}, ErrUnauthenticated
@@ -125,31 +137,46 @@ func (u User) check() error {
 	return nil
 }
 
-// ScopeFor returns the scope of a namespace's events in the operator's own
-// cluster, or the cluster-wide one where namespace is empty. It fails with
-// ErrForbidden where the user lacks the right, with ErrUnauthenticated for a
-// user that Authenticate would not return, and with another error when the API
-// server could not be asked. The answer may be up to ten seconds old.
-func (a *Auth) ScopeFor(ctx context.Context, user User, cluster, namespace string) (query.Scope, error) {
+// Scope returns what the user may see of the events of the namespaces that it
+// asks for, or of all where it names none: everything with cluster-wide rights,
+// else the events of namespaces in the operator's own cluster. It fails with
+// ErrForbidden where the user lacks the right to one of the namespaces, or to
+// any if none is named; with ErrNamespaceNeeded where none is named and the
+// cluster has too many to look at each; with ErrUnauthenticated for a user that
+// Authenticate would not return; and with ErrNoAnswer. The answer may be up to ten seconds old.
+func (a *Auth) Scope(ctx context.Context, user User, namespaces ...string) (query.Scope, error) {
 	if err := user.check(); err != nil {
 		return query.Scope{}, err
 	}
-	if namespace != "" && cluster == "" {
-		return query.Scope{}, errors.New("scope: the name of the operator's own cluster is not set")
-	}
-	if err := a.may(ctx, user, authorizationv1.SubjectAccessReviewSpec{ResourceAttributes: &authorizationv1.ResourceAttributes{
-		Namespace: namespace, Verb: Verb, Group: Group, Resource: Resource, Subresource: Subresource,
-	}}); err != nil {
-		return query.Scope{}, err
-	}
-	if namespace == "" {
+	err := a.mayRead(ctx, user, "")
+	switch {
+	case err == nil:
 		return query.ClusterWide(), nil
+	case !errors.Is(err, ErrForbidden):
+		return query.Scope{}, err
+	case len(namespaces) == 0:
+		return a.allScopes(ctx, user)
 	}
-	return query.InNamespace(cluster, namespace), nil
+	for _, namespace := range namespaces {
+		if namespace == "" || namespace == query.NoNamespace {
+			return query.Scope{}, ErrForbidden
+		}
+		if err := a.mayRead(ctx, user, namespace); err != nil {
+			return query.Scope{}, err
+		}
+	}
+	return query.InNamespaces(a.opts.Cluster, namespaces...), nil
+}
+
+// mayRead asks for the right to read the events of a namespace, or of all.
+func (a *Auth) mayRead(ctx context.Context, user User, namespace string) error {
+	return a.may(ctx, user, authorizationv1.SubjectAccessReviewSpec{ResourceAttributes: &authorizationv1.ResourceAttributes{
+		Namespace: namespace, Verb: Verb, Group: Group, Resource: Resource, Subresource: Subresource,
+	}})
 }
 
 // MayGet returns nil where the user may get a path that is no resource's, such
-// as /metrics. Its errors, and how old its answer may be, are those of ScopeFor.
+// as /metrics. Its errors, and how old its answer may be, are those of Scope.
 func (a *Auth) MayGet(ctx context.Context, user User, path string) error {
 	if err := user.check(); err != nil {
 		return err
@@ -178,7 +205,7 @@ func (a *Auth) review(ctx context.Context, user User, spec authorizationv1.Subje
 	defer cancel()
 	review, err := a.client.AuthorizationV1().SubjectAccessReviews().Create(ctx, &authorizationv1.SubjectAccessReview{Spec: spec}, metav1.CreateOptions{})
 	if err != nil {
-		return fmt.Errorf("review the rights of %q: %w", user.Name, err)
+		return fmt.Errorf("review the rights of %q: %w: %w", user.Name, ErrNoAnswer, err)
 	}
 	switch {
 	case review.Status.Allowed && !review.Status.Denied:

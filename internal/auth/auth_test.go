@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -114,11 +115,34 @@ func await(t *testing.T, client kubernetes.Interface, user auth.User, namespace 
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	for ctx.Err() == nil {
-		if _, err := auth.New(client, auth.Options{}).ScopeFor(ctx, user, cluster, namespace); err == nil {
+		if _, err := auth.New(client, options(client)).Scope(ctx, user, named(namespace)...); err == nil {
 			return
 		}
 	}
 	t.Fatalf("%s never got its right in namespace %q", user.Name, namespace)
+}
+
+// options are those of the test's cluster, whose namespaces are looked up.
+func options(client kubernetes.Interface) auth.Options {
+	return auth.Options{Cluster: cluster, Namespaces: func(ctx context.Context) ([]string, error) {
+		list, err := client.CoreV1().Namespaces().List(ctx, metav1.ListOptions{})
+		if err != nil {
+			return nil, err
+		}
+		var names []string
+		for _, ns := range list.Items {
+			names = append(names, ns.Name)
+		}
+		return names, nil
+	}}
+}
+
+// named is a namespace as Scope takes it: none for all.
+func named(namespace string) []string {
+	if namespace == "" {
+		return nil
+	}
+	return []string{namespace}
 }
 
 func authenticate(t *testing.T, a *auth.Auth, token string) auth.User {
@@ -137,12 +161,12 @@ func TestScopes(t *testing.T) {
 		bound   []string // "" is cluster-wide
 		allowed map[string]bool
 	}{
-		{"of-a", []string{"a"}, map[string]bool{"a": true, "b": false, "": false, "-": false, "*": false}},
+		{"of-a", []string{"a"}, map[string]bool{"a": true, "b": false, "-": false, "*": false}},
 		{"of-nothing", nil, map[string]bool{"a": false, "b": false, "": false}},
 		{"of-all", []string{""}, map[string]bool{"a": true, "b": true, "": true}},
 	} {
 		t.Run(test.account, func(t *testing.T) {
-			a := auth.New(client, auth.Options{})
+			a := auth.New(client, options(client))
 			user := authenticate(t, a, serviceAccount(t, client, test.account))
 			if want := "system:serviceaccount:a:" + test.account; user.Name != want || user.UID == "" || len(user.Groups) == 0 || len(user.Extra) == 0 {
 				t.Errorf("Authenticate = %+v, want %s with its UID, groups and extra", user, want)
@@ -155,18 +179,15 @@ func TestScopes(t *testing.T) {
 				want := query.Scope{}
 				wantErr := auth.ErrForbidden
 				if allowed {
-					want, wantErr = query.InNamespace(cluster, ns), nil
-					if ns == "" {
+					want, wantErr = query.InNamespaces(cluster, ns), nil
+					if slices.Contains(test.bound, "") {
 						want = query.ClusterWide()
 					}
 				}
-				scope, err := a.ScopeFor(t.Context(), user, cluster, ns)
-				if !errors.Is(err, wantErr) || scope != want {
-					t.Errorf("ScopeFor(%q) = %+v, %v; want %+v, %v", ns, scope, err, want, wantErr)
+				scope, err := a.Scope(t.Context(), user, named(ns)...)
+				if !errors.Is(err, wantErr) || !scope.Equal(want) {
+					t.Errorf("Scope(%q) = %+v, %v; want %+v, %v", ns, scope, err, want, wantErr)
 				}
-			}
-			if scope, err := a.ScopeFor(t.Context(), user, "", "a"); err == nil || scope != (query.Scope{}) {
-				t.Errorf("ScopeFor without a cluster = %+v, %v; want an error", scope, err)
 			}
 		})
 	}
@@ -174,7 +195,7 @@ func TestScopes(t *testing.T) {
 
 func TestRefusedTokens(t *testing.T) {
 	_, client := apiServer(t)
-	a := auth.New(client, auth.Options{})
+	a := auth.New(client, options(client))
 	good := serviceAccount(t, client, "refused")
 	// The last character may hold bits that base64 ignores, so the first one
 	// of the signature is changed.
@@ -201,14 +222,14 @@ func TestRefusedTokens(t *testing.T) {
 // right to the group of everybody.
 func TestNobodyHasNoScope(t *testing.T) {
 	_, client := apiServer(t)
-	a := auth.New(client, auth.Options{})
+	a := auth.New(client, options(client))
 	for _, user := range []auth.User{
 		{}, {Groups: []string{"system:masters"}},
 		{Name: "system:anonymous", Groups: []string{"system:masters"}},
 		{Name: "alice@example.com", Groups: []string{"system:masters", "system:unauthenticated"}},
 	} {
-		if scope, err := a.ScopeFor(t.Context(), user, cluster, "a"); !errors.Is(err, auth.ErrUnauthenticated) || scope != (query.Scope{}) {
-			t.Errorf("ScopeFor(%+v) = %+v, %v; want ErrUnauthenticated", user, scope, err)
+		if scope, err := a.Scope(t.Context(), user, "a"); !errors.Is(err, auth.ErrUnauthenticated) || !scope.IsZero() {
+			t.Errorf("Scope(%+v) = %+v, %v; want ErrUnauthenticated", user, scope, err)
 		}
 	}
 }
@@ -239,22 +260,22 @@ func TestAnswersAreKeptForTenSeconds(t *testing.T) {
 		t.Fatal(err)
 	}
 	now := time.Now()
-	a := auth.New(client, auth.Options{Now: func() time.Time { return now }})
+	a := auth.New(client, auth.Options{Cluster: cluster, Now: func() time.Time { return now }})
 	ask := func() error {
 		user, err := a.Authenticate(t.Context(), token)
 		if err != nil {
 			return err
 		}
-		_, err = a.ScopeFor(t.Context(), user, cluster, "b")
+		_, err = a.Scope(t.Context(), user, "b")
 		return err
 	}
 	for _, step := range []struct {
 		after time.Duration
 		asked int
-	}{{0, 2}, {9 * time.Second, 2}, {time.Second, 4}} {
+	}{{0, 3}, {9 * time.Second, 3}, {time.Second, 6}} {
 		now = now.Add(step.after)
 		if err := ask(); !errors.Is(err, auth.ErrForbidden) {
-			t.Errorf("ScopeFor = %v, want ErrForbidden", err)
+			t.Errorf("Scope = %v, want ErrForbidden", err)
 		}
 		if asked != step.asked {
 			t.Errorf("the API server was asked %d times, want %d", asked, step.asked)
@@ -280,14 +301,14 @@ func TestNoAnswerIsClosed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := auth.New(client, auth.Options{})
+	a := auth.New(client, options(client))
 	user, err := a.Authenticate(t.Context(), token)
 	if err == nil || errors.Is(err, auth.ErrUnauthenticated) || !cmp.Equal(user, auth.User{}) {
 		t.Errorf("Authenticate = %+v, %v; want another error", user, err)
 	}
-	scope, err := a.ScopeFor(t.Context(), auth.User{Name: "alice@example.com"}, cluster, "a")
-	if err == nil || errors.Is(err, auth.ErrForbidden) || scope != (query.Scope{}) {
-		t.Errorf("ScopeFor = %+v, %v; want another error", scope, err)
+	scope, err := a.Scope(t.Context(), auth.User{Name: "alice@example.com"}, "a")
+	if err == nil || errors.Is(err, auth.ErrForbidden) || !scope.IsZero() {
+		t.Errorf("Scope = %+v, %v; want another error", scope, err)
 	}
 	down = false
 	authenticate(t, a, token)

@@ -1,9 +1,12 @@
 package dashboard
 
 import (
+	"bytes"
+	"compress/gzip"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"path"
 	"strings"
@@ -15,32 +18,61 @@ type asset struct {
 	name    string
 	kind    string
 	content []byte
+	zipped  []byte // the content by gzip
 }
 
-var assetKinds = map[string]string{".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
+// bundles are the assets and the files that each is made of, in their order.
+var bundles = map[string]string{
+	"icon.svg":  "assets/icon.svg",
+	"style.css": "assets/css/*.css",
+	"htmx.js":   "assets/vendor/htmx.min.js",
+	"app.js":    "assets/js/*.js",
+}
+
+var assetKinds = map[string]string{
+	".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml",
+}
 
 func (d *dashboard) loadAssets() error {
-	entries, err := files.ReadDir("assets")
-	if err != nil {
-		return err
-	}
 	d.assets = map[string]asset{}
-	for _, entry := range entries {
-		content, err := files.ReadFile("assets/" + entry.Name())
-		if err != nil {
+	for name, pattern := range bundles {
+		parts, err := fs.Glob(files, pattern)
+		if err != nil || len(parts) == 0 {
+			return fmt.Errorf("asset %s: no file is %s (%w)", name, pattern, err)
+		}
+		var content bytes.Buffer
+		for _, part := range parts {
+			b, err := files.ReadFile(part)
+			if err != nil {
+				return err
+			}
+			content.Write(b)
+		}
+		a := asset{name: name, kind: assetKinds[path.Ext(name)], content: content.Bytes()}
+		if a.zipped, err = zip(a.content); err != nil {
 			return err
 		}
-		extension := path.Ext(entry.Name())
-		if assetKinds[extension] == "" {
-			return fmt.Errorf("asset %s: no content type is known for %s", entry.Name(), extension)
-		}
-		sum := sha256.Sum256(content)
-		hashed := strings.TrimSuffix(entry.Name(), extension) + "." + hex.EncodeToString(sum[:6]) + extension
-		d.assets[hashed] = asset{name: entry.Name(), kind: assetKinds[extension], content: content}
+		sum := sha256.Sum256(a.content)
+		extension := path.Ext(name)
+		d.assets[strings.TrimSuffix(name, extension)+"."+hex.EncodeToString(sum[:6])+extension] = a
 	}
 	return nil
 }
 
+func zip(content []byte) ([]byte, error) {
+	var out bytes.Buffer
+	w, err := gzip.NewWriterLevel(&out, gzip.BestCompression)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := w.Write(content); err != nil {
+		return nil, err
+	}
+	err = w.Close()
+	return out.Bytes(), err
+}
+
+// assetPath returns the address of an asset.
 func (d *dashboard) assetPath(name string) string {
 	for hashed, a := range d.assets {
 		if a.name == name {
@@ -56,7 +88,14 @@ func (d *dashboard) asset(w http.ResponseWriter, r *http.Request) {
 		http.NotFound(w, r)
 		return
 	}
-	w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
-	w.Header().Set("Content-Type", a.kind)
-	_, _ = w.Write(a.content) // the browser is gone
+	h := w.Header()
+	h.Set("Cache-Control", "public, max-age=31536000, immutable")
+	h.Set("Content-Type", a.kind)
+	h.Set("Vary", "Accept-Encoding")
+	content := a.content
+	if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
+		h.Set("Content-Encoding", "gzip")
+		content = a.zipped
+	}
+	_, _ = w.Write(content) // the browser is gone
 }

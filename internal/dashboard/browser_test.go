@@ -94,7 +94,7 @@ const (
 // The way of a person who was sent a share URL: sign in, read, open the picker
 // by the keyboard, clear it, and see every type.
 func TestInABrowser(t *testing.T) {
-	server := httptest.NewServer(handler(t, world.store, false))
+	server := httptest.NewServer(world.Handler(t, world.Store, false))
 	defer server.Close()
 	ctx, complaints := chromium(t)
 	rows := func() int {
@@ -105,7 +105,7 @@ func TestInABrowser(t *testing.T) {
 	link := server.URL + "/security/audit-logs?resource_type=application&resource_type=environment_group"
 
 	do(t, ctx, "sign in", chromedp.Navigate(link), chromedp.WaitVisible(token),
-		chromedp.SendKeys(token, world.tokens[everywhere]+kb.Enter), chromedp.WaitVisible(events))
+		chromedp.SendKeys(token, world.Tokens[everywhere]+kb.Enter), chromedp.WaitVisible(events))
 	if address() != link || rows() != 4 {
 		t.Errorf("after the log-in %d rows at %s, want 4 at %s", rows(), address(), link)
 	}
@@ -121,13 +121,13 @@ func TestInABrowser(t *testing.T) {
 	screenshot(t, ctx, "picker")
 	do(t, ctx, "clear it", chromedp.Focus(application), chromedp.KeyEvent(" "), chromedp.Focus(environment), chromedp.KeyEvent(" "),
 		chromedp.Focus(pickerApply), chromedp.KeyEvent(kb.Enter), chromedp.WaitNotPresent(chips), chromedp.WaitVisible(events))
-	if address() != server.URL+"/security/audit-logs" || rows() != len(world.events) {
-		t.Errorf("without types %d rows at %s, want all %d", rows(), address(), len(world.events))
+	if address() != server.URL+"/security/audit-logs" || rows() != len(world.Events) {
+		t.Errorf("without types %d rows at %s, want all %d", rows(), address(), len(world.Events))
 	}
 
 	do(t, ctx, "open one event", chromedp.Click(firstEvent), chromedp.WaitVisible(facts))
 	screenshot(t, ctx, "event")
-	do(t, ctx, "open a snapshot", chromedp.Navigate(server.URL+"/security/snapshots/"+world.snapshots["shop"].ID), chromedp.WaitVisible(facts))
+	do(t, ctx, "open a snapshot", chromedp.Navigate(server.URL+"/security/snapshots/"+world.Snapshots["shop"].ID), chromedp.WaitVisible(facts))
 	screenshot(t, ctx, "snapshot")
 	if got := complaints(); len(got) > 0 {
 		t.Errorf("the browser complains: %v", got)

@@ -19,8 +19,9 @@ import (
 	"github.com/go-logr/logr"
 
 	"github.com/porter-dev/audit-operator/internal/auth"
-	"github.com/porter-dev/audit-operator/internal/dashboard/session"
 	"github.com/porter-dev/audit-operator/internal/door"
+	"github.com/porter-dev/audit-operator/internal/login"
+	"github.com/porter-dev/audit-operator/internal/problem"
 	"github.com/porter-dev/audit-operator/internal/query"
 	"github.com/porter-dev/audit-operator/internal/store"
 )
@@ -38,25 +39,15 @@ type ResourceType struct {
 	Description string
 }
 
-// SessionKeys protect the session cookies. Sessions end when the keys change.
-type SessionKeys struct {
-	Hash  []byte // 32 or 64 bytes
-	Block []byte // 32 bytes
-}
-
 // Options of New. Now and Log are optional.
 type Options struct {
 	Store Store
 	Auth  *auth.Auth
-	// Cluster is the name of the operator's own cluster, which namespaced
-	// rights are limited to.
-	Cluster string
+	Login *login.Login
 	// Types returns the resource types to choose from, in the order of the picker.
-	Types       func() []ResourceType
-	SessionKeys SessionKeys
-	// Secure says that browsers reach the pages by HTTPS; cookies then go no
-	// other way.
-	Secure bool
+	Types func() []ResourceType
+	// Retention is how long events are kept.
+	Retention time.Duration
 	// Doors watches the pages; nil watches nothing.
 	Doors *door.Watch
 	Now   func() time.Time
@@ -65,86 +56,62 @@ type Options struct {
 
 // Paths of pages; those of the list and of snapshots are package query's.
 const (
+	// entrance is where the navigation leads: reads are most of what happens and
+	// seldom what is looked for. A link without it shows them.
+	entrance   = query.AuditLogsPath + "?method_exclude=GET"
 	eventsPath = query.AuditLogsPath + "/events/"
 	loginPath  = "/login"
 )
 
-//go:embed templates assets
+//go:embed templates assets/icon.svg assets/css assets/js assets/vendor/*.js
 var files embed.FS
 
 type dashboard struct {
 	Options
-	cookies session.Codec
-	pages   map[string]*template.Template
-	assets  map[string]asset
+	pages  map[string]*template.Template
+	assets map[string]asset
 }
 
 // New returns the handler of all pages. It fails when an option is missing or
 // a key has the wrong length.
 func New(opts Options) (http.Handler, error) {
-	switch {
-	case opts.Store == nil || opts.Auth == nil || opts.Types == nil:
-		return nil, errors.New("dashboard: Store, Auth and Types are required")
-	case opts.Cluster == "":
-		return nil, errors.New("dashboard: the name of the operator's own cluster is required")
-	case len(opts.SessionKeys.Hash) != 32 && len(opts.SessionKeys.Hash) != 64:
-		return nil, fmt.Errorf("dashboard: the session's hash key must have 32 or 64 bytes, not %d", len(opts.SessionKeys.Hash))
-	case len(opts.SessionKeys.Block) != 32:
-		return nil, fmt.Errorf("dashboard: the session's block key must have 32 bytes, not %d", len(opts.SessionKeys.Block))
+	if opts.Store == nil || opts.Auth == nil || opts.Login == nil || opts.Types == nil {
+		return nil, errors.New("dashboard: Store, Auth, Login and Types are required")
 	}
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
-	d := &dashboard{Options: opts, cookies: session.NewCodec(opts.SessionKeys.Hash, opts.SessionKeys.Block)}
+	d := &dashboard{Options: opts}
 	if err := d.load(); err != nil {
 		return nil, fmt.Errorf("dashboard: %w", err)
 	}
 
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
-		http.Redirect(w, r, query.AuditLogsPath, http.StatusSeeOther)
+		http.Redirect(w, r, entrance, http.StatusSeeOther)
 	})
 	mux.HandleFunc("GET "+query.AuditLogsPath, opts.Doors.Handler(door.Page, d.authenticated(d.list)))
 	mux.HandleFunc("GET "+eventsPath+"{id}", opts.Doors.Handler(door.Event, d.authenticated(d.event)))
 	mux.HandleFunc("GET "+query.SnapshotsPath+"{id}", opts.Doors.Handler(door.Snapshot, d.authenticated(d.snapshot)))
 	mux.HandleFunc("GET "+query.SnapshotsPath+"{id}/ndjson", opts.Doors.Handler(door.Download, d.authenticated(d.download)))
 	mux.HandleFunc("GET "+loginPath, d.loginPage)
-	mux.HandleFunc("POST "+loginPath, d.login)
+	mux.HandleFunc("POST "+loginPath, d.signIn)
 	mux.HandleFunc("POST /logout", d.logout)
 	mux.HandleFunc("GET /assets/{name}", d.asset)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { d.notFound(w, r, auth.User{}) })
 
 	origin := http.NewCrossOriginProtection()
 	origin.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		d.fail(w, r, auth.User{}, problem{Status: http.StatusForbidden, Title: "Request refused",
-			Text: "This form was sent from another site. Open the page here and send it again."})
+		d.fail(w, r, auth.User{}, failure{Problem: problem.Problem{Status: http.StatusForbidden, Title: "Request refused",
+			Detail: "This form was sent from another site. Open the page here and send it again."}})
 	}))
-	return headers(origin.Handler(mux)), nil
-}
-
-// headers sets what every answer carries. Referrers stay on this site; the
-// stricter no-referrer would make browsers send forms without their origin,
-// which plain HTTP needs to tell own forms from others'.
-func headers(next http.Handler) http.Handler {
-	const policy = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h := w.Header()
-		h.Set("Content-Security-Policy", policy)
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("Referrer-Policy", "same-origin")
-		h.Set("Cross-Origin-Opener-Policy", "same-origin")
-		h.Set("Cross-Origin-Resource-Policy", "same-origin")
-		h.Set("Cache-Control", "no-store")
-		next.ServeHTTP(w, r)
-	})
+	return origin.Handler(mux), nil
 }
 
 // page is what every template gets.
 type page struct {
 	Title string
 	User  string
-	Style string
-	Icon  string
 	Data  any
 }
 
@@ -155,7 +122,7 @@ func (d *dashboard) load() error {
 	d.pages = map[string]*template.Template{}
 	for _, name := range []string{"list", "event", "snapshot", "login", "problem"} {
 		t, err := template.New("layout.html").Funcs(template.FuncMap{
-			"time": formatTime, "rfc3339": rfc3339, "count": formatCount,
+			"time": formatTime, "rfc3339": rfc3339, "count": formatCount, "asset": d.assetPath,
 		}).ParseFS(files, "templates/layout.html", "templates/"+name+".html")
 		if err != nil {
 			return err
@@ -167,7 +134,6 @@ func (d *dashboard) load() error {
 
 // render writes a whole page or, if its template fails, none of it.
 func (d *dashboard) render(w http.ResponseWriter, r *http.Request, status int, name string, p page) {
-	p.Style, p.Icon = d.assetPath("style.css"), d.assetPath("icon.svg")
 	var body bytes.Buffer
 	if err := d.pages[name].Execute(&body, p); err != nil {
 		d.Log.Error(err, "Could not render a page", "page", name, "path", r.URL.Path)

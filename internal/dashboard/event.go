@@ -39,7 +39,7 @@ func (d *dashboard) event(w http.ResponseWriter, r *http.Request, user auth.User
 	}
 	e, err := d.Store.Event(r.Context(), scope, id)
 	if err != nil {
-		d.readFailed(w, r, user, err)
+		d.failed(w, r, user, err)
 		return
 	}
 	same, err := d.Store.SameRequest(r.Context(), scope, &e)
@@ -50,7 +50,7 @@ func (d *dashboard) event(w http.ResponseWriter, r *http.Request, user auth.User
 		d.Log.Error(err, "Could not read the events with an event's audit ID", "path", r.URL.Path, "user", user.Name)
 	}
 	data := eventData{
-		Event: &e, Fields: d.fields(&e), JSON: indent(e.Raw), List: query.AuditLogsPath + namespaceQuery(scope),
+		Event: &e, Fields: d.fields(&e), JSON: indent(e.Raw), List: query.AuditLogsPath + namespaceOf(scope, e.Namespace),
 		Same: d.rows(same.Events, scope), More: same.More, Unavailable: err != nil,
 	}
 	slices.SortStableFunc(data.Same, func(a, b row) int { return a.StageAt.Compare(b.StageAt) })

@@ -20,6 +20,8 @@ import (
 	"github.com/porter-dev/audit-operator/internal/store"
 	"github.com/porter-dev/audit-operator/internal/store/embedded"
 	"github.com/porter-dev/audit-operator/internal/store/embedded/embeddedtest"
+
+	"github.com/porter-dev/audit-operator/internal/webtest"
 )
 
 var sameLink = regexp.MustCompile(`<a href="([^"]+/events/[^"]+)"><time`)
@@ -43,15 +45,15 @@ func TestEventLinksItsRequest(t *testing.T) {
 		keys[links[key]] = key
 	}
 	const id = "0f0e0d0c-0b0a-4908-8706-050403020100"
-	add("complete", "control-plane-1", ownCluster, "shop", audit.StageResponseComplete, id, 4*time.Second)
-	add("received", "control-plane-1", ownCluster, "shop", audit.StageRequestReceived, id, 0)
-	add("aggregated", "sample-apiserver", ownCluster, "shop", audit.StageResponseComplete, id, 2*time.Second)
-	add("billing", "control-plane-1", ownCluster, "billing", audit.StageResponseComplete, id, 3*time.Second)
+	add("complete", "control-plane-1", webtest.OwnCluster, "shop", audit.StageResponseComplete, id, 4*time.Second)
+	add("received", "control-plane-1", webtest.OwnCluster, "shop", audit.StageRequestReceived, id, 0)
+	add("aggregated", "sample-apiserver", webtest.OwnCluster, "shop", audit.StageResponseComplete, id, 2*time.Second)
+	add("billing", "control-plane-1", webtest.OwnCluster, "billing", audit.StageResponseComplete, id, 3*time.Second)
 	add("foreign", "control-plane-2", "elsewhere", "shop", audit.StageResponseComplete, id, time.Second)
-	add("alone", "control-plane-1", ownCluster, "shop", audit.StageResponseComplete, "another", 0)
-	add("unnamed", "control-plane-1", ownCluster, "shop", audit.StageResponseComplete, "", 0)
+	add("alone", "control-plane-1", webtest.OwnCluster, "shop", audit.StageResponseComplete, "another", 0)
+	add("unnamed", "control-plane-1", webtest.OwnCluster, "shop", audit.StageResponseComplete, "", 0)
 
-	server := httptest.NewServer(handler(t, s, false))
+	server := httptest.NewServer(world.Handler(t, s, false))
 	defer server.Close()
 	for _, tt := range []struct {
 		user, of, namespace string
@@ -65,10 +67,10 @@ func TestEventLinksItsRequest(t *testing.T) {
 		{everywhere, "unnamed", "", nil, "Event as received"},
 	} {
 		t.Run(tt.user+" "+tt.of, func(t *testing.T) {
-			b := newBrowser(t)
-			b.base = server.URL
-			b.login(t, world.tokens[tt.user], "")
-			page := b.get(t, links[tt.of]+tt.namespace).body
+			b := world.NewBrowser(t)
+			b.Base = server.URL
+			b.Login(t, world.Tokens[tt.user], "")
+			page := b.Get(t, links[tt.of]+tt.namespace).Body
 			var got []string
 			for _, m := range sameLink.FindAllStringSubmatch(page, -1) {
 				link, ok := strings.CutSuffix(m[1], tt.namespace)
@@ -95,12 +97,12 @@ func TestEventLinksItsRequest(t *testing.T) {
 	}
 
 	for i := range store.MaxSameRequest {
-		add(fmt.Sprint("borrowed", i), "control-plane-1", ownCluster, "shop", audit.StageResponseComplete, id, time.Hour)
+		add(fmt.Sprint("borrowed", i), "control-plane-1", webtest.OwnCluster, "shop", audit.StageResponseComplete, id, time.Hour)
 	}
-	b := newBrowser(t)
-	b.base = server.URL
-	b.login(t, world.tokens[everywhere], "")
-	page := b.get(t, links["complete"]).body
+	b := world.NewBrowser(t)
+	b.Base = server.URL
+	b.Login(t, world.Tokens[everywhere], "")
+	page := b.Get(t, links["complete"]).Body
 	if n := len(sameLink.FindAllString(page, -1)); n != store.MaxSameRequest || !strings.Contains(page, "There are more than these") {
 		t.Errorf("of many events %d are linked, want %d, and that there are more", n, store.MaxSameRequest)
 	}
@@ -120,7 +122,7 @@ func (f faulty) SameRequest(context.Context, query.Scope, *audit.Event) (store.S
 func TestEventWithoutItsRequest(t *testing.T) {
 	s := embeddedtest.Open(t, embedded.Options{})
 	e := audit.Event{
-		Source: "s", Cluster: ownCluster, Stage: audit.StageResponseComplete, AuditID: "0f0e0d0c-0b0a-4908-8706-050403020100",
+		Source: "s", Cluster: webtest.OwnCluster, Stage: audit.StageResponseComplete, AuditID: "0f0e0d0c-0b0a-4908-8706-050403020100",
 		OccurredAt: time.Now(), StageAt: time.Now(), Actor: "alice", Method: "POST", Namespace: "shop", Raw: []byte(`{"whole":"event"}`),
 	}
 	_, _ = rand.Read(e.ID[:])
@@ -133,22 +135,22 @@ func TestEventWithoutItsRequest(t *testing.T) {
 		"any":         errors.New("the disk says hunter2"),
 	} {
 		t.Run(name, func(t *testing.T) {
-			server := httptest.NewServer(handler(t, faulty{s, err}, false))
+			server := httptest.NewServer(world.Handler(t, faulty{s, err}, false))
 			defer server.Close()
-			b := newBrowser(t)
-			b.base = server.URL
-			b.login(t, world.tokens[everywhere], "")
-			got := b.get(t, "/security/audit-logs/events/"+e.ID.String())
-			if got.status != http.StatusOK {
-				t.Errorf("the page answers %d, want 200", got.status)
+			b := world.NewBrowser(t)
+			b.Base = server.URL
+			b.Login(t, world.Tokens[everywhere], "")
+			got := b.Get(t, "/security/audit-logs/events/"+e.ID.String())
+			if got.Status != http.StatusOK {
+				t.Errorf("the page answers %d, want 200", got.Status)
 			}
 			for _, want := range []string{"alice", "whole", "The list is not available now"} {
-				if !strings.Contains(got.body, want) {
+				if !strings.Contains(got.Body, want) {
 					t.Errorf("the page lacks %q", want)
 				}
 			}
 			for _, unwanted := range []string{"hunter2", "none that you may see"} {
-				if strings.Contains(got.body, unwanted) {
+				if strings.Contains(got.Body, unwanted) {
 					t.Errorf("the page says %q", unwanted)
 				}
 			}

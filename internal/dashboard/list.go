@@ -9,6 +9,7 @@ import (
 
 	"github.com/porter-dev/audit-operator/internal/audit"
 	"github.com/porter-dev/audit-operator/internal/auth"
+	"github.com/porter-dev/audit-operator/internal/problem"
 	"github.com/porter-dev/audit-operator/internal/query"
 	"github.com/porter-dev/audit-operator/internal/store"
 )
@@ -23,8 +24,8 @@ type listData struct {
 	Chips  []chip
 	Window query.Window
 	AsOf   time.Time
-	// Only is the namespace that the caller's rights limit the list to.
-	Only    string
+	// Only are the namespaces that the caller's rights limit the list to.
+	Only    []string
 	Matched int64
 	Rows    []row
 	First   string // the first page's address, on later pages
@@ -45,8 +46,7 @@ func (r row) CLI() bool { return r.Client == audit.ClientCLI }
 func (d *dashboard) list(w http.ResponseWriter, r *http.Request, user auth.User) {
 	filter, window, after, err := d.readList(r)
 	if err != nil {
-		d.fail(w, r, user, problem{Status: http.StatusBadRequest, Title: "This filter can't be read",
-			Text: "Nothing is shown, because leaving out a part of the filter would show more than was asked for. Correct the address, or begin without a filter.", Items: lines(err)})
+		d.failed(w, r, user, err)
 		return
 	}
 	if after == nil && hasBlank(r.URL.RawQuery) {
@@ -55,18 +55,18 @@ func (d *dashboard) list(w http.ResponseWriter, r *http.Request, user auth.User)
 		w.WriteHeader(http.StatusSeeOther)
 		return
 	}
-	scope, err := d.scope(r.Context(), user, onlyNamespace(filter))
-	if errors.Is(err, auth.ErrForbidden) {
-		d.forbiddenList(w, r, user, filter)
+	scope, err := d.Auth.Scope(r.Context(), user, filter.Namespaces...)
+	if errors.Is(err, auth.ErrForbidden) || errors.Is(err, auth.ErrNamespaceNeeded) {
+		d.forbiddenList(w, r, user, filter, err)
 		return
 	}
 	if err != nil {
-		d.unreachable(w, r, user, err)
+		d.failed(w, r, user, err)
 		return
 	}
 	view, err := d.Store.View(r.Context(), scope, store.ViewRequest{Filter: filter, Window: window, Limit: pageRows, After: after, Count: true})
 	if err != nil {
-		d.broken(w, r, user, err)
+		d.failed(w, r, user, err)
 		return
 	}
 
@@ -75,7 +75,7 @@ func (d *dashboard) list(w http.ResponseWriter, r *http.Request, user auth.User)
 		Form: newForm(filter, types), Chips: chips(filter, displayNames(types)), Window: window, AsOf: view.AsOf,
 		Rows: d.rows(view.Events, scope), Matched: view.Matched, Later: after != nil, First: listLink(filter.Encode()), All: query.AuditLogsPath,
 	}
-	_, data.Only, _ = scope.Namespace()
+	_, data.Only = scope.Namespaces()
 	if view.Next != nil {
 		cursor := query.Cursor{Position: *view.Next, Window: window, FilterHash: filter.Hash()}
 		data.Next = listLink(join(filter.Encode(), encode(parameter{cursorParameter, cursor.Encode()})))
@@ -89,7 +89,7 @@ func (d *dashboard) rows(events []audit.Event, scope query.Scope) []row {
 	var rows []row
 	for i := range events {
 		e := &events[i]
-		rows = append(rows, row{Event: e, Type: nameOf(names, e.ResourceType), Link: eventsPath + e.ID.String() + namespaceQuery(scope)})
+		rows = append(rows, row{Event: e, Type: nameOf(names, e.ResourceType), Link: eventsPath + e.ID.String() + namespaceOf(scope, e.Namespace)})
 	}
 	return rows
 }
@@ -100,7 +100,7 @@ func (d *dashboard) readList(r *http.Request) (query.Filter, query.Window, *quer
 	// Not URL.Query, which leaves out what it can't read.
 	values, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
-		return query.Filter{}, query.Window{}, nil, errors.New("the address has a part that is not written as URLs are: " + err.Error())
+		return query.Filter{}, query.Window{}, nil, &query.FieldError{Field: "the address", Problem: "has a part that is not written as URLs are: " + err.Error()}
 	}
 	cursors := values[cursorParameter]
 	delete(values, cursorParameter)
@@ -129,32 +129,17 @@ func hasBlank(encoded string) bool {
 	return false
 }
 
-// onlyNamespace returns the one namespace that a filter is about, if there is one.
-func onlyNamespace(f query.Filter) string {
-	if len(f.Namespaces) == 1 && f.Namespaces[0] != query.NoNamespace {
-		return f.Namespaces[0]
-	}
-	return ""
-}
-
 // forbiddenList says how to look at what the caller may see. It shows nothing
 // but what the caller sent.
-func (d *dashboard) forbiddenList(w http.ResponseWriter, r *http.Request, user auth.User, f query.Filter) {
-	p := problem{Status: http.StatusForbidden, Title: "You may not see these events", Rights: true, Namespace: true,
-		Text: "Seeing the events of all namespaces needs cluster-wide rights. If you have them for one namespace, name it here; the link then holds namespace= and its name."}
-	if ns := onlyNamespace(f); ns != "" {
-		p.Text = "You lack the right to read the events of the namespace " + ns + "."
-	}
+func (d *dashboard) forbiddenList(w http.ResponseWriter, r *http.Request, user auth.User, f query.Filter, err error) {
+	page := failure{Problem: problem.Of(err), Rights: true, Namespace: true}
 	for _, param := range parameters(f) {
 		if param.Name != string(query.ByNamespace) {
-			p.Keep = append(p.Keep, param)
+			page.Keep = append(page.Keep, param)
 		}
 	}
-	d.fail(w, r, user, p)
+	d.fail(w, r, user, page)
 }
-
-// lines splits joined errors.
-func lines(err error) []string { return strings.Split(err.Error(), "\n") }
 
 func listLink(encoded string) string {
 	if encoded == "" {

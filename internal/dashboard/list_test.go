@@ -20,24 +20,25 @@ import (
 	"github.com/porter-dev/audit-operator/internal/store"
 	"github.com/porter-dev/audit-operator/internal/store/embedded"
 	"github.com/porter-dev/audit-operator/internal/store/embedded/embeddedtest"
+	"github.com/porter-dev/audit-operator/internal/webtest"
 )
 
-func keysOf(t *testing.T, b *browser, query string) []string {
+func keysOf(t *testing.T, b *webtest.Browser, query string) []string {
 	t.Helper()
-	got := b.get(t, "/security/audit-logs"+query)
-	if got.status != http.StatusOK {
-		t.Fatalf("%s: status %d", query, got.status)
+	got := b.Get(t, "/security/audit-logs"+query)
+	if got.Status != http.StatusOK {
+		t.Fatalf("%s: status %d", query, got.Status)
 	}
-	keys := shown(got.body)
+	keys := shown(got.Body)
 	slices.Sort(keys)
-	if count := fmt.Sprintf("<strong>%d</strong>", len(keys)); !strings.Contains(got.body, count) {
+	if count := fmt.Sprintf("<strong>%d</strong>", len(keys)); !strings.Contains(got.Body, count) {
 		t.Errorf("%s shows %d events and another count", query, len(keys))
 	}
 	return keys
 }
 
 func TestListReadsTheFilter(t *testing.T) {
-	b := as(t, everywhere)
+	b := world.As(t, everywhere)
 	all := []string{"billing", "cluster", "foreign", "hostile", "shop-app", "shop-env", "shop-project"}
 	for query, want := range map[string][]string{
 		"": all,
@@ -55,7 +56,7 @@ func TestListReadsTheFilter(t *testing.T) {
 }
 
 func TestListRefusesWhatItCannotRead(t *testing.T) {
-	b := as(t, everywhere)
+	b := world.As(t, everywhere)
 	for query, want := range map[string]string{
 		"?colour=red":                          "colour: is no filter",
 		"?method=FETCH":                        "method: &#34;FETCH&#34;",
@@ -68,19 +69,19 @@ func TestListRefusesWhatItCannotRead(t *testing.T) {
 		"?actor=a;actor=b":                     "not written as URLs are",
 		"?from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z": "before to",
 	} {
-		got := b.get(t, "/security/audit-logs"+query)
-		if got.status != http.StatusBadRequest || !strings.Contains(got.body, want) {
-			t.Errorf("%s: status %d, without %q", query, got.status, want)
+		got := b.Get(t, "/security/audit-logs"+query)
+		if got.Status != http.StatusBadRequest || !strings.Contains(got.Body, want) {
+			t.Errorf("%s: status %d, without %q", query, got.Status, want)
 		}
-		if keys := shown(got.body); len(keys) > 0 {
+		if keys := shown(got.Body); len(keys) > 0 {
 			t.Errorf("%s shows %v", query, keys)
 		}
 	}
 }
 
 func TestPickerOffersEveryType(t *testing.T) {
-	b := as(t, everywhere)
-	page := b.get(t, "/security/audit-logs?resource_type=application&resource_type=gone_type").body
+	b := world.As(t, everywhere)
+	page := b.Get(t, "/security/audit-logs?resource_type=application&resource_type=gone_type").Body
 	types := audit.BuiltInResourceTypes()
 	if len(types) != 6 {
 		t.Fatalf("%d built-in types", len(types))
@@ -110,7 +111,7 @@ func TestPagesShowEveryEventOnce(t *testing.T) {
 	want := map[string]bool{}
 	for i := range 123 {
 		// Many at the same time: the order must not depend on it alone.
-		e := audit.Event{Source: "s", Cluster: ownCluster, Stage: audit.StageResponseComplete, OccurredAt: at.Add(time.Duration(i/40) * time.Second), ResourceType: "application", Method: "GET", Raw: []byte("{}")}
+		e := audit.Event{Source: "s", Cluster: webtest.OwnCluster, Stage: audit.StageResponseComplete, OccurredAt: at.Add(time.Duration(i/40) * time.Second), ResourceType: "application", Method: "GET", Raw: []byte("{}")}
 		e.StageAt = e.OccurredAt
 		_, _ = rand.Read(e.ID[:])
 		want[e.ID.String()] = true
@@ -119,29 +120,29 @@ func TestPagesShowEveryEventOnce(t *testing.T) {
 	if _, err := s.Append(t.Context(), batch); err != nil {
 		t.Fatal(err)
 	}
-	b := as(t, everywhere)
-	server := httptest.NewServer(handler(t, s, false))
+	b := world.As(t, everywhere)
+	server := httptest.NewServer(world.Handler(t, s, false))
 	defer server.Close()
-	b.base = server.URL
-	b.login(t, world.tokens[everywhere], "")
+	b.Base = server.URL
+	b.Login(t, world.Tokens[everywhere], "")
 
 	link := regexp.MustCompile(`/events/([0-9a-f]{32})`)
 	got := map[string]bool{}
 	path, pages := "/security/audit-logs?resource_type=application", 0
 	for path != "" {
-		page := b.get(t, path)
+		page := b.Get(t, path)
 		pages++
-		for _, m := range link.FindAllStringSubmatch(page.body, -1) {
+		for _, m := range link.FindAllStringSubmatch(page.Body, -1) {
 			if got[m[1]] {
 				t.Errorf("page %d repeats %s", pages, m[1])
 			}
 			got[m[1]] = true
 		}
-		if !strings.Contains(page.body, "<strong>123</strong>") {
+		if !strings.Contains(page.Body, "<strong>123</strong>") {
 			t.Errorf("page %d does not say that 123 events match", pages)
 		}
 		path = ""
-		if m := nextPage.FindStringSubmatch(page.body); m != nil {
+		if m := nextPage.FindStringSubmatch(page.Body); m != nil {
 			path = html.UnescapeString(m[1])
 		}
 		// A cursor is of its filter.
@@ -149,8 +150,8 @@ func TestPagesShowEveryEventOnce(t *testing.T) {
 			address, _ := url.Parse(path)
 			values := address.Query()
 			values.Set("method", "GET")
-			if got := b.get(t, "/security/audit-logs?"+values.Encode()); got.status != http.StatusBadRequest {
-				t.Errorf("another filter's cursor: status %d", got.status)
+			if got := b.Get(t, "/security/audit-logs?"+values.Encode()); got.Status != http.StatusBadRequest {
+				t.Errorf("another filter's cursor: status %d", got.Status)
 			}
 		}
 	}
@@ -161,56 +162,56 @@ func TestPagesShowEveryEventOnce(t *testing.T) {
 
 // Texts of events come from clients; they may be anything.
 func TestHostileTexts(t *testing.T) {
-	b := as(t, everywhere)
-	id := world.events["hostile"].ID.String()
+	b := world.As(t, everywhere)
+	id := world.Events["hostile"].ID.String()
 	for _, path := range []string{
 		"/security/audit-logs?namespace=hostile", "/security/audit-logs/events/" + id,
-		"/security/audit-logs?actor=" + url.QueryEscape(hostile), "/security/audit-logs?" + url.QueryEscape(hostile) + "=x",
-		"/security/audit-logs?search=" + url.QueryEscape(hostile), "/login?next=" + url.QueryEscape("/security/"+hostile),
+		"/security/audit-logs?actor=" + url.QueryEscape(webtest.Hostile), "/security/audit-logs?" + url.QueryEscape(webtest.Hostile) + "=x",
+		"/security/audit-logs?search=" + url.QueryEscape(webtest.Hostile), "/login?next=" + url.QueryEscape("/security/"+webtest.Hostile),
 	} {
-		if got := b.get(t, path); strings.Contains(got.body, "<script") || strings.Contains(got.body, `"><`+"script") {
+		if got := b.Get(t, path); strings.Contains(got.Body, "<script>") {
 			t.Errorf("%s: a client's text became markup", path)
 		}
 	}
-	if page := b.get(t, "/security/audit-logs?namespace=hostile"); !strings.Contains(page.body, "&lt;script&gt;") {
+	if page := b.Get(t, "/security/audit-logs?namespace=hostile"); !strings.Contains(page.Body, "&lt;script&gt;") {
 		t.Error("the list does not show the text")
 	}
 }
 
 func TestOneEvent(t *testing.T) {
-	b := as(t, everywhere)
-	e := world.events["shop-app"]
-	page := b.get(t, "/security/audit-logs/events/"+e.ID.String())
+	b := world.As(t, everywhere)
+	e := world.Events["shop-app"]
+	page := b.Get(t, "/security/audit-logs/events/"+e.ID.String())
 	for _, want := range []string{"own-shop-app", "application.create", "192.0.2.7", "/path-of-shop-app", "201 Created", "secretOf", e.OccurredAt.Format(time.RFC3339Nano)} {
-		if !strings.Contains(page.body, want) {
+		if !strings.Contains(page.Body, want) {
 			t.Errorf("the page lacks %q", want)
 		}
 	}
 	for _, id := range []string{"x", strings.ToUpper(e.ID.String()), strings.Repeat("0", 31)} {
-		if got := b.get(t, "/security/audit-logs/events/"+id); got.status != http.StatusNotFound {
-			t.Errorf("event %s: status %d", id, got.status)
+		if got := b.Get(t, "/security/audit-logs/events/"+id); got.Status != http.StatusNotFound {
+			t.Errorf("event %s: status %d", id, got.Status)
 		}
 	}
 }
 
 // A form sends all of its fields. Its address becomes one to share.
 func TestFormsAddress(t *testing.T) {
-	b := as(t, everywhere)
-	got := b.get(t, "/security/audit-logs?resource_type=application&range=&search=&actor=&actor=&from=&dry_run=")
-	if want := "/security/audit-logs?resource_type=application"; got.status != http.StatusSeeOther || got.header.Get("Location") != want {
-		t.Errorf("status %d to %q, want 303 to %q", got.status, got.header.Get("Location"), want)
+	b := world.As(t, everywhere)
+	got := b.Get(t, "/security/audit-logs?resource_type=application&range=&search=&actor=&actor=&from=&dry_run=")
+	if want := "/security/audit-logs?resource_type=application"; got.Status != http.StatusSeeOther || got.Header.Get("Location") != want {
+		t.Errorf("status %d to %q, want 303 to %q", got.Status, got.Header.Get("Location"), want)
 	}
-	got = b.get(t, "/security/audit-logs?resource_type=&range=")
-	if want := "/security/audit-logs"; got.status != http.StatusSeeOther || got.header.Get("Location") != want {
-		t.Errorf("status %d to %q, want 303 to %q", got.status, got.header.Get("Location"), want)
+	got = b.Get(t, "/security/audit-logs?resource_type=&range=")
+	if want := "/security/audit-logs"; got.Status != http.StatusSeeOther || got.Header.Get("Location") != want {
+		t.Errorf("status %d to %q, want 303 to %q", got.Status, got.Header.Get("Location"), want)
 	}
 }
 
 // The share URL of the resource's example opens with exactly its filter.
 func TestShareURLOpens(t *testing.T) {
 	f := query.Filter{Terms: query.Terms{ResourceTypes: []string{"application", "environment_group"}}}
-	b := as(t, everywhere)
-	address, err := url.Parse(query.ShareURL(b.base, f))
+	b := world.As(t, everywhere)
+	address, err := url.Parse(query.ShareURL(b.Base, f))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,41 +4,12 @@ import (
 	"errors"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/porter-dev/audit-operator/internal/auth"
-	"github.com/porter-dev/audit-operator/internal/dashboard/session"
-	"github.com/porter-dev/audit-operator/internal/query"
+	"github.com/porter-dev/audit-operator/internal/login"
 )
 
 const formMost = 64 << 10
-
-func (d *dashboard) cookieName() string {
-	if d.Secure {
-		return "__Host-audit-session"
-	}
-	return "audit-session"
-}
-
-func (d *dashboard) setCookie(w http.ResponseWriter, value string, maxAge int) {
-	http.SetCookie(w, &http.Cookie{
-		Name: d.cookieName(), Value: value, Path: "/", MaxAge: maxAge,
-		HttpOnly: true, Secure: d.Secure, SameSite: http.SameSiteLaxMode,
-	})
-}
-
-// token returns the request's bearer token, else that of its session.
-func (d *dashboard) token(r *http.Request) (token string, bearer bool) {
-	if token, ok := auth.BearerToken(r); ok {
-		return token, true
-	}
-	cookie, err := r.Cookie(d.cookieName())
-	if err != nil {
-		return "", false
-	}
-	token, _ = d.cookies.Decode(d.cookieName(), cookie.Value)
-	return token, false
-}
 
 type userHandler func(w http.ResponseWriter, r *http.Request, user auth.User)
 
@@ -52,23 +23,21 @@ func wantsPage(r *http.Request) bool {
 // token themselves, are told that it is missing or wrong.
 func (d *dashboard) authenticated(next userHandler) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		token, bearer := d.token(r)
-		user, err := d.Auth.Authenticate(r.Context(), token)
+		user, means, err := d.Login.Caller(r)
 		switch {
 		case err == nil:
 			next(w, r, user)
 		case !errors.Is(err, auth.ErrUnauthenticated):
-			d.unreachable(w, r, auth.User{}, err)
-		case bearer || !wantsPage(r):
+			d.failed(w, r, auth.User{}, err)
+		case means == login.Bearer || !wantsPage(r):
 			w.Header().Set("WWW-Authenticate", "Bearer")
-			d.fail(w, r, auth.User{}, problem{Status: http.StatusUnauthorized, Title: "Token not accepted",
-				Text: "The API server does not accept the token of this request, or there is none. It may have expired. Send one as: Authorization: Bearer <token>"})
+			d.failed(w, r, auth.User{}, err)
 		default:
-			login := loginPath
-			if to := r.URL.RequestURI(); session.Local(to) {
-				login += "?" + encode(parameter{"next", to})
+			page := loginPath
+			if to := r.URL.RequestURI(); login.Local(to) {
+				page += "?" + encode(parameter{"next", to})
 			}
-			w.Header().Set("Location", login)
+			w.Header().Set("Location", page)
 			w.WriteHeader(http.StatusSeeOther)
 		}
 	}
@@ -84,37 +53,33 @@ func (d *dashboard) loginPage(w http.ResponseWriter, r *http.Request) {
 }
 
 func (d *dashboard) showLogin(w http.ResponseWriter, r *http.Request, status int, next, wrong string) {
-	if !session.Local(next) {
+	if !login.Local(next) {
 		next = ""
 	}
 	d.render(w, r, status, "login", page{Title: "Sign in", Data: loginData{Next: next, Wrong: wrong}})
 }
 
-func (d *dashboard) login(w http.ResponseWriter, r *http.Request) {
+func (d *dashboard) signIn(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, formMost)
 	if err := r.ParseForm(); err != nil {
 		d.showLogin(w, r, http.StatusBadRequest, "", "The form could not be read; what it held was too long.")
 		return
 	}
 	next, token := r.PostForm.Get("next"), strings.TrimSpace(r.PostForm.Get("token"))
-	_, err := d.Auth.Authenticate(r.Context(), token)
-	if errors.Is(err, auth.ErrUnauthenticated) {
+	_, err := d.Login.WithToken(w, r, token)
+	switch {
+	case errors.Is(err, auth.ErrUnauthenticated):
 		d.showLogin(w, r, http.StatusUnauthorized, next, "The API server does not accept this token. It may have expired, or be for another cluster.")
 		return
-	}
-	if err != nil {
-		d.unreachable(w, r, auth.User{}, err)
-		return
-	}
-	value, err := d.cookies.Encode(d.cookieName(), token)
-	if err != nil {
-		// Of the errors only the length depends on the token.
+	case errors.Is(err, login.ErrTooLong):
 		d.showLogin(w, r, http.StatusBadRequest, next, "This token is too long for a browser's cookie. Use one of a service account, made as described below.")
 		return
+	case err != nil:
+		d.failed(w, r, auth.User{}, err)
+		return
 	}
-	d.setCookie(w, value, int(session.Lasts/time.Second))
-	if !session.Local(next) {
-		next = query.AuditLogsPath
+	if !login.Local(next) {
+		next = entrance
 	}
 	// Not http.Redirect, which changes the path after it was checked.
 	w.Header().Set("Location", next)
@@ -122,7 +87,7 @@ func (d *dashboard) login(w http.ResponseWriter, r *http.Request) {
 }
 
 func (d *dashboard) logout(w http.ResponseWriter, r *http.Request) {
-	d.setCookie(w, "", -1)
+	d.Login.End(w)
 	w.Header().Set("Location", loginPath)
 	w.WriteHeader(http.StatusSeeOther)
 }

@@ -43,7 +43,7 @@ func (d *dashboard) snapshot(w http.ResponseWriter, r *http.Request, user auth.U
 	defer body.Close()
 	rows, err := firstRows(body)
 	if err != nil {
-		d.broken(w, r, user, fmt.Errorf("read snapshot %s: %w", m.ID, err))
+		d.failed(w, r, user, fmt.Errorf("read snapshot %s: %w", m.ID, err))
 		return
 	}
 	data := snapshotData{
@@ -69,12 +69,12 @@ func (d *dashboard) openSnapshot(w http.ResponseWriter, r *http.Request, user au
 	}
 	m, err := d.Store.Snapshot(r.Context(), scope, r.PathValue("id"))
 	if err != nil {
-		d.readFailed(w, r, user, err)
+		d.failed(w, r, user, err)
 		return store.Manifest{}, nil, false
 	}
 	body, err := d.Store.OpenSnapshot(r.Context(), scope, m.ID)
 	if err != nil {
-		d.readFailed(w, r, user, err)
+		d.failed(w, r, user, err)
 		return store.Manifest{}, nil, false
 	}
 	return m, body, true

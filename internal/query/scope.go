@@ -1,31 +1,39 @@
 package query
 
+import "slices"
+
 // Scope says which events a caller may see. Stores add it to every statement.
 // The zero Scope sees nothing. Only package auth and the controllers make
 // others; the linter enforces it.
 type Scope struct {
 	clusterWide bool
 	cluster     string
-	namespace   string
+	namespaces  []string
 }
 
 // ClusterWide is the scope of a caller that may see every event of every cluster.
 func ClusterWide() Scope { return Scope{clusterWide: true} }
 
-// InNamespace is the scope of a caller that may see one namespace's events
-// from the sources of the operator's own cluster. Without a namespace it sees
-// nothing.
-func InNamespace(cluster, namespace string) Scope {
-	return Scope{cluster: cluster, namespace: namespace}
+// InNamespaces is the scope of a caller that may see the events of some
+// namespaces from the sources of the operator's own cluster. Without a
+// namespace it sees nothing.
+func InNamespaces(cluster string, namespaces ...string) Scope {
+	// An event without a namespace is the cluster's, never a namespace's.
+	named := slices.DeleteFunc(slices.Clone(namespaces), func(n string) bool { return n == "" })
+	slices.Sort(named)
+	return Scope{cluster: cluster, namespaces: slices.Compact(named)}
 }
 
 // IsClusterWide reports whether the scope has no limit.
 func (s Scope) IsClusterWide() bool { return s.clusterWide }
 
-// Namespace returns the cluster and namespace that a namespaced scope is
-// limited to, and whether there is one.
-func (s Scope) Namespace() (cluster, namespace string, ok bool) {
-	return s.cluster, s.namespace, !s.clusterWide && s.namespace != ""
+// IsZero reports whether the scope sees nothing.
+func (s Scope) IsZero() bool { return !s.clusterWide && len(s.namespaces) == 0 }
+
+// Namespaces returns the cluster and the namespaces that a limited scope sees,
+// sorted; none for one that sees nothing or has no limit.
+func (s Scope) Namespaces() (cluster string, namespaces []string) {
+	return s.cluster, slices.Clone(s.namespaces)
 }
 
 // Covers reports whether everything of the given namespace in the given
@@ -34,5 +42,11 @@ func (s Scope) Covers(cluster, namespace string) bool {
 	if s.clusterWide {
 		return true
 	}
-	return namespace != "" && s.namespace == namespace && s.cluster == cluster
+	return namespace != "" && s.cluster == cluster && slices.Contains(s.namespaces, namespace)
+}
+
+// Equal reports whether two scopes see the same.
+func (s Scope) Equal(other Scope) bool {
+	return s.clusterWide == other.clusterWide && slices.Equal(s.namespaces, other.namespaces) &&
+		(s.cluster == other.cluster || len(s.namespaces) == 0)
 }

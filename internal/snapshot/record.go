@@ -62,7 +62,8 @@ func (t *recordTime) UnmarshalJSON(text []byte) error {
 	return err
 }
 
-func newRecord(e *audit.Event) Record {
+// NewRecord returns the record of an event.
+func NewRecord(e *audit.Event) Record {
 	r := Record{
 		APIGroup: e.APIGroup, APIVersion: e.APIVersion, ActedVia: e.ActedVia, Action: e.Action,
 		Actor: e.Actor, ActorKind: e.ActorKind, AuditID: e.AuditID, Client: e.Client,
@@ -79,8 +80,8 @@ func newRecord(e *audit.Event) Record {
 	return r
 }
 
-// appendLine appends the record as one canonical line.
-func (r *Record) appendLine(b []byte) ([]byte, error) {
+// AppendLine appends the record as one canonical line.
+func (r *Record) AppendLine(b []byte) ([]byte, error) {
 	start := len(b)
 	encoded, err := json.Marshal(r, jsontext.AllowInvalidUTF8(false), jsontext.EscapeForHTML(false), jsontext.EscapeForJS(false))
 	if err != nil {

@@ -26,8 +26,8 @@ func FuzzRecord(f *testing.F) {
 		if addr, err := netip.ParseAddr(ip); err == nil {
 			e.IPs = []netip.Addr{addr.WithZone("")}
 		}
-		r := newRecord(&e)
-		line, err := r.appendLine(nil)
+		r := NewRecord(&e)
+		line, err := r.AppendLine(nil)
 		if err != nil {
 			if utf8.ValidString(actor) && utf8.ValidString(action) && utf8.ValidString(namespace) && utf8.ValidString(path) {
 				t.Fatalf("%+v can't be written: %v", r, err)
@@ -41,7 +41,7 @@ func FuzzRecord(f *testing.F) {
 		if diff := cmp.Diff(r, read, cmpopts.EquateEmpty(), cmp.AllowUnexported(recordTime{})); diff != "" {
 			t.Error(diff)
 		}
-		again, err := read.appendLine(nil)
+		again, err := read.AppendLine(nil)
 		if err != nil || string(again) != string(line) {
 			t.Errorf("written again: %s (%v), before: %s", again, err, line)
 		}
@@ -51,8 +51,8 @@ func FuzzRecord(f *testing.F) {
 // What somebody else wrote is refused or read, and never crashes the reader.
 func FuzzParseRecord(f *testing.F) {
 	e := event(1, "shop")
-	r := newRecord(&e)
-	line, err := r.appendLine(nil)
+	r := NewRecord(&e)
+	line, err := r.AppendLine(nil)
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -63,7 +63,7 @@ func FuzzParseRecord(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if written, err := r.appendLine(nil); err == nil {
+		if written, err := r.AppendLine(nil); err == nil {
 			if again, err := ParseRecord(written); err != nil || cmp.Diff(r, again, cmpopts.EquateEmpty(), cmp.AllowUnexported(recordTime{})) != "" {
 				t.Errorf("%+v reads differently after it was written (%v)", r, err)
 			}

@@ -15,6 +15,7 @@ import (
 	"io"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -113,9 +114,9 @@ func capture(ctx context.Context, s Store, r Request, window query.Window, body 
 	var line []byte
 	stored := int64(0)
 	captured, err := s.Capture(ctx, r.Scope, store.CaptureRequest{Filter: r.Filter, Window: window, Limit: r.Limit}, func(e *audit.Event) error {
-		record := newRecord(e)
+		record := NewRecord(e)
 		var err error
-		if line, err = record.appendLine(line[:0]); err != nil {
+		if line, err = record.AppendLine(line[:0]); err != nil {
 			return fmt.Errorf("encode event %s: %w", e.ID, err)
 		}
 		stored++
@@ -128,15 +129,19 @@ func capture(ctx context.Context, s Store, r Request, window query.Window, body 
 	if err := out.Flush(); err != nil {
 		return store.Manifest{}, err
 	}
-	cluster, namespace, _ := r.Scope.Namespace()
+	cluster, namespaces := r.Scope.Namespaces()
+	if len(namespaces) > 1 {
+		return store.Manifest{}, errors.New("a snapshot is of one namespace or of the whole cluster")
+	}
+	namespace := strings.Join(namespaces, "")
 	m := store.Manifest{
 		ID: r.ID, Owner: r.Owner, Cluster: cluster, Namespace: namespace, Filter: r.Filter.Encode(),
 		TakenAt: r.Now.UTC().Truncate(time.Microsecond), AsOf: captured.AsOf, From: window.From, To: window.To,
 		Matched: captured.Matched, Stored: stored, Truncated: stored < captured.Matched,
 		CountsByType: captured.CountsByType, CountsByStatusClass: captured.CountsByStatusClass,
-		Complete: CompleteUnknown, CompleteReason: NotMeasured,
 		Digest: "sha256:" + hex.EncodeToString(digest.Sum(nil)),
 	}
+	m.Complete, m.CompleteReason = Completeness(window, r.Now, r.Retention)
 	withStatus := int64(0)
 	for _, n := range m.CountsByStatusClass {
 		withStatus += n
@@ -144,11 +149,17 @@ func capture(ctx context.Context, s Store, r Request, window query.Window, body 
 	if rest := m.Matched - withStatus; rest > 0 {
 		m.CountsByStatusClass[NoStatusClass] = rest
 	}
-	if r.Retention > 0 && window.From.Before(r.Now.Add(-r.Retention)) {
-		m.Complete, m.CompleteReason = CompleteFalse, BeyondRetention
-	}
 	m.ManifestDigest, err = manifestDigest(m)
 	return m, err
+}
+
+// Completeness says how complete the answer about a window is at a time, and
+// why. A retention of 0 is endless.
+func Completeness(w query.Window, now time.Time, retention time.Duration) (complete, reason string) {
+	if retention > 0 && w.From.Before(now.Add(-retention)) {
+		return CompleteFalse, BeyondRetention
+	}
+	return CompleteUnknown, NotMeasured
 }
 
 // manifestDigest is the SHA-256 of the manifest without it, as canonical JSON

@@ -116,13 +116,13 @@ func TestTake(t *testing.T) {
 func TestBodyIsTheFormatThatWasPromised(t *testing.T) {
 	e := event(1, "shop")
 	e.IngestedAt, e.ActedVia, e.CredentialID, e.Subresource = now, "admin", "JTI=1", "scale"
-	r := newRecord(&e)
+	r := NewRecord(&e)
 	if fields := reflect.ValueOf(r); slices.ContainsFunc(reflect.VisibleFields(fields.Type()), func(f reflect.StructField) bool {
 		return fields.FieldByIndex(f.Index).IsZero() && f.Name != "DryRun" && len(f.Index) == 1
 	}) {
 		t.Errorf("the test leaves a field out: %+v", r)
 	}
-	line, err := r.appendLine(nil)
+	line, err := r.AppendLine(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -172,7 +172,7 @@ func TestTakeTwiceIsOne(t *testing.T) {
 func TestTakeStaysInItsScope(t *testing.T) {
 	s := newStore(t, event(1, "shop"), event(2, "billing"))
 	r := request("a")
-	r.Scope = query.InNamespace("dev", "billing")
+	r.Scope = query.InNamespaces("dev", "billing")
 	m, err := Take(t.Context(), s, r)
 	if err != nil {
 		t.Fatal(err)
@@ -181,7 +181,7 @@ func TestTakeStaysInItsScope(t *testing.T) {
 	if m.Matched != 1 || m.Namespace != "billing" || m.Cluster != "dev" || bytes.Contains(got, []byte("shop")) {
 		t.Errorf("manifest %+v, body %s", m, got)
 	}
-	if _, err := s.Snapshot(t.Context(), query.InNamespace("dev", "shop"), m.ID); err == nil {
+	if _, err := s.Snapshot(t.Context(), query.InNamespaces("dev", "shop"), m.ID); err == nil {
 		t.Error("another namespace sees the snapshot")
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -46,6 +47,17 @@ func Text(s string) string {
 		return s
 	}
 	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
+}
+
+// Visible returns the cluster and the namespaces that a limited scope sees, of
+// those that can be a stored event's: what Text would change is none of them,
+// though it might become one.
+func Visible(scope query.Scope) (cluster string, namespaces []string) {
+	cluster, namespaces = scope.Namespaces()
+	if Text(cluster) != cluster {
+		return cluster, nil
+	}
+	return cluster, slices.DeleteFunc(namespaces, func(n string) bool { return Text(n) != n })
 }
 
 // Batch is what one POST or one read of a log file delivered: the unit of commit.

@@ -126,7 +126,7 @@ func take(t *testing.T, s snapshot.Store, n int, namespace string) {
 	t.Helper()
 	scope := query.ClusterWide()
 	if namespace != "" {
-		scope = query.InNamespace("prod", namespace)
+		scope = query.InNamespaces("prod", namespace)
 	}
 	if _, err := snapshot.Take(t.Context(), s, snapshot.Request{
 		ID: snapshot.ID(fmt.Sprint(n), 1, ""), Owner: store.Owner{Kind: "AuditLogQuery", Name: "q", UID: fmt.Sprint(n)}, Scope: scope,

@@ -67,13 +67,13 @@ func (c *where) scope(scope query.Scope) {
 		c.and("TRUE")
 		return
 	}
-	cluster, namespace, ok := scope.Namespace()
-	if !ok || store.Text(cluster) != cluster || store.Text(namespace) != namespace {
+	cluster, namespaces := store.Visible(scope)
+	if len(namespaces) == 0 {
 		c.and("FALSE")
 		return
 	}
 	c.and("cluster = " + c.bind(cluster))
-	c.and("namespace = " + c.bind(namespace))
+	c.and(c.anyOf("namespace", namespaces))
 }
 
 // stages limits the condition to stages. An event has one of audit.Stages, and

@@ -61,7 +61,7 @@ func mergeSome(t *testing.T, s *Store, limit int) {
 
 // countedScopes and filters take all the ways: all of it, by place, by actor,
 // all without few places or few actors, rows alone.
-var countedScopes = map[string]query.Scope{"everywhere": query.ClusterWide(), "in kube-system": query.InNamespace("prod", "kube-system")}
+var countedScopes = map[string]query.Scope{"everywhere": query.ClusterWide(), "in kube-system": query.InNamespaces("prod", "kube-system")}
 
 var countedFilters = map[string]query.Filter{
 	"all":               {},

@@ -29,7 +29,7 @@ func TestPageBeyondBudget(t *testing.T) {
 	}{
 		"kind":            {query.ClusterWide(), terms(query.Terms{StatusCodes: []string{"404"}}), "status_code = 404"},
 		"place":           {query.ClusterWide(), terms(query.Terms{Namespaces: []string{"namespace-40"}}), "namespace = 'namespace-40'"},
-		"scope":           {query.InNamespace("prod", "namespace-40"), query.Filter{}, "namespace = 'namespace-40'"},
+		"scope":           {query.InNamespaces("prod", "namespace-40"), query.Filter{}, "namespace = 'namespace-40'"},
 		"actor":           {query.ClusterWide(), terms(query.Terms{Actors: []string{"actor-300"}}), "actor = 'actor-300'"},
 		"place and actor": {query.ClusterWide(), terms(query.Terms{Namespaces: []string{"namespace-12"}, Actors: []string{"actor-300"}}), "namespace = 'namespace-12' AND actor = 'actor-300'"},
 		"name":            {query.ClusterWide(), terms(query.Terms{ResourceNames: []string{"name-4711"}, Actors: []string{"actor-28*"}}), "resource_name = 'name-4711' AND starts_with(actor, 'actor-28')"},

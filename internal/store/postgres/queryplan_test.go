@@ -161,7 +161,7 @@ func TestQueryPlans(t *testing.T) {
 			{"audit_rows{day}_actor_id_idx", "Bitmap Index Scan", []int{-3, -1}}, {"audit_rows{day}_occurred_at_id_key", "Bitmap Index Scan", []int{-3, -1}},
 			{"audit_rows", "Bitmap Heap Scan", []int{-3, -1}},
 		}, rowBudget},
-		{"page of a rare place", view(query.InNamespace("prod", "namespace-40"), store.ViewRequest{Limit: 50}), []read{
+		{"page of a rare place", view(query.InNamespaces("prod", "namespace-40"), store.ViewRequest{Limit: 50}), []read{
 			newest, deltas, {"audit_rollup_places", "Index Scan using audit_rollup_places{day}_day_place_id_kind_id_key", every},
 			{"audit_rows", "Index Scan using audit_rows{day}_occurred_at_id_key", []int{-3}},
 		}, rowBudget},

@@ -52,12 +52,12 @@ func scoped(scope query.Scope) *where {
 	if scope.IsClusterWide() {
 		return c
 	}
-	cluster, namespace, ok := scope.Namespace()
-	if !ok || store.Text(cluster) != cluster || store.Text(namespace) != namespace {
+	cluster, namespaces := store.Visible(scope)
+	if len(namespaces) == 0 {
 		c.places = append(c.places, "FALSE")
 		return c
 	}
-	c.places = append(c.places, "p.cluster = "+c.bind(cluster), "p.namespace = "+c.bind(namespace))
+	c.places = append(c.places, "p.cluster = "+c.bind(cluster), c.anyOf("p.namespace", namespaces))
 	return c
 }
 

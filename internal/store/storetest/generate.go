@@ -129,7 +129,8 @@ func drawScope(t *rapid.T) query.Scope {
 	case 0:
 		return query.Scope{}
 	case 1, 2:
-		return query.InNamespace(oneOf(t, "scope cluster", someClusters), oneOf(t, "scope namespace", someNamespaces))
+		namespaces := rapid.SliceOfN(rapid.SampledFrom(someNamespaces), 0, 3).Draw(t, "scope namespaces")
+		return query.InNamespaces(oneOf(t, "scope cluster", someClusters), namespaces...)
 	}
 	return query.ClusterWide()
 }

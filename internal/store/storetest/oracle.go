@@ -18,7 +18,7 @@ import (
 // whatever the window. It is written for clarity, as the meaning that stores
 // are held to.
 func Match(e *audit.Event, scope query.Scope, f *query.Filter) bool {
-	if cluster, namespace, ok := scope.Namespace(); !scope.IsClusterWide() && (!ok || e.Cluster != cluster || e.Namespace != namespace) {
+	if !scope.Covers(e.Cluster, e.Namespace) {
 		return false
 	}
 	in, out := &f.Terms, &f.Exclude

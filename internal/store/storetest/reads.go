@@ -127,10 +127,10 @@ func testEventScope(t *testing.T, b *bench) {
 		found bool
 	}{
 		"cluster-wide":           {query.ClusterWide(), e.ID, true},
-		"its namespace":          {query.InNamespace("prod", "shop"), e.ID, true},
+		"its namespace":          {query.InNamespaces("prod", "shop"), e.ID, true},
 		"no scope":               {query.Scope{}, e.ID, false},
-		"another namespace":      {query.InNamespace("prod", "other"), e.ID, false},
-		"another cluster":        {query.InNamespace("staging", "shop"), e.ID, false},
+		"another namespace":      {query.InNamespaces("prod", "other"), e.ID, false},
+		"another cluster":        {query.InNamespaces("staging", "shop"), e.ID, false},
 		"an ID that isn't there": {query.ClusterWide(), audit.ID{1}, false},
 	} {
 		got, err := b.Event(t.Context(), test.scope, test.id)
@@ -205,7 +205,7 @@ func testHostileText(t *testing.T, b *bench) {
 			if !slices.ContainsFunc(view.Events, func(found audit.Event) bool { return found.ID == e.ID }) {
 				t.Errorf("%s %.40q finds nothing", name, text)
 			}
-			if _, err := b.View(t.Context(), query.InNamespace(text, text), store.ViewRequest{Filter: filter, Window: always(b.clock.Now()), Limit: 1}); err != nil {
+			if _, err := b.View(t.Context(), query.InNamespaces(text, text), store.ViewRequest{Filter: filter, Window: always(b.clock.Now()), Limit: 1}); err != nil {
 				t.Errorf("View in scope %.20q: %v", text, err)
 			}
 		}

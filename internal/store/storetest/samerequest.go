@@ -48,10 +48,10 @@ func testSameRequest(t *testing.T, b *bench) {
 				want  []audit.Event
 			}{
 				"cluster-wide":      {query.ClusterWide(), []audit.Event{received, otherComponent, otherNamespace, noNamespace, otherCluster, dayBefore, first}},
-				"its namespace":     {query.InNamespace("prod", "shop"), []audit.Event{received, otherComponent, dayBefore, first}},
-				"another namespace": {query.InNamespace("prod", "billing"), []audit.Event{otherNamespace}},
-				"another cluster":   {query.InNamespace("staging", "shop"), []audit.Event{otherCluster}},
-				"no namespace":      {query.InNamespace("prod", ""), nil},
+				"its namespace":     {query.InNamespaces("prod", "shop"), []audit.Event{received, otherComponent, dayBefore, first}},
+				"another namespace": {query.InNamespaces("prod", "billing"), []audit.Event{otherNamespace}},
+				"another cluster":   {query.InNamespaces("staging", "shop"), []audit.Event{otherCluster}},
+				"no namespace":      {query.InNamespaces("prod", ""), nil},
 				"no scope":          {query.Scope{}, nil},
 			} {
 				got, err := b.SameRequest(t.Context(), test.scope, &asked)

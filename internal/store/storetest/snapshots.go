@@ -104,10 +104,10 @@ func testSnapshotScope(t *testing.T, b *bench) {
 		namespaced, wide bool
 	}{
 		{query.ClusterWide(), true, true},
-		{query.InNamespace("prod", "shop"), true, false},
-		{query.InNamespace("prod", "other"), false, false},
-		{query.InNamespace("staging", "shop"), false, false},
-		{query.InNamespace("", ""), false, false},
+		{query.InNamespaces("prod", "shop"), true, false},
+		{query.InNamespaces("prod", "other"), false, false},
+		{query.InNamespaces("staging", "shop"), false, false},
+		{query.InNamespaces("", ""), false, false},
 		{query.Scope{}, false, false},
 	} {
 		for id, visible := range map[string]bool{namespaced.ID: test.namespaced, wide.ID: test.wide} {

@@ -1,4 +1,4 @@
-package session
+package login
 
 import (
 	"bytes"
@@ -12,28 +12,28 @@ var keys = [2][]byte{bytes.Repeat([]byte("h"), 64), bytes.Repeat([]byte("b"), 32
 
 // A value that the codec did not write holds no token, whoever made it.
 func FuzzCookie(f *testing.F) {
-	codec := NewCodec(keys[0], keys[1])
+	codec := newCodec(keys[0], keys[1])
 	f.Add("token", "MTc2NDAwMDAwMHx4", uint16(3), byte(1))
 	f.Add("", "", uint16(0), byte(0))
 	f.Add(strings.Repeat("x", 4000), "MTc", uint16(9), byte(0x80))
 	f.Fuzz(func(t *testing.T, token, forged string, at uint16, flip byte) {
-		if got, ok := codec.Decode("audit-session", forged); ok {
+		if got, ok := codec.decode("audit-session", forged); ok {
 			t.Errorf("a value from elsewhere holds %q", got)
 		}
-		value, err := codec.Encode("audit-session", token)
+		value, err := codec.encode("audit-session", token)
 		if err != nil || !utf8.ValidString(token) {
 			return // too long, or nothing that JSON keeps
 		}
-		if got, ok := codec.Decode("audit-session", value); !ok || got != token {
+		if got, ok := codec.decode("audit-session", value); !ok || got != token {
 			t.Errorf("%q came back as %q, %t", token, got, ok)
 		}
-		if _, ok := codec.Decode("another-name", value); ok {
+		if _, ok := codec.decode("another-name", value); ok {
 			t.Error("a cookie of another name is accepted")
 		}
 		if flip&0x7f != 0 {
 			changed := []byte(value)
 			changed[int(at)%len(changed)] ^= flip & 0x7f
-			if got, ok := codec.Decode("audit-session", string(changed)); ok && got != token {
+			if got, ok := codec.decode("audit-session", string(changed)); ok && got != token {
 				t.Errorf("a changed value holds %q", got)
 			}
 		}

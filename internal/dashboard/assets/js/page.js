@@ -1,0 +1,4 @@
+// What every page does where scripts run. Without them each page works too.
+(() => {
+  "use strict";
+})();

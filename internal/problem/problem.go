@@ -1,0 +1,89 @@
+// Package problem turns errors into what callers are told: a status, and words
+// that say what to do next and give nothing away. Pages show it, the API sends
+// it as RFC 9457 has it.
+package problem
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"github.com/porter-dev/audit-operator/internal/auth"
+	"github.com/porter-dev/audit-operator/internal/query"
+	"github.com/porter-dev/audit-operator/internal/store"
+)
+
+// Problem is what a caller is told.
+type Problem struct {
+	Status int // of HTTP
+	Title  string
+	Detail string
+	Fields []Field // what is wrong with the question, one by one
+}
+
+// Field is a parameter that is wrong.
+type Field struct {
+	Name   string // empty where no one parameter is wrong
+	Value  string // what was given; may be empty
+	Reason string // what is allowed
+}
+
+// Of returns the problem that an error of the packages query, auth and store
+// is. What it does not know is an internal error, whose text stays inside.
+func Of(err error) Problem {
+	var wrong *query.FieldError
+	switch {
+	case errors.As(err, &wrong), errors.Is(err, query.ErrCursor):
+		return Problem{Status: http.StatusBadRequest, Title: "This filter can't be read", Fields: fields(err),
+			Detail: "Nothing is shown, because leaving out a part of the filter would show more than was asked for. Correct the address, or begin without a filter."}
+	case errors.Is(err, auth.ErrUnauthenticated):
+		return Problem{Status: http.StatusUnauthorized, Title: "Not signed in",
+			Detail: "The API server does not accept the token of this request, or there is none. It may have expired. Send one as: Authorization: Bearer <token>"}
+	case errors.Is(err, auth.ErrNamespaceNeeded):
+		return Problem{Status: http.StatusForbidden, Title: "Name a namespace",
+			Detail: "You lack the right to read the events of all namespaces, and there are too many to look for those that you may read. Name the one that you want to see."}
+	case errors.Is(err, auth.ErrForbidden):
+		return Problem{Status: http.StatusForbidden, Title: "You may not see these events",
+			Detail: "You lack the right to read the events of a namespace that you ask for, or of any if you name none."}
+	case errors.Is(err, store.ErrNotFound):
+		return Problem{Status: http.StatusNotFound, Title: "Not found",
+			Detail: "There is nothing here, or nothing that you may see."}
+	}
+	for _, passing := range []error{store.ErrUnavailable, store.ErrOverloaded, store.ErrClosed, context.DeadlineExceeded} {
+		if errors.Is(err, passing) {
+			return Problem{Status: http.StatusServiceUnavailable, Title: "Not available now",
+				Detail: "The events can't be read at the moment, or it takes too long. Try again shortly, or with a shorter time range."}
+		}
+	}
+	if errors.Is(err, auth.ErrNoAnswer) {
+		return Problem{Status: http.StatusServiceUnavailable, Title: "Not available now",
+			Detail: "Your rights can't be checked at the moment, so nothing is shown. Try again shortly."}
+	}
+	return Problem{Status: http.StatusInternalServerError, Title: "Something went wrong",
+		Detail: "The events could not be read. The operator's log says why."}
+}
+
+// fields takes the errors that errors.Join has joined apart.
+func fields(err error) []Field {
+	var wrong *query.FieldError
+	var joined interface{ Unwrap() []error }
+	switch {
+	case errors.As(err, &joined):
+		var all []Field
+		for _, e := range joined.Unwrap() {
+			all = append(all, fields(e)...)
+		}
+		return all
+	case errors.As(err, &wrong):
+		return []Field{{Name: wrong.Field, Value: wrong.Value, Reason: wrong.Problem}}
+	}
+	return []Field{{Reason: err.Error()}}
+}
+
+// String says what is wrong with a field in one line.
+func (f Field) String() string {
+	if f.Name == "" {
+		return f.Reason
+	}
+	return (&query.FieldError{Field: f.Name, Value: f.Value, Problem: f.Reason}).Error()
+}

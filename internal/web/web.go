@@ -1,0 +1,61 @@
+// Package web puts every face that answers by HTTP behind one handler: who
+// asks is found out, and what every answer must carry is set, in one place.
+package web
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/go-logr/logr"
+
+	"github.com/porter-dev/audit-operator/internal/auth"
+	"github.com/porter-dev/audit-operator/internal/dashboard"
+	"github.com/porter-dev/audit-operator/internal/door"
+	"github.com/porter-dev/audit-operator/internal/login"
+)
+
+// Options of New. Doors, Now and Log are optional.
+type Options struct {
+	Store dashboard.Store
+	Auth  *auth.Auth
+	Login *login.Login
+	// Types returns the resource types to choose from, in the order of the picker.
+	Types func() []dashboard.ResourceType
+	// Retention is how long events are kept.
+	Retention time.Duration
+	// Doors watches the requests; nil watches nothing.
+	Doors *door.Watch
+	Now   func() time.Time
+	Log   logr.Logger
+}
+
+// New returns the handler of all pages. It fails when an option is missing.
+func New(opts Options) (http.Handler, error) {
+	pages, err := dashboard.New(dashboard.Options{
+		Store: opts.Store, Auth: opts.Auth, Login: opts.Login, Types: opts.Types, Retention: opts.Retention,
+		Doors: opts.Doors, Now: opts.Now, Log: opts.Log.WithName("dashboard"),
+	})
+	if err != nil {
+		return nil, err
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/", pages)
+	return headers(mux), nil
+}
+
+// headers sets what every answer carries. Referrers stay on this site; the
+// stricter no-referrer would make browsers send forms without their origin,
+// which plain HTTP needs to tell own forms from others'.
+func headers(next http.Handler) http.Handler {
+	const policy = "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Security-Policy", policy)
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Referrer-Policy", "same-origin")
+		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		h.Set("Cache-Control", "no-store")
+		next.ServeHTTP(w, r)
+	})
+}
