@@ -25,6 +25,7 @@ type asset struct {
 var bundles = map[string]string{
 	"icon.svg":  "assets/icon.svg",
 	"style.css": "assets/css/*.css",
+	"theme.js":  "assets/first/theme.js",
 	"htmx.js":   "assets/vendor/htmx.min.js",
 	"app.js":    "assets/js/*.js",
 }

@@ -63,7 +63,7 @@ const (
 	loginPath  = "/login"
 )
 
-//go:embed templates assets/icon.svg assets/css assets/js assets/vendor/*.js
+//go:embed templates assets/icon.svg assets/first assets/css assets/js assets/vendor/*.js
 var files embed.FS
 
 type dashboard struct {
@@ -112,8 +112,18 @@ func New(opts Options) (http.Handler, error) {
 type page struct {
 	Title string
 	User  string
+	Place place // what the navigation marks
 	Data  any
 }
+
+// place is a destination of the navigation.
+type place string
+
+// The places.
+const (
+	inLogs      place = "logs"
+	inSnapshots place = "snapshots"
+)
 
 func (d *dashboard) load() error {
 	if err := d.loadAssets(); err != nil {
@@ -123,6 +133,7 @@ func (d *dashboard) load() error {
 	for _, name := range []string{"list", "event", "snapshot", "login", "problem"} {
 		t, err := template.New("layout.html").Funcs(template.FuncMap{
 			"time": formatTime, "rfc3339": rfc3339, "count": formatCount, "asset": d.assetPath,
+			"entrance": func() string { return entrance },
 		}).ParseFS(files, "templates/layout.html", "templates/"+name+".html")
 		if err != nil {
 			return err

@@ -54,7 +54,7 @@ func (d *dashboard) event(w http.ResponseWriter, r *http.Request, user auth.User
 		Same: d.rows(same.Events, scope), More: same.More, Unavailable: err != nil,
 	}
 	slices.SortStableFunc(data.Same, func(a, b row) int { return a.StageAt.Compare(b.StageAt) })
-	d.render(w, r, http.StatusOK, "event", page{Title: "Audit event", User: user.Name, Data: data})
+	d.render(w, r, http.StatusOK, "event", page{Title: "Audit event", User: user.Name, Place: inLogs, Data: data})
 }
 
 func indent(raw []byte) string {

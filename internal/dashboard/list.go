@@ -80,7 +80,7 @@ func (d *dashboard) list(w http.ResponseWriter, r *http.Request, user auth.User)
 		cursor := query.Cursor{Position: *view.Next, Window: window, FilterHash: filter.Hash()}
 		data.Next = listLink(join(filter.Encode(), encode(parameter{cursorParameter, cursor.Encode()})))
 	}
-	d.render(w, r, http.StatusOK, "list", page{Title: "API audit logs", User: user.Name, Data: data})
+	d.render(w, r, http.StatusOK, "list", page{Title: "API audit logs", User: user.Name, Place: inLogs, Data: data})
 }
 
 // rows returns events with the links to them, which stay within the scope.

@@ -57,7 +57,7 @@ func (d *dashboard) snapshot(w http.ResponseWriter, r *http.Request, user auth.U
 	for resourceType, n := range m.CountsByType {
 		data.Types[nameOf(names, resourceType)] += n
 	}
-	d.render(w, r, http.StatusOK, "snapshot", page{Title: "Snapshot", User: user.Name, Data: data})
+	d.render(w, r, http.StatusOK, "snapshot", page{Title: "Snapshot", User: user.Name, Place: inSnapshots, Data: data})
 }
 
 // openSnapshot opens the snapshot that the path names, if the user may see it.
