@@ -59,13 +59,14 @@ type World struct {
 
 // Main makes the world, runs a package's tests in it and ends the process.
 func Main(m *testing.M, world *World) {
+	os.Exit(Run(m, world))
+}
+
+// Run does what Main does but for ending the process; it returns the exit code.
+func Run(m *testing.M, world *World) int {
 	if os.Getenv("KUBEBUILDER_ASSETS") == "" {
 		panic("KUBEBUILDER_ASSETS is not set; run: export KUBEBUILDER_ASSETS=$(hack/controlplane.sh)")
 	}
-	os.Exit(run(m, world))
-}
-
-func run(m *testing.M, world *World) int {
 	ctx := context.Background()
 	env := &envtest.Environment{}
 	config, err := env.Start()
