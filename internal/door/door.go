@@ -24,9 +24,19 @@ const (
 	Snapshot Door = "snapshot" // a snapshot's page
 	Download Door = "download" // a snapshot's bytes
 	Query    Door = "query"    // a query resource that is reconciled
+
+	APIList      Door = "api_list"      // the API's list of events
+	APIEvent     Door = "api_event"     // one event by the API
+	APIHistogram Door = "api_histogram" // events by time
+	APIFacet     Door = "api_facet"     // events by the values of a field
+	APISnapshots Door = "api_snapshots" // snapshots by the API, but for their bytes
+	APIExport    Door = "api_export"    // many events as one file
 )
 
-var doors = []Door{Page, Event, Snapshot, Download, Query}
+var doors = []Door{
+	Page, Event, Snapshot, Download, Query,
+	APIList, APIEvent, APIHistogram, APIFacet, APISnapshots, APIExport,
+}
 
 // Outcome is what became of a question.
 type Outcome string

@@ -13,8 +13,30 @@ import (
 	"github.com/porter-dev/audit-operator/internal/store"
 )
 
-// Problem is what a caller is told.
+// Kind names what is wrong, for programs. It never changes its meaning.
+type Kind string
+
+// The kinds. docs/spec/api.md says what to do about each.
+const (
+	Internal         Kind = "internal"
+	Invalid          Kind = "invalid"
+	Unauthenticated  Kind = "unauthenticated"
+	Forbidden        Kind = "forbidden"
+	NamespaceNeeded  Kind = "namespace-needed"
+	CrossOrigin      Kind = "cross-origin"
+	NotFound         Kind = "not-found"
+	MethodNotAllowed Kind = "method-not-allowed"
+	TooLarge         Kind = "too-large"
+	NotJSON          Kind = "not-json"
+	Unavailable      Kind = "unavailable"
+)
+
+// Type returns the kind as RFC 9457's type, a URN.
+func (k Kind) Type() string { return "urn:audit-operator:problem:" + string(k) }
+
+// Problem is what a caller is told. It is an error, which Of returns as it is.
 type Problem struct {
+	Kind   Kind
 	Status int // of HTTP
 	Title  string
 	Detail string
@@ -28,38 +50,48 @@ type Field struct {
 	Reason string // what is allowed
 }
 
-// Of returns the problem that an error of the packages query, auth and store
-// is. What it does not know is an internal error, whose text stays inside.
+func (p Problem) Error() string { return p.Title + ": " + p.Detail }
+
+// InvalidFields is the problem of a question with these fields.
+func InvalidFields(fields ...Field) Problem {
+	return Problem{Kind: Invalid, Status: http.StatusBadRequest, Title: "This filter can't be read", Fields: fields,
+		Detail: "Nothing is shown, because leaving out a part of the filter would show more than was asked for. Correct the address, or begin without a filter."}
+}
+
+// Of returns the problem that an error is: a Problem, or an error of the
+// packages query, auth and store. What it does not know is an internal error, whose text stays inside.
 func Of(err error) Problem {
+	var known Problem
 	var wrong *query.FieldError
 	switch {
+	case errors.As(err, &known):
+		return known
 	case errors.As(err, &wrong), errors.Is(err, query.ErrCursor):
-		return Problem{Status: http.StatusBadRequest, Title: "This filter can't be read", Fields: fields(err),
-			Detail: "Nothing is shown, because leaving out a part of the filter would show more than was asked for. Correct the address, or begin without a filter."}
+		return InvalidFields(fields(err)...)
 	case errors.Is(err, auth.ErrUnauthenticated):
-		return Problem{Status: http.StatusUnauthorized, Title: "Not signed in",
+		return Problem{Kind: Unauthenticated, Status: http.StatusUnauthorized, Title: "Not signed in",
 			Detail: "The API server does not accept the token of this request, or there is none. It may have expired. Send one as: Authorization: Bearer <token>"}
 	case errors.Is(err, auth.ErrNamespaceNeeded):
-		return Problem{Status: http.StatusForbidden, Title: "Name a namespace",
+		return Problem{Kind: NamespaceNeeded, Status: http.StatusForbidden, Title: "Name a namespace",
 			Detail: "You lack the right to read the events of all namespaces, and there are too many to look for those that you may read. Name the one that you want to see."}
 	case errors.Is(err, auth.ErrForbidden):
-		return Problem{Status: http.StatusForbidden, Title: "You may not see these events",
+		return Problem{Kind: Forbidden, Status: http.StatusForbidden, Title: "You may not see these events",
 			Detail: "You lack the right to read the events of a namespace that you ask for, or of any if you name none."}
 	case errors.Is(err, store.ErrNotFound):
-		return Problem{Status: http.StatusNotFound, Title: "Not found",
+		return Problem{Kind: NotFound, Status: http.StatusNotFound, Title: "Not found",
 			Detail: "There is nothing here, or nothing that you may see."}
 	}
 	for _, passing := range []error{store.ErrUnavailable, store.ErrOverloaded, store.ErrClosed, context.DeadlineExceeded} {
 		if errors.Is(err, passing) {
-			return Problem{Status: http.StatusServiceUnavailable, Title: "Not available now",
+			return Problem{Kind: Unavailable, Status: http.StatusServiceUnavailable, Title: "Not available now",
 				Detail: "The events can't be read at the moment, or it takes too long. Try again shortly, or with a shorter time range."}
 		}
 	}
 	if errors.Is(err, auth.ErrNoAnswer) {
-		return Problem{Status: http.StatusServiceUnavailable, Title: "Not available now",
+		return Problem{Kind: Unavailable, Status: http.StatusServiceUnavailable, Title: "Not available now",
 			Detail: "Your rights can't be checked at the moment, so nothing is shown. Try again shortly."}
 	}
-	return Problem{Status: http.StatusInternalServerError, Title: "Something went wrong",
+	return Problem{Kind: Internal, Status: http.StatusInternalServerError, Title: "Something went wrong",
 		Detail: "The events could not be read. The operator's log says why."}
 }
 

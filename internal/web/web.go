@@ -11,6 +11,7 @@ import (
 	"github.com/porter-dev/audit-operator/internal/auth"
 	"github.com/porter-dev/audit-operator/internal/dashboard"
 	"github.com/porter-dev/audit-operator/internal/door"
+	"github.com/porter-dev/audit-operator/internal/httpapi"
 	"github.com/porter-dev/audit-operator/internal/login"
 )
 
@@ -29,7 +30,7 @@ type Options struct {
 	Log   logr.Logger
 }
 
-// New returns the handler of all pages. It fails when an option is missing.
+// New returns the handler of the pages and of the API. It fails when an option is missing.
 func New(opts Options) (http.Handler, error) {
 	pages, err := dashboard.New(dashboard.Options{
 		Store: opts.Store, Auth: opts.Auth, Login: opts.Login, Types: opts.Types, Retention: opts.Retention,
@@ -38,8 +39,16 @@ func New(opts Options) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	api, err := httpapi.New(httpapi.Options{
+		Store: opts.Store, Auth: opts.Auth, Login: opts.Login, Retention: opts.Retention,
+		Doors: opts.Doors, Now: opts.Now, Log: opts.Log.WithName("api"),
+	})
+	if err != nil {
+		return nil, err
+	}
 	mux := http.NewServeMux()
 	mux.Handle("/", pages)
+	mux.Handle(httpapi.Path, api)
 	return headers(mux), nil
 }
 

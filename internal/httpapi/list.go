@@ -1,0 +1,67 @@
+package httpapi
+
+import (
+	"net/http"
+
+	"github.com/porter-dev/audit-operator/internal/audit"
+	"github.com/porter-dev/audit-operator/internal/auth"
+	"github.com/porter-dev/audit-operator/internal/query"
+	"github.com/porter-dev/audit-operator/internal/snapshot"
+	"github.com/porter-dev/audit-operator/internal/store"
+)
+
+const defaultPage = 100 // rows
+
+// listAnswer is a page of events, the newest first.
+type listAnswer struct {
+	Items []snapshot.Record `json:"items"`
+	Next  string            `json:"next,omitzero"` // absent on the last page
+	about
+	Matched *int64 `json:"matched,omitzero"` // where it was asked for
+}
+
+func (a *api) list(w http.ResponseWriter, r *http.Request, user auth.User) error {
+	p, err := parametersOf(r)
+	if err != nil {
+		return err
+	}
+	limit, count, q := p.number("limit", defaultPage, store.MaxPage), p.flag("count"), p.page(a.Now())
+	if err := p.err(); err != nil {
+		return err
+	}
+	view, err := a.view(r, user, q, store.ViewRequest{Limit: limit, Count: count})
+	if err != nil {
+		return err
+	}
+	answer := listAnswer{Items: records(view.Events), Next: q.next(view.Next), about: a.about(q.Window, view.AsOf)}
+	if count {
+		answer.Matched = &view.Matched
+	}
+	return send(w, answer)
+}
+
+// view answers a question as far as the user's rights go.
+func (a *api) view(r *http.Request, user auth.User, q question, req store.ViewRequest) (store.View, error) {
+	scope, err := a.Auth.Scope(r.Context(), user, q.Namespaces...)
+	if err != nil {
+		return store.View{}, err
+	}
+	req.Filter, req.Window, req.After = q.Filter, q.Window, q.After
+	return a.Store.View(r.Context(), scope, req)
+}
+
+func records(events []audit.Event) []snapshot.Record {
+	out := make([]snapshot.Record, len(events))
+	for i := range events {
+		out[i] = snapshot.NewRecord(&events[i])
+	}
+	return out
+}
+
+// next writes the cursor of the page at a position, or nothing without one.
+func (q *question) next(position *query.Position) string {
+	if position == nil {
+		return ""
+	}
+	return query.Cursor{Position: *position, Window: q.Window, FilterHash: q.Hash()}.Encode()
+}

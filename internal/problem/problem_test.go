@@ -1,0 +1,52 @@
+package problem
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/porter-dev/audit-operator/internal/auth"
+	"github.com/porter-dev/audit-operator/internal/query"
+	"github.com/porter-dev/audit-operator/internal/store"
+)
+
+func TestOf(t *testing.T) {
+	own := Problem{Kind: NotJSON, Status: 415, Title: "x", Detail: "y"}
+	for _, tt := range []struct {
+		err    error
+		kind   Kind
+		status int
+		fields []Field
+	}{
+		{own, NotJSON, 415, nil},
+		{fmt.Errorf("wrapped: %w", own), NotJSON, 415, nil},
+		{&query.FieldError{Field: "ip", Value: "x", Problem: "is none"}, Invalid, 400, []Field{{"ip", "x", "is none"}}},
+		{errors.Join(&query.FieldError{Field: "ip", Problem: "a"}, errors.Join(&query.FieldError{Field: "to", Problem: "b"})), Invalid, 400, []Field{{"ip", "", "a"}, {"to", "", "b"}}},
+		{query.ErrCursor, Invalid, 400, []Field{{Reason: query.ErrCursor.Error()}}},
+		{auth.ErrUnauthenticated, Unauthenticated, 401, nil},
+		{fmt.Errorf("%w: the role of bob is gone", auth.ErrForbidden), Forbidden, 403, nil},
+		{auth.ErrNamespaceNeeded, NamespaceNeeded, 403, nil},
+		{store.ErrNotFound, NotFound, 404, nil},
+		{fmt.Errorf("secret: %w", store.ErrUnavailable), Unavailable, 503, nil},
+		{store.ErrOverloaded, Unavailable, 503, nil},
+		{store.ErrClosed, Unavailable, 503, nil},
+		{context.DeadlineExceeded, Unavailable, 503, nil},
+		{fmt.Errorf("secret: %w", auth.ErrNoAnswer), Unavailable, 503, nil},
+		{errors.New("secret of the driver"), Internal, 500, nil},
+	} {
+		p := Of(tt.err)
+		if p.Kind != tt.kind || p.Status != tt.status || p.Title == "" || p.Detail == "" {
+			t.Errorf("%v is %+v, want %s, %d", tt.err, p, tt.kind, tt.status)
+		}
+		if diff := cmp.Diff(tt.fields, p.Fields); diff != "" {
+			t.Errorf("%v: %s", tt.err, diff)
+		}
+		if strings.Contains(fmt.Sprint(p), "secret") || strings.Contains(fmt.Sprint(p), "bob") {
+			t.Errorf("%v: the problem tells too much: %v", tt.err, p)
+		}
+	}
+}
