@@ -92,6 +92,7 @@ func New(opts Options) (http.Handler, error) {
 	})
 	mux.HandleFunc("GET "+query.AuditLogsPath, opts.Doors.Handler(door.Page, d.authenticated(d.list)))
 	mux.HandleFunc("GET "+eventsPath+"{id}", opts.Doors.Handler(door.Event, d.authenticated(d.event)))
+	mux.HandleFunc("GET "+eventsPath+"{id}/raw", opts.Doors.Handler(door.Event, d.authenticated(d.eventRaw)))
 	mux.HandleFunc("GET "+query.SnapshotsPath+"{id}", opts.Doors.Handler(door.Snapshot, d.authenticated(d.snapshot)))
 	mux.HandleFunc("GET "+query.SnapshotsPath+"{id}/ndjson", opts.Doors.Handler(door.Download, d.authenticated(d.download)))
 	mux.HandleFunc("GET "+loginPath, d.loginPage)
@@ -132,9 +133,9 @@ func (d *dashboard) load() error {
 	d.pages = map[string]*template.Template{}
 	for _, name := range []string{"list", "event", "snapshot", "login", "problem"} {
 		t, err := template.New("layout.html").Funcs(template.FuncMap{
-			"time": formatTime, "rfc3339": rfc3339, "count": formatCount, "asset": d.assetPath,
+			"time": formatTime, "rfc3339": rfc3339, "count": formatCount, "count64": func(n int) string { return formatCount(int64(n)) }, "precise": formatPrecise, "asset": d.assetPath,
 			"entrance": func() string { return entrance },
-		}).ParseFS(files, "templates/layout.html", "templates/"+name+".html")
+		}).ParseFS(files, "templates/layout.html", "templates/parts/*.html", "templates/"+name+".html")
 		if err != nil {
 			return err
 		}
@@ -145,8 +146,12 @@ func (d *dashboard) load() error {
 
 // render writes a whole page or, if its template fails, none of it.
 func (d *dashboard) render(w http.ResponseWriter, r *http.Request, status int, name string, p page) {
+	d.write(w, r, status, name, "layout.html", p)
+}
+
+func (d *dashboard) write(w http.ResponseWriter, r *http.Request, status int, name, part string, data any) {
 	var body bytes.Buffer
-	if err := d.pages[name].Execute(&body, p); err != nil {
+	if err := d.pages[name].ExecuteTemplate(&body, part, data); err != nil {
 		d.Log.Error(err, "Could not render a page", "page", name, "path", r.URL.Path)
 		http.Error(w, "The page could not be made.", http.StatusInternalServerError)
 		return
@@ -157,6 +162,9 @@ func (d *dashboard) render(w http.ResponseWriter, r *http.Request, status int, n
 }
 
 func formatTime(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") }
+
+// formatPrecise writes all of a time's digits.
+func formatPrecise(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05.999999") }
 
 func rfc3339(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }
 

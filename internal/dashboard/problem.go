@@ -50,8 +50,7 @@ func (d *dashboard) notFound(w http.ResponseWriter, r *http.Request, user auth.U
 // itemScope is the scope of a page of one thing, whose link may name a
 // namespace. If it returns false it has answered.
 func (d *dashboard) itemScope(w http.ResponseWriter, r *http.Request, user auth.User) (query.Scope, bool) {
-	named := slices.DeleteFunc(r.URL.Query()[string(query.ByNamespace)], func(n string) bool { return n == "" })
-	scope, err := d.Auth.Scope(r.Context(), user, named...)
+	scope, err := d.Auth.Scope(r.Context(), user, namedNamespaces(r)...)
 	switch {
 	case err == nil:
 		return scope, true
@@ -61,6 +60,11 @@ func (d *dashboard) itemScope(w http.ResponseWriter, r *http.Request, user auth.
 		d.failed(w, r, user, err)
 	}
 	return query.Scope{}, false
+}
+
+// namedNamespaces are those that the address of a page of one thing names.
+func namedNamespaces(r *http.Request) []string {
+	return slices.DeleteFunc(r.URL.Query()[string(query.ByNamespace)], func(n string) bool { return n == "" })
 }
 
 // namespaceOf is what the link to a thing of a namespace ends with for those

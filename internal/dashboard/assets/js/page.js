@@ -39,6 +39,12 @@
       e.textContent = text(t, " ") + ("precise" in e.dataset ? fraction(iso) : "");
       e.title = `${iso} (UTC)`;
     }
+    for (const e of all(root, "[data-at]")) {
+      const t = new Date(e.dataset.at);
+      if (isNaN(t)) continue;
+      const full = text(t, " ");
+      e.textContent = e.dataset.form === "time" ? full.slice(-8, -3) : e.dataset.form === "date" ? full.slice(-14, -9) : full;
+    }
     for (const e of all(root, "[data-zone]")) e.textContent = timeZone();
     for (const e of all(root, "input[data-time]")) {
       if (e.type !== "datetime-local") continue; // holds a fraction: as text, in UTC
@@ -55,14 +61,29 @@
     }
   });
 
-  // Copying: data-copy holds the text, data-copy-from the id of what holds it.
-  document.addEventListener("click", async event => {
-    const button = event.target.closest("[data-copy], [data-copy-from]");
-    if (!button) return;
+  // Copying: data-copy holds the text, data-copy-from the id of what holds it,
+  // data-copy-url the address of it.
+  const toCopy = async button => {
+    if (button.dataset.copyUrl) {
+      const answer = await fetch(button.dataset.copyUrl, { headers: { Accept: "application/json" } });
+      if (!answer.ok) throw new Error(answer.statusText);
+      return answer.text();
+    }
     const from = button.dataset.copyFrom && by(button.dataset.copyFrom);
     const what = from ? from.value ?? from.textContent : button.dataset.copy;
     // The server writes addresses without a host, which it does not know.
-    const copied = button.hasAttribute("data-copy-address") ? new URL(what, location.href).href : what;
+    return button.hasAttribute("data-copy-address") ? new URL(what, location.href).href : what;
+  };
+  document.addEventListener("click", async event => {
+    const button = event.target.closest("[data-copy], [data-copy-from], [data-copy-url]");
+    if (!button) return;
+    let copied;
+    try {
+      copied = await toCopy(button);
+    } catch {
+      say("It could not be loaded. Try again shortly.");
+      return;
+    }
     try {
       await navigator.clipboard.writeText(copied);
     } catch {
@@ -140,14 +161,22 @@
     keys.checked = store.get("audit-keys") !== "off";
     keys.addEventListener("change", () => store.set("audit-keys", keys.checked ? "on" : "off"));
     by("keys-open").addEventListener("click", () => by("keys").showModal());
-    showTimes(document);
-    for (const e of document.querySelectorAll("[data-scripted]")) e.hidden = false;
+    show(document);
   };
-  begin();
   // Whatever comes later, by whichever way, is shown like what was there.
-  document.addEventListener("htmx:load", event => {
-    showTimes(event.detail.elt);
-    for (const e of all(event.detail.elt, "[data-scripted]")) e.hidden = false;
+  const show = root => {
+    showTimes(root);
+    for (const e of all(root, "[data-scripted]")) e.hidden = false;
+  };
+  document.addEventListener("htmx:load", event => show(event.detail.elt));
+  // Where the session has ended, an answer is the log-in's page: this page
+  // leads there and back.
+  document.addEventListener("htmx:beforeSwap", event => {
+    const from = event.detail.xhr && event.detail.xhr.responseURL;
+    if (!from || new URL(from, location.href).pathname !== "/login") return;
+    event.detail.shouldSwap = false;
+    location.reload();
   });
-  window.audit = { say, showTimes, timeZone };
+  window.audit = { say, show, timeZone };
+  begin();
 })();

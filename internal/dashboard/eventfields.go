@@ -1,0 +1,139 @@
+package dashboard
+
+import (
+	"encoding/hex"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/porter-dev/audit-operator/internal/audit"
+	"github.com/porter-dev/audit-operator/internal/query"
+)
+
+// section is a group of an event's fields.
+type section struct {
+	Label  string
+	Fields []field
+}
+
+// field is a typed field of an event: a text, or a time.
+type field struct {
+	Label, Value string
+	Time         time.Time
+	Note         string
+}
+
+// sections returns every typed field that the event has, in groups.
+func (d *dashboard) sections(e *audit.Event) []section {
+	var ips []string
+	for _, ip := range e.IPs {
+		ips = append(ips, ip.String())
+	}
+	ipNote := ""
+	if len(ips) > 1 {
+		ipNote = "Only the last one can't be forged."
+	}
+	arrived := ""
+	if delay := late(e); delay != "" {
+		arrived = "late, " + delay + " after the stage was reached"
+	}
+	all := []section{
+		{"Request", []field{
+			{Label: "Method", Value: e.Method}, {Label: "Verb", Value: e.Verb}, {Label: "Status", Value: statusText(e.StatusCode)},
+			{Label: "Dry run", Value: strconv.FormatBool(e.DryRun)}, {Label: "Path", Value: e.Path},
+			{Label: "Resource type", Value: nameOf(displayNames(d.Types()), e.ResourceType)}, {Label: "Action", Value: e.Action},
+			{Label: "API group", Value: e.APIGroup}, {Label: "API version", Value: e.APIVersion}, {Label: "Resource", Value: e.Resource},
+			{Label: "Subresource", Value: e.Subresource}, {Label: "Namespace", Value: e.Namespace}, {Label: "Resource name", Value: e.ResourceName},
+		}},
+		{"Who", []field{
+			{Label: "Actor", Value: e.Actor}, {Label: "Kind of actor", Value: e.ActorKind}, {Label: "Acted via", Value: e.ActedVia},
+			{Label: "Credential", Value: e.CredentialID}, {Label: "IP addresses", Value: strings.Join(ips, ", "), Note: ipNote},
+			{Label: "Client", Value: e.Client}, {Label: "User agent", Value: e.UserAgent},
+		}},
+		{"When and where", []field{
+			{Label: "Occurred at", Time: e.OccurredAt}, {Label: "Stage at", Time: e.StageAt}, {Label: "Ingested at", Time: e.IngestedAt, Note: arrived},
+			{Label: "Cluster", Value: e.Cluster}, {Label: "Source", Value: e.Source}, {Label: "Level", Value: e.Level}, {Label: "Stage", Value: e.Stage},
+			{Label: "Audit ID", Value: e.AuditID}, {Label: "Event ID", Value: e.ID.String()},
+			{Label: "SHA-256 of the raw event", Value: hex.EncodeToString(e.RawSHA256[:])},
+		}},
+	}
+	for i := range all {
+		present := all[i].Fields[:0]
+		for _, f := range all[i].Fields {
+			if f.Value != "" || !f.Time.IsZero() {
+				present = append(present, f)
+			}
+		}
+		all[i].Fields = present
+	}
+	return all
+}
+
+// around is how far "around this time" reaches to both sides.
+const around = 5 * time.Minute
+
+// related returns the links from an event to others. They are plain addresses
+// of the list that keep the namespaces of the filter that the reader came
+// with. What a filter can't say exactly has no link.
+func related(e *audit.Event, scope query.Scope, from query.Filter, now time.Time) []link {
+	var out []link
+	add := func(label, value string, f query.Filter) {
+		if len(f.Namespaces) == 0 {
+			f.Namespaces, f.Exclude.Namespaces = from.Namespaces, from.Exclude.Namespaces
+		}
+		if f.Range.IsZero() {
+			f.Range = rangeWith(e, from.Range, now)
+		}
+		if f.Validate() == nil {
+			out = append(out, link{label, value, listLink(f.Encode())})
+		}
+	}
+	// A * at the end would select more.
+	plain := func(s string) bool { return s != "" && !strings.Contains(s, "*") }
+	if plain(e.Actor) {
+		add("Same actor", e.Actor, query.Filter{Terms: query.Terms{Actors: []string{e.Actor}}})
+	}
+	if plain(e.ResourceName) && plain(e.ResourceType) {
+		// The event's own namespace is one that the reader may see.
+		f := query.Filter{Terms: query.Terms{ResourceTypes: []string{e.ResourceType}, ResourceNames: []string{e.ResourceName}, Namespaces: []string{e.Namespace}}}
+		value := e.ResourceName + " in " + e.Namespace
+		if e.Namespace == "" {
+			f.Namespaces, value = []string{query.NoNamespace}, e.ResourceName
+		}
+		if scope.IsClusterWide() && plain(e.Cluster) {
+			f.Clusters = []string{e.Cluster}
+		}
+		add("Same resource", value, f)
+	}
+	add("Around this time", "5 minutes before and after", query.Filter{Range: query.TimeRange{
+		From: e.OccurredAt.Add(-around), To: e.OccurredAt.Add(around),
+	}})
+	if len(e.IPs) > 0 {
+		// The last address is the one that can't be forged.
+		last := e.IPs[len(e.IPs)-1].WithZone("").String()
+		if p, err := query.ParsePrefix(last); err == nil {
+			f := query.Filter{}
+			f.IPs = append(f.IPs, p)
+			add("Same IP address", last, f)
+		}
+	}
+	return out
+}
+
+// rangeWith returns the reader's time range where it holds the event, else the
+// shortest one that does.
+func rangeWith(e *audit.Event, from query.TimeRange, now time.Time) query.TimeRange {
+	for _, r := range []query.TimeRange{from, {}, {Preset: query.Last30Days}} {
+		at := now
+		if r.From.IsZero() {
+			// It moves on with the time; the event must not leave it at once.
+			at = now.Add(time.Hour)
+		}
+		w, err := r.Resolve(at)
+		if err == nil && !e.OccurredAt.Before(w.From) && e.OccurredAt.Before(w.To) {
+			return r
+		}
+	}
+	const day = 24 * time.Hour
+	return query.TimeRange{From: e.OccurredAt.Add(-day), To: e.OccurredAt.Add(day)}
+}

@@ -1,0 +1,4 @@
+package dashboard
+
+// liveParameter of the list turns the live tail on.
+const liveParameter = "live"
