@@ -10,6 +10,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -38,6 +39,9 @@ var (
 	// ErrExists means that a snapshot of this ID was saved before; it is the
 	// one to use.
 	ErrExists = errors.New("already exists")
+	// ErrPosition means that a TailRequest's After is nothing that Tail of this
+	// store returned, or something that it returned too long ago to go on from.
+	ErrPosition = errors.New("position: nothing to go on from; begin anew")
 )
 
 // Text returns s as stores keep and compare it: each run of invalid UTF-8, and
@@ -108,6 +112,11 @@ type Reader interface {
 	// transaction, for a snapshot. It calls row once for each of the newest
 	// Limit events, in ascending order of (OccurredAt, ID).
 	Capture(ctx context.Context, scope query.Scope, req CaptureRequest, row func(*audit.Event) error) (Capture, error)
+	// Tail returns events in the order of ingestion, as they come. Every event
+	// that is committed after the first call of a sequence, each of which
+	// passes the Next of the one before, is returned by one of the later calls,
+	// once, however old it is and whoever committed it.
+	Tail(ctx context.Context, scope query.Scope, req TailRequest) (Tail, error)
 	// Sources returns what is known of each source that ever delivered, sorted
 	// by name. It is for operators of the system: no event's content is in it.
 	Sources(ctx context.Context) ([]SourceStats, error)
@@ -159,7 +168,10 @@ type FacetRequest struct {
 	Filter    query.Filter
 	Window    query.Window
 	Dimension query.Dimension
-	Limit     int // values, at most MaxPage
+	// Contains limits the values to those that hold it, folded as Search is;
+	// blank for all.
+	Contains string
+	Limit    int // values, at most MaxPage
 }
 
 // Facet holds values by descending count, then ascending value: text by its
@@ -210,6 +222,28 @@ type Capture struct {
 	Matched             int64
 	CountsByType        map[string]int64 // by resource type
 	CountsByStatusClass map[string]int64 // by "2xx" and the like; events without a status are not counted
+}
+
+// TailRequest asks for what was ingested since a call before.
+type TailRequest struct {
+	Filter query.Filter
+	// Since leaves out events that occurred before it. In a sequence of calls
+	// it may move on but not back: what an earlier call left out stays out.
+	Since time.Time
+	// After is the Next of the call before. Empty, it begins now: the answer
+	// has no events, only Next.
+	After string
+	Limit int // events, at most MaxPage
+}
+
+// Tail is the answer to a TailRequest.
+type Tail struct {
+	AsOf   time.Time
+	Events []audit.Event // in the order of ingestion, without Raw
+	// Next is where the next call goes on, with this filter or another. It is
+	// opaque, says nothing to its holder and outlives the process.
+	Next string
+	More bool // the next call need not wait: more is there already
 }
 
 // SourceStats is what a store has taken from a source since it first did.
@@ -263,6 +297,27 @@ type Owner struct {
 	UID       string `json:"uid"`
 }
 
+// ListSnapshotsRequest asks for a page of manifests.
+type ListSnapshotsRequest struct {
+	Before *SnapshotPosition // those that come after it; nil for the first page
+	Limit  int               // at most MaxPage
+}
+
+// SnapshotPosition is a snapshot's place in the order of all: by descending
+// (TakenAt, ID).
+type SnapshotPosition struct {
+	TakenAt time.Time
+	ID      string
+}
+
+// Compare orders positions, the newest first.
+func (p SnapshotPosition) Compare(other SnapshotPosition) int {
+	return cmp.Or(other.TakenAt.Compare(p.TakenAt), cmp.Compare(other.ID, p.ID))
+}
+
+// Position returns the manifest's place in the order of all.
+func (m *Manifest) Position() SnapshotPosition { return SnapshotPosition{m.TakenAt, m.ID} }
+
 // Snapshots keeps snapshots. They are immutable: there is no update.
 type Snapshots interface {
 	// SaveSnapshot stores the body that write produces together with the
@@ -275,6 +330,8 @@ type Snapshots interface {
 	// OpenSnapshot returns the body, byte for byte what the digest covers. It can
 	// be read until ctx ends, also when the snapshot is deleted meanwhile.
 	OpenSnapshot(ctx context.Context, scope query.Scope, id string) (io.ReadCloser, error)
+	// ListSnapshots returns the manifests that the scope covers, newest first.
+	ListSnapshots(ctx context.Context, scope query.Scope, req ListSnapshotsRequest) ([]Manifest, error)
 	// SnapshotsOf lists the manifests of one owner by its UID, newest first.
 	SnapshotsOf(ctx context.Context, uid string) ([]Manifest, error)
 	// DeleteSnapshot removes a snapshot; one that isn't there is no error.

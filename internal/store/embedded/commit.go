@@ -116,10 +116,12 @@ type plan struct {
 }
 
 type dayPlan struct {
-	chunks []*chunk     // complete rows
-	rows   []plannedRow // the others
-	ids    []audit.ID
-	frames []byte
+	chunks []*chunk // complete rows
+	// lastChunked is the last event of the chunks.
+	lastChunked audit.ID
+	rows        []plannedRow // the others, which come after them
+	ids         []audit.ID
+	frames      []byte
 }
 
 type plannedRow struct {
@@ -271,6 +273,7 @@ func (p *plan) addDay(d *dayEvents, fresh map[audit.ID]*audit.Event, committed i
 			d.chunks[i/chunkRows].settle(i%chunkRows, p.ingestedAt.UnixMicro(), r.place.frame)
 		}
 		day.chunks = append(day.chunks, d.chunks...)
+		day.lastChunked = d.events[len(d.events)-1].ID
 		day.rows = day.rows[:first]
 	}
 	return len(rows)
@@ -313,6 +316,7 @@ func (s *Store) writePlan(ctx context.Context, p *plan) (err error) {
 	if err != nil {
 		return err
 	}
+	s.arrivals.add(p)
 	for number, day := range p.days {
 		s.filters.add(number, day.ids)
 		s.opts.Metrics.grew(number, len(day.ids), len(day.frames))

@@ -6,7 +6,9 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -121,10 +123,21 @@ func (s *Store) reopen(ctx context.Context) error {
 	s.mu.Lock()
 	s.db = db
 	s.mu.Unlock()
-	if err := s.writer.load(ctx, db, s.opts, s.log); err != nil {
+	if err := s.load(ctx); err != nil {
 		return err
 	}
 	return s.opts.Metrics.watch(ctx, s)
+}
+
+// load reads from the open database what the store knows of it besides.
+func (s *Store) load(ctx context.Context) error {
+	if err := s.writer.load(ctx, s.db, s.opts, s.log); err != nil {
+		return err
+	}
+	if err := s.arrivals.load(ctx, s.writer.conn, slices.Sorted(maps.Keys(s.writer.sizes))); err != nil {
+		return fmt.Errorf("read how far the days are filled: %w", err)
+	}
+	return nil
 }
 
 // errReopening means that a read has to wait for the database.

@@ -33,6 +33,7 @@ import (
 
 	"github.com/porter-dev/audit-operator/internal/store"
 	"github.com/porter-dev/audit-operator/internal/store/intake"
+	"github.com/porter-dev/audit-operator/internal/store/position"
 )
 
 // Options of Open. Only Dir is required.
@@ -99,6 +100,8 @@ type Store struct {
 	writer    writer // only the committer uses it
 	committer sync.WaitGroup
 	filters   filters
+	arrivals  arrivals
+	positions *position.Codec
 	chunks    chunkPool
 	snapshots snapshots
 	backups   sync.Mutex // held by the one Backup that there may be
@@ -147,9 +150,14 @@ func Open(ctx context.Context, opts Options) (_ *Store, err error) {
 	if s.db, err = openDatabase(ctx, opts); err != nil {
 		return nil, explainDowngrade(err, was, opts.Version)
 	}
-	if err := s.writer.load(ctx, s.db, opts, s.log); err != nil {
+	if err := s.load(ctx); err != nil {
 		return nil, err
 	}
+	var identity []byte
+	if err := s.writer.conn.QueryRowContext(ctx, "SELECT id FROM identity").Scan(&identity); err != nil {
+		return nil, fmt.Errorf("read the store's identity: %w", err)
+	}
+	s.positions = position.New(identity)
 	if err := s.snapshots.load(filepath.Join(opts.Dir, "snapshots")); err != nil {
 		return nil, err
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/porter-dev/audit-operator/internal/audit"
@@ -91,13 +92,18 @@ func (tx *readTx) newest(ctx context.Context, cond *where, day int, limit int64,
 	}); err != nil || len(ids) == 0 {
 		return err
 	}
+	return tx.rows(ctx, day, ids, order, func(_ int64, e *audit.Event) error { return row(e) })
+}
+
+// rows calls row for rows of a day that a condition with the scope has chosen:
+// in one transaction they stay where they are.
+func (tx *readTx) rows(ctx context.Context, day int, ids []int64, order string, row func(rowid int64, e *audit.Event) error) error {
 	among := "rowid IN (SELECT unnest($3::BIGINT[]))"
 	if len(ids) <= fewRowIDs {
 		among = "list_contains($3::BIGINT[], rowid)"
 	}
-	// The scope has chosen these places, and in one transaction they stay what
-	// they are. Rows that came one after the other lie close together.
-	rows, err = tx.QueryContext(ctx, "SELECT "+columns+" FROM "+tableOf(day)+" WHERE rowid BETWEEN $1 AND $2 AND "+among+order,
+	// Rows that came one after the other lie close together.
+	rows, err := tx.QueryContext(ctx, "SELECT "+columns+", rowid FROM "+tableOf(day)+" WHERE rowid BETWEEN $1 AND $2 AND "+among+order,
 		slices.Min(ids), slices.Max(ids), ids)
 	if err != nil {
 		return err
@@ -105,10 +111,11 @@ func (tx *readTx) newest(ctx context.Context, cond *where, day int, limit int64,
 	return each(rows, func() error {
 		var e audit.Event
 		var at place
-		if err := scanRow(rows, &e, &at); err != nil {
+		var id int64
+		if err := scanRow(rows, &e, &at, &id); err != nil {
 			return err
 		}
-		return row(&e)
+		return row(id, &e)
 	})
 }
 
@@ -178,12 +185,22 @@ func (s *Store) Facet(ctx context.Context, scope query.Scope, req store.FacetReq
 			return err
 		}
 		cond.and(dim.present)
+		contains := strings.TrimSpace(req.Contains) != ""
+		limit := min(req.Limit, store.MaxPage)
+		limited := " LIMIT " + strconv.Itoa(limit)
+		switch {
+		case !contains:
+		case req.Dimension == query.ByIP: // how an address is written, the database does not know
+			limited = ""
+		default:
+			cond.and("contains(lower(" + dim.column + "::VARCHAR), " + cond.folded(req.Contains) + ")")
+		}
 		days := daysIn(tx.days, req.Window)
 		if len(days) == 0 || req.Limit <= 0 {
 			return nil
 		}
 		rows, err := tx.QueryContext(ctx, "SELECT v, count(*) AS n FROM ("+cond.overDays(dim.column+" AS v", days)+
-			") GROUP BY v ORDER BY n DESC, "+dim.order+" LIMIT "+strconv.Itoa(min(req.Limit, store.MaxPage)), cond.args...)
+			") GROUP BY v ORDER BY n DESC, "+dim.order+limited, cond.args...)
 		if err != nil {
 			return err
 		}
@@ -194,6 +211,9 @@ func (s *Store) Facet(ctx context.Context, scope query.Scope, req store.FacetReq
 				var ip []byte
 				err = rows.Scan(&ip, &value.Count)
 				value.Value = unpackIP(ip).String()
+				if contains && (len(facet.Values) == limit || !strings.Contains(value.Value, strings.ToLower(req.Contains))) {
+					return err
+				}
 			} else {
 				err = rows.Scan(&value.Value, &value.Count)
 			}

@@ -54,6 +54,7 @@ func (s *Store) dropDays(ctx context.Context, before time.Time) ([]time.Time, er
 		}
 		delete(w.sizes, day)
 		s.filters.drop(day)
+		s.arrivals.publish(func(days map[int]arrived) { delete(days, day) })
 		s.opts.Metrics.dropped(day)
 		dropped = append(dropped, dayStart(day))
 		// From here on a crash leaves a file that opening removes.

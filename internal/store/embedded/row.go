@@ -82,18 +82,18 @@ func uuidText(b []byte) string {
 	return h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:]
 }
 
-// scanRow reads the columns of a row.
-func scanRow(rows *sql.Rows, e *audit.Event, at *place) error {
+// scanRow reads the columns of a row, and what was asked for besides.
+func scanRow(rows *sql.Rows, e *audit.Event, at *place, more ...any) error {
 	var (
 		id, auditUUID, ip, shaHigh, shaLow []byte
 		occurredAt, stageAt, ingestedAt    int64
 		moreIPs                            any
 	)
-	if err := rows.Scan(&id, &occurredAt, &stageAt, &ingestedAt, &e.Source, &e.Cluster, &auditUUID, &e.AuditID, &e.Level, &e.Stage,
+	if err := rows.Scan(append([]any{&id, &occurredAt, &stageAt, &ingestedAt, &e.Source, &e.Cluster, &auditUUID, &e.AuditID, &e.Level, &e.Stage,
 		&e.Actor, &e.ActorKind, &e.ActedVia, &e.CredentialID, &e.Method, &e.Verb, &e.ResourceType, &e.Action,
 		&e.APIGroup, &e.APIVersion, &e.Resource, &e.Subresource, &e.Namespace, &e.ResourceName,
 		&e.Path, &e.StatusCode, &e.DryRun, &e.Client, &e.UserAgent, &ip, &moreIPs, &shaHigh, &shaLow,
-		&at.frame, &at.start, &at.size); err != nil {
+		&at.frame, &at.start, &at.size}, more...)...); err != nil {
 		return fmt.Errorf("read a row: %w", err)
 	}
 	copy(e.ID[:], id)

@@ -2,7 +2,6 @@ package embedded
 
 import (
 	"bufio"
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -27,11 +26,48 @@ type snapshots struct {
 	dir string
 	mu  sync.RWMutex // held while names change
 	all map[string]store.Manifest
+	// order is where they are in the order of all, and places in that of those
+	// of their namespace: the newest first.
+	order  positions
+	places map[snapshotPlace]*positions
+}
+
+// snapshotPlace is whose readers may read a snapshot.
+type snapshotPlace struct{ cluster, namespace string }
+
+// positions are sorted, the newest first.
+type positions []store.SnapshotPosition
+
+func (p *positions) add(at store.SnapshotPosition) {
+	i, _ := slices.BinarySearchFunc(*p, at, store.SnapshotPosition.Compare)
+	*p = slices.Insert(*p, i, at)
+}
+
+func (p *positions) remove(at store.SnapshotPosition) {
+	if i, found := slices.BinarySearchFunc(*p, at, store.SnapshotPosition.Compare); found {
+		*p = slices.Delete(*p, i, i+1)
+	}
+}
+
+// first returns no more than limit of those that come after a position.
+func (p *positions) first(before *store.SnapshotPosition, limit int) positions {
+	if p == nil {
+		return nil
+	}
+	rest := *p
+	if before != nil {
+		i, found := slices.BinarySearchFunc(rest, *before, store.SnapshotPosition.Compare)
+		if found {
+			i++
+		}
+		rest = rest[i:]
+	}
+	return rest[:min(limit, len(rest))]
 }
 
 // load reads the manifests and removes what a crash left half made.
 func (n *snapshots) load(dir string) error {
-	n.dir, n.all = dir, map[string]store.Manifest{}
+	n.dir, n.all, n.order, n.places = dir, map[string]store.Manifest{}, nil, map[snapshotPlace]*positions{}
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return fmt.Errorf("list snapshots: %w", err)
@@ -46,7 +82,7 @@ func (n *snapshots) load(dir string) error {
 			if err := json.Unmarshal(data, &m); err != nil {
 				return fmt.Errorf("read the manifest of snapshot %s: %w", id, err)
 			}
-			n.all[id] = m
+			n.add(m)
 		}
 	}
 	for _, entry := range entries {
@@ -58,6 +94,53 @@ func (n *snapshots) load(dir string) error {
 		}
 	}
 	return nil
+}
+
+func (n *snapshots) add(m store.Manifest) {
+	n.all[m.ID] = m
+	n.order.add(m.Position())
+	place := snapshotPlace{m.Cluster, m.Namespace}
+	if n.places[place] == nil {
+		n.places[place] = &positions{}
+	}
+	n.places[place].add(m.Position())
+}
+
+func (n *snapshots) forget(id string) {
+	m, ok := n.all[id]
+	if !ok {
+		return
+	}
+	delete(n.all, id)
+	n.order.remove(m.Position())
+	place := snapshotPlace{m.Cluster, m.Namespace}
+	n.places[place].remove(m.Position())
+	if len(*n.places[place]) == 0 {
+		delete(n.places, place)
+	}
+}
+
+// page returns the newest that the scope covers, of those after a position. It
+// looks at those of the scope's namespaces alone.
+func (n *snapshots) page(scope query.Scope, before *store.SnapshotPosition, limit int) []store.Manifest {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	var found positions
+	if scope.IsClusterWide() {
+		found = n.order.first(before, limit)
+	} else {
+		cluster, namespaces := scope.Namespaces()
+		for _, namespace := range namespaces {
+			found = append(found, n.places[snapshotPlace{cluster, namespace}].first(before, limit)...)
+		}
+		slices.SortFunc(found, store.SnapshotPosition.Compare)
+		found = found[:min(limit, len(found))]
+	}
+	manifests := make([]store.Manifest, len(found))
+	for i, at := range found {
+		manifests[i] = clone(n.all[at.ID])
+	}
+	return manifests
 }
 
 func (n *snapshots) path(id, extension string) string { return filepath.Join(n.dir, id+extension) }
@@ -200,7 +283,7 @@ func (n *snapshots) save(ctx context.Context, id string, write func(io.Writer) (
 	if err := syncDir(n.dir); err != nil {
 		return errors.Join(err, os.Remove(n.path(id, ".json")), os.Remove(n.path(id, ".ndjson")))
 	}
-	n.all[id] = kept
+	n.add(kept)
 	return nil
 }
 
@@ -252,6 +335,18 @@ func (s *Store) OpenSnapshot(_ context.Context, scope query.Scope, id string) (i
 	return file, nil
 }
 
+// ListSnapshots implements store.Snapshots.
+func (s *Store) ListSnapshots(ctx context.Context, scope query.Scope, req store.ListSnapshotsRequest) ([]store.Manifest, error) {
+	if err := s.calls.Enter(); err != nil {
+		return nil, fmt.Errorf("list snapshots: %w", err)
+	}
+	defer s.calls.Leave()
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("list snapshots: %w", err)
+	}
+	return s.snapshots.page(scope, req.Before, max(0, min(req.Limit, store.MaxPage))), nil
+}
+
 // SnapshotsOf implements store.Snapshots.
 func (s *Store) SnapshotsOf(_ context.Context, uid string) ([]store.Manifest, error) {
 	if err := s.calls.Enter(); err != nil {
@@ -259,9 +354,7 @@ func (s *Store) SnapshotsOf(_ context.Context, uid string) ([]store.Manifest, er
 	}
 	defer s.calls.Leave()
 	of := s.snapshots.list(func(m *store.Manifest) bool { return m.Owner.UID == uid })
-	slices.SortFunc(of, func(a, b store.Manifest) int {
-		return cmp.Or(b.TakenAt.Compare(a.TakenAt), cmp.Compare(b.ID, a.ID))
-	})
+	slices.SortFunc(of, func(a, b store.Manifest) int { return a.Position().Compare(b.Position()) })
 	return of, nil
 }
 
@@ -281,7 +374,7 @@ func (s *Store) DeleteSnapshot(_ context.Context, id string) error {
 		if err := os.Remove(n.path(id, extension)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("delete snapshot %s: %w", id, err)
 		}
-		delete(n.all, id)
+		n.forget(id)
 	}
 	return syncDir(n.dir)
 }

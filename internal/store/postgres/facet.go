@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strconv"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -56,7 +57,7 @@ func (s *Store) Facet(ctx context.Context, scope query.Scope, req store.FacetReq
 		if isEmpty(n.window) || req.Limit <= 0 {
 			return nil
 		}
-		facet.Values, err = n.values(ctx, dim, min(req.Limit, store.MaxPage))
+		facet.Values, err = n.values(ctx, dim, req.Contains, min(req.Limit, store.MaxPage))
 		return err
 	})
 	if err != nil {
@@ -72,23 +73,32 @@ func (d dimension) shares(c *choice) []share {
 	return c.shares(d.key)
 }
 
-// values counts by the values of a dimension.
-func (n *counter) values(ctx context.Context, d dimension, limit int) ([]store.FacetValue, error) {
+// values counts by the values of a dimension that contain a text.
+func (n *counter) values(ctx context.Context, d dimension, contains string, limit int) ([]store.FacetValue, error) {
 	from := "audit_rows r WHERE " + n.tx.during(n.where, n.window) + " AND " + n.ofRows()
 	counted := "count(*)"
 	if d.dictionary != "" {
 		from = "(SELECT id, sum(n) AS n FROM (" + n.byKey(d.key) + ") AS parts GROUP BY id) AS counts JOIN " + d.dictionary + " AS d USING (id) WHERE TRUE"
 		counted = "sum(n)::bigint"
 	}
+	limited, ofValue := " LIMIT "+n.bind(limit), ""
+	switch {
+	case strings.TrimSpace(contains) == "":
+	case d.column == "r.ip": // the database writes some addresses in its own way
+		limited, ofValue = "", strings.ToLower(contains)
+	default:
+		from += " AND " + n.newNeedle(contains).in("("+d.column+"::text COLLATE \"C\")")
+	}
 	rows, err := n.tx.Query(ctx, "SELECT "+d.column+", "+counted+" FROM "+from+" AND "+d.column+" IS DISTINCT FROM "+d.missing+
-		" GROUP BY 1 HAVING "+counted+" > 0 ORDER BY 2 DESC, 1 LIMIT "+n.bind(limit), n.args)
+		" GROUP BY 1 HAVING "+counted+" > 0 ORDER BY 2 DESC, 1"+limited, n.args)
 	if err != nil {
 		return nil, err
 	}
-	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (store.FacetValue, error) {
-		var v store.FacetValue
-		var value any
-		err := row.Scan(&value, &v.Count)
+	var value any
+	var count int64
+	var values []store.FacetValue
+	_, err = pgx.ForEachRow(rows, []any{&value, &count}, func() error {
+		v := store.FacetValue{Count: count}
 		switch value := value.(type) {
 		case netip.Prefix: // of one address
 			v.Value = value.Addr().String()
@@ -97,6 +107,10 @@ func (n *counter) values(ctx context.Context, d dimension, limit int) ([]store.F
 		case string:
 			v.Value = value
 		}
-		return v, err
+		if len(values) < limit && strings.Contains(v.Value, ofValue) || ofValue == "" {
+			values = append(values, v)
+		}
+		return nil
 	})
+	return values, err
 }

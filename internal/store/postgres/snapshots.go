@@ -167,6 +167,35 @@ func manifestsOf(found []savedSnapshot) []store.Manifest {
 	return manifests
 }
 
+// The newest of all, and those of some namespaces: of each by itself, so that
+// what is in others is not looked at. Half a page of the order comes from the
+// index; the manifests are read last.
+const (
+	listSnapshots = `SELECT id, taken_at FROM audit_snapshots
+		WHERE $1::timestamptz IS NULL OR (taken_at, id) < ($1, $2) ORDER BY taken_at DESC, id DESC LIMIT $3`
+	listSnapshotsIn = `SELECT s.id, s.taken_at FROM unnest($5::text[]) AS n (namespace) CROSS JOIN LATERAL (
+			SELECT id, taken_at FROM audit_snapshots WHERE cluster = $4 AND namespace = n.namespace
+				AND ($1::timestamptz IS NULL OR (taken_at, id) < ($1, $2)) ORDER BY taken_at DESC, id DESC LIMIT $3) AS s
+		ORDER BY s.taken_at DESC, s.id DESC LIMIT $3`
+)
+
+// ListSnapshots implements store.Snapshots.
+func (s *Store) ListSnapshots(ctx context.Context, scope query.Scope, req store.ListSnapshotsRequest) ([]store.Manifest, error) {
+	listed, args := listSnapshots, []any{nil, "", max(0, min(req.Limit, store.MaxPage))}
+	if req.Before != nil {
+		args[0], args[1] = req.Before.TakenAt, store.Text(req.Before.ID)
+	}
+	if !scope.IsClusterWide() {
+		cluster, namespaces := store.Visible(scope)
+		listed, args = listSnapshotsIn, append(args, cluster, namespaces)
+	}
+	found, err := s.snapshots(ctx, "SELECT manifest, body, parts FROM ("+listed+") AS listed JOIN audit_snapshots USING (id, taken_at) ORDER BY taken_at DESC, id DESC", args...)
+	if err != nil {
+		return nil, fmt.Errorf("list snapshots: %w", err)
+	}
+	return manifestsOf(found), nil
+}
+
 // SnapshotsOf implements store.Snapshots.
 func (s *Store) SnapshotsOf(ctx context.Context, uid string) ([]store.Manifest, error) {
 	found, err := s.snapshots(ctx, selectSnapshots+"WHERE owner_uid = $1", store.Text(uid))
@@ -174,9 +203,7 @@ func (s *Store) SnapshotsOf(ctx context.Context, uid string) ([]store.Manifest, 
 		return nil, fmt.Errorf("list snapshots: %w", err)
 	}
 	of := manifestsOf(found)
-	slices.SortFunc(of, func(a, b store.Manifest) int {
-		return cmp.Or(b.TakenAt.Compare(a.TakenAt), cmp.Compare(b.ID, a.ID))
-	})
+	slices.SortFunc(of, func(a, b store.Manifest) int { return a.Position().Compare(b.Position()) })
 	return of, nil
 }
 

@@ -149,10 +149,10 @@ func histogram(events []audit.Event, width time.Duration) []store.Bucket {
 	return buckets
 }
 
-func facet(events []audit.Event, d query.Dimension, limit int) []store.FacetValue {
+func facet(events []audit.Event, d query.Dimension, contains string, limit int) []store.FacetValue {
 	counts := map[string]int64{}
 	for _, e := range events {
-		if value := dimensionOf(&e, d); value != "" {
+		if value := dimensionOf(&e, d); value != "" && (strings.TrimSpace(contains) == "" || strings.Contains(lower(value), lower(contains))) {
 			counts[value]++
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -51,14 +52,17 @@ func testGenerated(t *testing.T, b *bench) {
 			t.Fatalf("View's next page = %v with %d of %d", view.Next, limit, len(want))
 		}
 
-		dimension := oneOf(t, "dimension", query.Dimensions)
-		counted, err := b.Facet(ctx, scope, store.FacetRequest{Filter: filter, Window: window, Dimension: dimension, Limit: limit})
+		dimension, contains := oneOf(t, "dimension", query.Dimensions), ""
+		if rapid.Bool().Draw(t, "contains?") {
+			contains = oneOf(t, "contains", someParts)
+		}
+		counted, err := b.Facet(ctx, scope, store.FacetRequest{Filter: filter, Window: window, Dimension: dimension, Contains: contains, Limit: limit})
 		if err != nil {
 			t.Fatalf("Facet %s: %v", dimension, err)
 		}
 		without := filter.Without(dimension)
-		if d := cmp.Diff(facet(events.matches(scope, &without, window), dimension, limit), counted.Values, cmpopts.EquateEmpty()); d != "" {
-			t.Fatalf("Facet %s (-want +got):\n%s", dimension, d)
+		if d := cmp.Diff(facet(events.matches(scope, &without, window), dimension, contains, limit), counted.Values, cmpopts.EquateEmpty()); d != "" {
+			t.Fatalf("Facet %s with %q (-want +got):\n%s", dimension, contains, d)
 		}
 
 		var captured []audit.Event
@@ -81,6 +85,81 @@ func testGenerated(t *testing.T, b *bench) {
 			t.Fatalf("AsOf = %s, %s and %s, want %s", got.AsOf, view.AsOf, counted.AsOf, now)
 		}
 	})
+}
+
+// testFacetContains finds values by any case of a part, and by what is a
+// pattern elsewhere.
+func testFacetContains(t *testing.T, b *bench) {
+	var events oracle
+	for i, actor := range []string{"alice", "Alice", "ALICIA", "bob", "100%", "1000", "a_b", "axb", `back\slash`, "ΣΊΣΥΦΟΣ", "", "ſtrange", "İstanbul"} {
+		e := plain(i, b.clock.Now())
+		e.Actor, e.StatusCode, e.IPs = actor, 200+i, []netip.Addr{netip.AddrFrom4([4]byte{10, 0, 0, byte(i)}), netip.MustParseAddr("2001:db8::" + string("0123456789abcdef"[i]))}
+		e.ResourceName = actor
+		events = append(events, e)
+	}
+	b.append(t, store.Appended{Stored: len(events)}, events...)
+	window, filter := always(b.clock.Now()), query.Filter{}
+	for _, dimension := range query.Dimensions {
+		for _, contains := range append([]string{"ALI", "li", "%", "_", `\`, "σίσ", "0", "20", "DB8", "::a", " ", "no such", "ſ", "i̇", "i"}, someParts...) {
+			for _, limit := range []int{2, 100} {
+				got, err := b.Facet(t.Context(), query.ClusterWide(), store.FacetRequest{Window: window, Dimension: dimension, Contains: contains, Limit: limit})
+				if err != nil {
+					t.Fatalf("Facet %s with %q: %v", dimension, contains, err)
+				}
+				want := facet(events.matches(query.ClusterWide(), &filter, window), dimension, contains, limit)
+				if d := cmp.Diff(want, got.Values, cmpopts.EquateEmpty()); d != "" {
+					t.Errorf("Facet %s with %q (-want +got):\n%s", dimension, contains, d)
+				}
+			}
+		}
+	}
+}
+
+// testManyNamespaces reads with the scope of a caller of 500 namespaces.
+func testManyNamespaces(t *testing.T, b *bench) {
+	now := b.clock.Now()
+	var events oracle
+	var namespaces []string
+	for i := range 600 {
+		e := plain(i, now.Add(-time.Duration(i)*time.Minute))
+		e.Namespace = fmt.Sprintf("team-%03d", i)
+		if i%100 == 99 {
+			e.Cluster = "staging"
+		}
+		if i < 500 {
+			namespaces = append(namespaces, e.Namespace)
+		}
+		events = append(events, e)
+	}
+	b.append(t, store.Appended{Stored: len(events)}, events...)
+	window, filter := always(now), query.Filter{}
+	for _, n := range []int{2, 3, 500} {
+		scope := query.InNamespaces("prod", namespaces[:n]...)
+		want := events.matches(scope, &filter, window)
+		view, err := b.View(t.Context(), scope, store.ViewRequest{Window: window, Limit: store.MaxPage, Count: true, HistogramWidth: time.Hour})
+		if err != nil {
+			t.Fatalf("View: %v", err)
+		}
+		if d := diff(want, view.Events); d != "" || view.Matched != int64(len(want)) {
+			t.Errorf("View of %d namespaces counts %d, want %d (-want +got):\n%s", n, view.Matched, len(want), d)
+		}
+		if d := cmp.Diff(histogram(want, time.Hour), view.Histogram); d != "" {
+			t.Errorf("View's histogram (-want +got):\n%s", d)
+		}
+		counted, err := b.Facet(t.Context(), scope, store.FacetRequest{Window: window, Dimension: query.ByNamespace, Limit: store.MaxPage})
+		if err != nil {
+			t.Fatalf("Facet: %v", err)
+		}
+		if d := cmp.Diff(facet(want, query.ByNamespace, "", store.MaxPage), counted.Values); d != "" {
+			t.Errorf("Facet (-want +got):\n%s", d)
+		}
+		for i := 0; i < len(events); i += 33 {
+			_, err := b.Event(t.Context(), scope, events[i].ID)
+			if visible := Match(&events[i], scope, &filter); visible != (err == nil) {
+				t.Fatalf("Event of %s in %s with %d namespaces = %v", events[i].Namespace, events[i].Cluster, n, err)
+			}
+		}
+	}
 }
 
 // testPaging walks pages over equal times and midnight.

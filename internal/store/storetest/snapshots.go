@@ -1,15 +1,19 @@
 package storetest
 
 import (
+	stdcmp "cmp"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"golang.org/x/sync/errgroup"
+	"pgregory.net/rapid"
 
 	"github.com/porter-dev/audit-operator/internal/query"
 	"github.com/porter-dev/audit-operator/internal/store"
@@ -237,6 +241,100 @@ func testSnapshotsOfOwner(t *testing.T, b *bench) {
 	if got, err := b.SnapshotsOf(t.Context(), "nobody"); err != nil || len(got) != 0 {
 		t.Errorf("SnapshotsOf nobody = %v, %v", got, err)
 	}
+}
+
+// testListSnapshots checks the scope of the list, and its pages over equal times.
+func testListSnapshots(t *testing.T, b *bench) {
+	now := b.clock.Now()
+	var all []store.Manifest
+	for n := range 40 {
+		m := manifest(n, now.Add(-time.Duration(n/4)*time.Hour))
+		m.Cluster = []string{"prod", "prod", "staging", "prod"}[n%4]
+		m.Namespace = []string{"shop", "bills", "shop", "kube-system"}[n%4]
+		if n%8 == 7 {
+			m.Cluster, m.Namespace = "", ""
+		}
+		b.save(t, m, "")
+		all = append(all, m)
+	}
+	if err := b.DeleteSnapshot(t.Context(), all[5].ID); err != nil {
+		t.Fatalf("DeleteSnapshot: %v", err)
+	}
+	all = slices.Delete(all, 5, 6)
+	for range 2 {
+		for _, scope := range []query.Scope{
+			query.ClusterWide(), query.InNamespaces("prod", "shop"), query.InNamespaces("prod", "bills", "shop"), query.InNamespaces("staging", "shop", "bills"),
+			query.InNamespaces("", ""), query.InNamespaces("prod", "no\x00where"), query.InNamespaces("prod", "nobody"), {},
+		} {
+			want := covered(all, scope)
+			for _, size := range []int{1, 3, 100} {
+				if d := cmp.Diff(want, b.list(t, scope, size), cmpopts.EquateEmpty()); d != "" {
+					t.Errorf("scope %+v, pages of %d (-want +got):\n%s", scope, size, d)
+				}
+			}
+		}
+		b.reopen(t)
+	}
+	for _, limit := range []int{0, -1} {
+		if got, err := b.ListSnapshots(t.Context(), query.ClusterWide(), store.ListSnapshotsRequest{Limit: limit}); err != nil || len(got) != 0 {
+			t.Errorf("ListSnapshots of %d = %d manifests, %v", limit, len(got), err)
+		}
+	}
+}
+
+// covered returns those that a scope sees, newest first.
+func covered(all []store.Manifest, scope query.Scope) []store.Manifest {
+	seen := slices.DeleteFunc(slices.Clone(all), func(m store.Manifest) bool { return !scope.Covers(m.Cluster, m.Namespace) })
+	slices.SortFunc(seen, func(a, b store.Manifest) int {
+		return stdcmp.Or(b.TakenAt.Compare(a.TakenAt), stdcmp.Compare(b.ID, a.ID))
+	})
+	return seen
+}
+
+// list lists all by pages of a size.
+func (b *bench) list(t asker, scope query.Scope, size int) []store.Manifest {
+	t.Helper()
+	var all []store.Manifest
+	var before *store.SnapshotPosition
+	for {
+		page, err := b.ListSnapshots(t.Context(), scope, store.ListSnapshotsRequest{Before: before, Limit: size})
+		if err != nil || len(page) > size {
+			t.Fatalf("ListSnapshots of %d = %d manifests, %v", size, len(page), err)
+		}
+		all = append(all, page...)
+		if len(page) < size {
+			return all
+		}
+		last := page[len(page)-1].Position()
+		before = &last
+	}
+}
+
+// testListSnapshotsGenerated saves, deletes and lists in any order.
+func testListSnapshotsGenerated(t *testing.T, b *bench) {
+	now := b.clock.Now()
+	var kept []store.Manifest
+	made := 0
+	rapid.Check(t, func(r *rapid.T) {
+		for range rapid.IntRange(0, 3).Draw(r, "saves") {
+			made++
+			m := manifest(made, now.Add(-time.Duration(rapid.IntRange(0, 3).Draw(r, "hours"))*time.Hour))
+			m.Cluster, m.Namespace = oneOf(r, "cluster", someClusters), oneOf(r, "namespace", someNamespaces)
+			b.save(t, m, "")
+			kept = append(kept, m)
+		}
+		if len(kept) > 0 && rapid.Bool().Draw(r, "deletes") {
+			i := rapid.IntRange(0, len(kept)-1).Draw(r, "which")
+			if err := b.DeleteSnapshot(t.Context(), kept[i].ID); err != nil {
+				r.Fatalf("DeleteSnapshot: %v", err)
+			}
+			kept = slices.Delete(kept, i, i+1)
+		}
+		scope := drawScope(r)
+		if d := cmp.Diff(covered(kept, scope), b.list(r, scope, rapid.IntRange(1, 20).Draw(r, "size")), cmpopts.EquateEmpty()); d != "" {
+			r.Fatalf("scope %+v (-want +got):\n%s", scope, d)
+		}
+	})
 }
 
 func testSnapshotOutlivesEvent(t *testing.T, b *bench) {
