@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/rest"
 	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -66,19 +67,48 @@ func reachCluster(ctx context.Context) (*cluster, error) {
 	return c, nil
 }
 
-// namespaces returns the names of the cluster's namespaces, at most one more
-// than are looked at for a caller.
-func (c *cluster) namespaces(ctx context.Context) ([]string, error) {
-	list := metav1.PartialObjectMetadataList{}
-	list.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("NamespaceList"))
-	if err := c.api.List(ctx, &list, client.Limit(auth.MaxNamespaces+1)); err != nil {
+// What may be asked of the API server in a second about callers, and at once
+// after a quiet time. Each has limits of its own: neither do people keep the
+// controllers waiting nor the controllers people, and a caller whose namespaces
+// are looked for keeps nobody waiting who names one. A caller that is known
+// costs three reviews in ten seconds; a search asks about each namespace.
+const (
+	reviewsQPS, reviewsBurst   = 200, 400
+	searchesQPS, searchesBurst = 200, 1000
+)
+
+// callers returns what finds out who callers are and what they may see.
+func (c *cluster) callers(name string) (*auth.Auth, error) {
+	limited := func(qps float32, burst int) *rest.Config {
+		config := rest.CopyConfig(c.config)
+		config.QPS, config.Burst = qps, burst
+		return config
+	}
+	reviews, err := kubernetes.NewForConfig(limited(reviewsQPS, reviewsBurst))
+	if err != nil {
 		return nil, err
 	}
-	names := make([]string, 0, len(list.Items))
-	for _, ns := range list.Items {
-		names = append(names, ns.Name)
+	searches := limited(searchesQPS, searchesBurst)
+	finder, err := kubernetes.NewForConfig(searches)
+	if err != nil {
+		return nil, err
 	}
-	return names, nil
+	lister, err := metadata.NewForConfig(searches)
+	if err != nil {
+		return nil, err
+	}
+	return auth.New(reviews, auth.Options{Cluster: name, Finder: finder, Namespaces: func(ctx context.Context) ([]string, error) {
+		// One more than are looked at says that there are too many.
+		list, err := lister.Resource(corev1.SchemeGroupVersion.WithResource("namespaces")).List(ctx, metav1.ListOptions{Limit: auth.MaxNamespaces + 1})
+		if err != nil {
+			return nil, err
+		}
+		names := make([]string, 0, len(list.Items))
+		for _, ns := range list.Items {
+			names = append(names, ns.Name)
+		}
+		return names, nil
+	}}), nil
 }
 
 // cached says what a cache holds: of Secrets the operator may read those of its

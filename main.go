@@ -16,7 +16,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"github.com/porter-dev/audit-operator/controllers"
-	"github.com/porter-dev/audit-operator/internal/auth"
 	"github.com/porter-dev/audit-operator/internal/door"
 	"github.com/porter-dev/audit-operator/internal/telemetry"
 )
@@ -74,7 +73,10 @@ func run(ctx context.Context, o *options, log logr.Logger) (err error) {
 	}
 	defer intake.listener.Close()
 	doors := door.NewWatch(metrics.Registry, traces)
-	callers := auth.New(cluster.kube, auth.Options{Cluster: o.clusterName, Namespaces: cluster.namespaces})
+	callers, err := cluster.callers(o.clusterName)
+	if err != nil {
+		return err
+	}
 	pages, err := newPages(ctx, events, intake, callers, doors, o, log)
 	if err != nil {
 		return err

@@ -86,7 +86,7 @@ var mutants = []mutant{
 		packages: []string{"./controllers"},
 	},
 	{
-		name: "log-in-leads-anywhere", file: "internal/dashboard/session/session.go",
+		name: "log-in-leads-anywhere", file: "internal/login/local.go",
 		old:      "	if err != nil || u.Scheme != \"\" || u.Host != \"\"",
 		new:      "	if err != nil || u.Scheme != \"\"",
 		packages: []string{"./internal/dashboard"},
@@ -129,8 +129,8 @@ var mutants = []mutant{
 	},
 	{
 		name: "namespace-without-a-right", file: "internal/auth/auth.go",
-		old:      "		if err := a.mayRead(ctx, user, namespace); err != nil {\n",
-		new:      "		if err := a.mayRead(ctx, user, namespaces[0]); err != nil {\n",
+		old:      "		if err := a.may(ctx, user.reviewOf(namespace)); err != nil {\n",
+		new:      "		if err := a.may(ctx, user.reviewOf(namespaces[0])); err != nil {\n",
 		packages: []string{"./internal/auth", "./internal/dashboard"},
 	},
 	{

@@ -2,8 +2,8 @@
 // see. It decides nothing itself and never lends a caller the operator's own
 // rights: whatever is not answered with a clear yes is an error.
 //
-// Every lookup is by the caller's own token (TokenReview) or by the user that
-// the API server made of it (SubjectAccessReview).
+// Every lookup is by the caller's own token (TokenReview), or by the user that
+// log-in found it to be (SubjectAccessReview).
 package auth
 
 import (
@@ -14,7 +14,9 @@ import (
 	"fmt"
 	"slices"
 	"time"
+	"unicode/utf8"
 
+	"golang.org/x/sync/semaphore"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -73,18 +75,26 @@ type Options struct {
 	// are limited to.
 	Cluster string
 	// Namespaces returns the names of the cluster's namespaces, among which those
-	// that a caller may read are looked for.
+	// that a caller may read are looked for. It need not return more than one
+	// above MaxNamespaces. It is called every ten seconds at most.
 	Namespaces func(context.Context) ([]string, error)
+	// Finder asks about each of those namespaces (default: the client of New).
+	// With a limit of its own it can't keep others waiting who name what they
+	// want to see.
+	Finder kubernetes.Interface
 	// Now is the clock of the caches (default time.Now).
 	Now func() time.Time
 }
 
 // Auth answers who a caller is and what it may see. It is safe for concurrent use.
 type Auth struct {
-	client kubernetes.Interface
-	opts   Options
-	tokens *cache[User]
-	rights *cache[struct{}]
+	client     kubernetes.Interface
+	opts       Options
+	tokens     *cache[User]
+	rights     *cache[struct{}]
+	candidates *cache[[]string]
+	finds      *cache[found] // apart, so that looking at many pushes no other answer out
+	reviews    *semaphore.Weighted
 }
 
 // New returns an Auth that asks the API server of client. The client needs the
@@ -93,11 +103,17 @@ func New(client kubernetes.Interface, opts Options) *Auth {
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
+	if opts.Finder == nil {
+		opts.Finder = client
+	}
 	return &Auth{
-		client: client,
-		opts:   opts,
-		tokens: newCache[User](opts.Now, answersLast, answersKept, ErrUnauthenticated),
-		rights: newCache[struct{}](opts.Now, answersLast, answersKept, ErrForbidden),
+		client:     client,
+		opts:       opts,
+		tokens:     newCache[User](opts.Now, answersLast, answersKept, ErrUnauthenticated),
+		rights:     newCache[struct{}](opts.Now, answersLast, answersKept, ErrForbidden),
+		candidates: newCache[[]string](opts.Now, answersLast, 1, nil),
+		finds:      newCache[found](opts.Now, answersLast, findsKept, nil),
+		reviews:    semaphore.NewWeighted(allReviewsAtOnce),
 	}
 }
 
@@ -108,7 +124,7 @@ func (a *Auth) Authenticate(ctx context.Context, token string) (User, error) {
 		return User{}, ErrUnauthenticated
 	}
 	// The key is a hash, so that the cache holds nothing that could be used.
-	return a.tokens.get(sha256.Sum256([]byte(token)), func() (User, error) {
+	return a.tokens.get(ctx, sha256.Sum256([]byte(token)), func(ctx context.Context, _ User) (User, error) {
 		ctx, cancel := context.WithTimeout(ctx, reviewTimeout)
 		defer cancel()
 		review, err := a.client.AuthenticationV1().TokenReviews().Create(ctx,
@@ -129,12 +145,42 @@ func (a *Auth) Authenticate(ctx context.Context, token string) (User, error) {
 }
 
 // check refuses users that stand for nobody: rights given to them are not
-// meant for a person's eyes.
+// meant for a person's eyes. Names that are no UTF-8 would reach the API server
+// as others.
 func (u User) check() error {
-	if u.Name == "" || u.Name == anonymous || slices.Contains(u.Groups, unauthenticated) {
+	valid := utf8.ValidString(u.Name) && utf8.ValidString(u.UID) && !slices.ContainsFunc(u.Groups, func(g string) bool { return !utf8.ValidString(g) })
+	if !valid || u.Name == "" || u.Name == anonymous || slices.Contains(u.Groups, unauthenticated) {
 		return ErrUnauthenticated
 	}
 	return nil
+}
+
+// review is a review of the user's rights with all that the API server may
+// judge by, and as yet without what it asks about.
+func (u User) review() authorizationv1.SubjectAccessReviewSpec {
+	spec := authorizationv1.SubjectAccessReviewSpec{User: u.Name, UID: u.UID, Groups: u.Groups, Extra: map[string]authorizationv1.ExtraValue{}}
+	for k, v := range u.Extra {
+		spec.Extra[k] = v
+	}
+	return spec
+}
+
+// reviewOf asks for the right to read the events of a namespace, or of all.
+func (u User) reviewOf(namespace string) authorizationv1.SubjectAccessReviewSpec {
+	spec := u.review()
+	spec.ResourceAttributes = &authorizationv1.ResourceAttributes{
+		Namespace: namespace, Verb: Verb, Group: Group, Resource: Resource, Subresource: Subresource,
+	}
+	return spec
+}
+
+// keyOf is the key of a review: all of what is asked.
+func keyOf(spec authorizationv1.SubjectAccessReviewSpec) (key, error) {
+	whole, err := json.Marshal(spec)
+	if err != nil {
+		return key{}, fmt.Errorf("review the rights of %q: %w", spec.User, err)
+	}
+	return sha256.Sum256(whole), nil
 }
 
 // Scope returns what the user may see of the events of the namespaces that it
@@ -143,12 +189,16 @@ func (u User) check() error {
 // ErrForbidden where the user lacks the right to one of the namespaces, or to
 // any if none is named; with ErrNamespaceNeeded where none is named and the
 // cluster has too many to look at each; with ErrUnauthenticated for a user that
-// Authenticate would not return; and with ErrNoAnswer. The answer may be up to ten seconds old.
+// Authenticate would not return; and with ErrNoAnswer.
+//
+// No yes is older than ten seconds, and no answer about a namespace that is
+// named. Where none is named, a right that is new may be found later, in
+// clusters of more than 100 namespaces: see lookedAtEvery.
 func (a *Auth) Scope(ctx context.Context, user User, namespaces ...string) (query.Scope, error) {
 	if err := user.check(); err != nil {
 		return query.Scope{}, err
 	}
-	err := a.mayRead(ctx, user, "")
+	err := a.may(ctx, user.reviewOf(""))
 	switch {
 	case err == nil:
 		return query.ClusterWide(), nil
@@ -161,18 +211,11 @@ func (a *Auth) Scope(ctx context.Context, user User, namespaces ...string) (quer
 		if namespace == "" || namespace == query.NoNamespace {
 			return query.Scope{}, ErrForbidden
 		}
-		if err := a.mayRead(ctx, user, namespace); err != nil {
+		if err := a.may(ctx, user.reviewOf(namespace)); err != nil {
 			return query.Scope{}, err
 		}
 	}
 	return query.InNamespaces(a.opts.Cluster, namespaces...), nil
-}
-
-// mayRead asks for the right to read the events of a namespace, or of all.
-func (a *Auth) mayRead(ctx context.Context, user User, namespace string) error {
-	return a.may(ctx, user, authorizationv1.SubjectAccessReviewSpec{ResourceAttributes: &authorizationv1.ResourceAttributes{
-		Namespace: namespace, Verb: Verb, Group: Group, Resource: Resource, Subresource: Subresource,
-	}})
 }
 
 // MayGet returns nil where the user may get a path that is no resource's, such
@@ -181,31 +224,30 @@ func (a *Auth) MayGet(ctx context.Context, user User, path string) error {
 	if err := user.check(); err != nil {
 		return err
 	}
-	return a.may(ctx, user, authorizationv1.SubjectAccessReviewSpec{
-		NonResourceAttributes: &authorizationv1.NonResourceAttributes{Verb: Verb, Path: path},
-	})
+	spec := user.review()
+	spec.NonResourceAttributes = &authorizationv1.NonResourceAttributes{Verb: Verb, Path: path}
+	return a.may(ctx, spec)
 }
 
-// may asks whether the user may do what the attributes say.
-func (a *Auth) may(ctx context.Context, user User, spec authorizationv1.SubjectAccessReviewSpec) error {
-	spec.User, spec.UID, spec.Groups, spec.Extra = user.Name, user.UID, user.Groups, map[string]authorizationv1.ExtraValue{}
-	for k, v := range user.Extra {
-		spec.Extra[k] = v
-	}
-	key, err := json.Marshal(spec)
+// may asks whether the user may do something, or knows it still.
+func (a *Auth) may(ctx context.Context, spec authorizationv1.SubjectAccessReviewSpec) error {
+	k, err := keyOf(spec)
 	if err != nil {
-		return fmt.Errorf("review the rights of %q: %w", user.Name, err)
+		return err
 	}
-	_, err = a.rights.get(sha256.Sum256(key), func() (struct{}, error) { return struct{}{}, a.review(ctx, user, spec) })
+	_, err = a.rights.get(ctx, k, func(ctx context.Context, _ struct{}) (struct{}, error) {
+		ctx, cancel := context.WithTimeout(ctx, reviewTimeout)
+		defer cancel()
+		return struct{}{}, ask(ctx, a.client, spec)
+	})
 	return err
 }
 
-func (a *Auth) review(ctx context.Context, user User, spec authorizationv1.SubjectAccessReviewSpec) error {
-	ctx, cancel := context.WithTimeout(ctx, reviewTimeout)
-	defer cancel()
-	review, err := a.client.AuthorizationV1().SubjectAccessReviews().Create(ctx, &authorizationv1.SubjectAccessReview{Spec: spec}, metav1.CreateOptions{})
+// ask has the API server review a right. Only a clear yes is nil.
+func ask(ctx context.Context, client kubernetes.Interface, spec authorizationv1.SubjectAccessReviewSpec) error {
+	review, err := client.AuthorizationV1().SubjectAccessReviews().Create(ctx, &authorizationv1.SubjectAccessReview{Spec: spec}, metav1.CreateOptions{})
 	if err != nil {
-		return fmt.Errorf("review the rights of %q: %w: %w", user.Name, ErrNoAnswer, err)
+		return fmt.Errorf("review the rights of %q: %w: %w", spec.User, ErrNoAnswer, err)
 	}
 	switch {
 	case review.Status.Allowed && !review.Status.Denied:

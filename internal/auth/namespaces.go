@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -15,26 +16,81 @@ const (
 	// MaxNamespaces is how many namespaces are looked at for a caller that names
 	// none.
 	MaxNamespaces = 500
-	// reviewsAtOnce bounds what one caller asks of the API server.
-	reviewsAtOnce = 16
+	// reviewsAtOnce bounds what one caller asks of the API server at once, and
+	// allReviewsAtOnce what all do.
+	reviewsAtOnce    = 16
+	allReviewsAtOnce = 64
+	// lookedAtEvery bounds what a caller that asks all the time costs: ten
+	// namespaces a second are looked at for new rights. Up to 100 namespaces a
+	// new right is found as soon as a named one, of 500 after 50 seconds.
+	lookedAtEvery = 100 * time.Millisecond
+	// findsKept bounds the memory of what was found, whatever callers there are.
+	findsKept = 1024
 )
+
+// found is what was found out about a caller: the namespaces that it may read,
+// each asked about within answersLast, and when the cluster was last searched
+// for others.
+type found struct {
+	allowed []string
+	next    time.Time // when to search again
+}
 
 // allScopes returns the scope of every namespace that the user may read.
 func (a *Auth) allScopes(ctx context.Context, user User) (query.Scope, error) {
-	candidates, err := a.opts.Namespaces(ctx)
+	k, err := keyOf(user.review())
 	if err != nil {
-		return query.Scope{}, fmt.Errorf("list the namespaces: %w: %w", ErrNoAnswer, err)
+		return query.Scope{}, err
+	}
+	all, err := a.finds.get(ctx, k, func(ctx context.Context, before found) (found, error) { return a.find(ctx, user, before) })
+	if err != nil {
+		return query.Scope{}, err
+	}
+	if len(all.allowed) == 0 {
+		return query.Scope{}, ErrForbidden
+	}
+	return query.InNamespaces(a.opts.Cluster, all.allowed...), nil
+}
+
+// find asks anew about the namespaces that the user was allowed, and now and
+// then about all.
+func (a *Auth) find(ctx context.Context, user User, before found) (found, error) {
+	ctx, cancel := context.WithTimeout(ctx, reviewTimeout)
+	defer cancel()
+	now := a.opts.Now()
+	if now.Before(before.next) {
+		allowed, err := a.allowedOf(ctx, user, before.allowed)
+		return found{allowed, before.next}, err
+	}
+	candidates, err := a.candidates.get(ctx, key{}, func(ctx context.Context, _ []string) ([]string, error) {
+		ctx, cancel := context.WithTimeout(ctx, reviewTimeout)
+		defer cancel()
+		return a.opts.Namespaces(ctx)
+	})
+	if err != nil {
+		return found{}, fmt.Errorf("list the namespaces: %w: %w", ErrNoAnswer, err)
 	}
 	if len(candidates) > MaxNamespaces {
-		return query.Scope{}, ErrNamespaceNeeded
+		return found{}, ErrNamespaceNeeded
 	}
+	allowed, err := a.allowedOf(ctx, user, candidates)
+	return found{allowed, now.Add(time.Duration(len(candidates)) * lookedAtEvery)}, err
+}
+
+// allowedOf returns those of the namespaces that the user may read, in any
+// order. One that gets no answer fails all: what is left out must be forbidden.
+func (a *Auth) allowedOf(ctx context.Context, user User, namespaces []string) ([]string, error) {
 	var mu sync.Mutex
 	var allowed []string
 	reviews, ctx := errgroup.WithContext(ctx)
 	reviews.SetLimit(reviewsAtOnce)
-	for _, namespace := range candidates {
+	for _, namespace := range namespaces {
 		reviews.Go(func() error {
-			err := a.mayRead(ctx, user, namespace)
+			if err := a.reviews.Acquire(ctx, 1); err != nil {
+				return fmt.Errorf("review the rights of %q: %w: %w", user.Name, ErrNoAnswer, err)
+			}
+			defer a.reviews.Release(1)
+			err := ask(ctx, a.opts.Finder, user.reviewOf(namespace))
 			if errors.Is(err, ErrForbidden) {
 				return nil
 			}
@@ -46,11 +102,5 @@ func (a *Auth) allScopes(ctx context.Context, user User) (query.Scope, error) {
 			return err
 		})
 	}
-	if err := reviews.Wait(); err != nil {
-		return query.Scope{}, err
-	}
-	if len(allowed) == 0 {
-		return query.Scope{}, ErrForbidden
-	}
-	return query.InNamespaces(a.opts.Cluster, allowed...), nil
+	return allowed, reviews.Wait()
 }
