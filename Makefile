@@ -60,11 +60,12 @@ test: needs ## Run the whole test suite, with what it needs installed.
 	assets=$$(hack/controlplane.sh)
 	hack/controlplane.sh sample-apiserver >/dev/null
 	promtool=$$(hack/promtool.sh)
+	provider=$$(hack/oidcprovider.sh)
 	hack/chromium.sh
 	axe=$$(hack/axe.sh)
 	hack/fuse.sh
 	postgres=$$(hack/postgres.sh)
-	export PATH=$$promtool:$$PATH KUBEBUILDER_ASSETS=$$assets POSTGRES_BIN=$$postgres AXE=$$axe
+	export PATH=$$promtool:$$provider:$$PATH KUBEBUILDER_ASSETS=$$assets POSTGRES_BIN=$$postgres AXE=$$axe
 	go test -race -timeout 25m $(ARGS) $(or $(PKG),$$(go list ./... | grep -v /hack/torture$$))
 	# By itself and at full speed: it needs a load, and no other tests' load beside it.
 	$(if $(PKG),,go test -timeout 25m $(ARGS) ./hack/torture)
@@ -104,11 +105,12 @@ torture: needs ## Kill, cut off and starve the operator ROUNDS times (default 10
 mutants: needs ## Break the code in ways seen elsewhere, one at a time; the tests must notice.
 	assets=$$(hack/controlplane.sh)
 	promtool=$$(hack/promtool.sh)
+	provider=$$(hack/oidcprovider.sh)
 	hack/chromium.sh
 	axe=$$(hack/axe.sh)
 	hack/fuse.sh
 	postgres=$$(hack/postgres.sh)
-	PATH=$$promtool:$$PATH KUBEBUILDER_ASSETS=$$assets POSTGRES_BIN=$$postgres AXE=$$axe go run ./hack/mutants $(if $(ONLY),-only $(ONLY))
+	PATH=$$promtool:$$provider:$$PATH KUBEBUILDER_ASSETS=$$assets POSTGRES_BIN=$$postgres AXE=$$axe go run ./hack/mutants $(if $(ONLY),-only $(ONLY))
 
 .PHONY: golden
 golden: needs ## Record the golden audit events anew from a real kube-apiserver.

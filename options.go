@@ -31,6 +31,7 @@ type options struct {
 	dashboardURL     string
 	dashboardCert    string
 	dashboardKey     string
+	signIn           signInOptions
 	healthAddress    string
 	metricsAddress   string
 	drainTimeout     time.Duration
@@ -62,6 +63,7 @@ func parse(args []string, out io.Writer) (*options, error) {
 		return nil, fmt.Errorf("unexpected arguments %q; see manager --help", quotable(extra))
 	}
 	errs := []error{o.validate()}
+	o.signIn.validate(o.dashboardURL, flags.Changed, func(flag, problem string) { errs = append(errs, fmt.Errorf("--%s: %s", flag, problem)) })
 	if flags.Changed("tracing-sample-ratio") && o.tracingEndpoint == "" {
 		errs = append(errs, errors.New("--tracing-sample-ratio: has no effect without --tracing-endpoint"))
 	}
@@ -99,6 +101,7 @@ func (o *options) flags(out io.Writer) *pflag.FlagSet {
 	flags.StringVar(&o.dashboardAddress, "dashboard-bind-address", ":8080", "address that the dashboard listens on")
 	flags.StringVar(&o.dashboardCert, "dashboard-tls-cert-file", "", "certificate for the dashboard; plain HTTP without it")
 	flags.StringVar(&o.dashboardKey, "dashboard-tls-key-file", "", "key of the dashboard's certificate")
+	o.signIn.flags(flags)
 	flags.StringVar(&o.namespace, "namespace", "audit-system", "namespace of the operator's Secrets")
 	flags.StringVar(&o.healthAddress, "health-probe-bind-address", ":8081", "address of /healthz and /readyz")
 	flags.StringVar(&o.metricsAddress, "metrics-bind-address", "0", "address of /metrics and /debug/pprof, by HTTPS, for who may get the path; 0 for none")

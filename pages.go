@@ -25,7 +25,10 @@ func newPages(ctx context.Context, events store.Store, in *intake, callers *auth
 	if err != nil {
 		return nil, fmt.Errorf("prepare the dashboard's session keys: %w", err)
 	}
-	signIn, err := login.New(login.Options{Auth: callers, HashKey: hash, BlockKey: block, Secure: o.secure()})
+	oidc, proxy := o.signIn.providers()
+	signIn, err := login.New(login.Options{
+		Auth: callers, HashKey: hash, BlockKey: block, Secure: o.secure(), Lifetime: o.signIn.lifetime, OIDC: oidc, Proxy: proxy, Log: log.WithName("login"),
+	})
 	if err != nil {
 		return nil, err
 	}

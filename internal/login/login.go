@@ -1,6 +1,7 @@
-// Package login says who sends a request: the owner of its bearer token, or of
-// the session that a browser signed in to. It keeps sessions in cookies that
-// every replica can read.
+// Package login says who sends a request: the user that a trusted proxy names,
+// the owner of a bearer token, or of the session that a browser signed in to,
+// by a token or by OpenID Connect. It keeps sessions in cookies that every
+// replica can read.
 package login
 
 import (
@@ -9,11 +10,14 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/go-logr/logr"
+
 	"github.com/porter-dev/audit-operator/internal/auth"
 )
 
-// ErrTooLong means that a token does not fit into a browser's cookie.
-var ErrTooLong = errors.New("the token is too long for a cookie")
+// ErrTooLong means that a token, or a name with its groups, does not fit into a
+// browser's cookie.
+var ErrTooLong = errors.New("too long for a cookie")
 
 // Options of New.
 type Options struct {
@@ -24,17 +28,35 @@ type Options struct {
 	// Secure says that browsers reach the pages by HTTPS; cookies then go no
 	// other way.
 	Secure bool
+	// Lifetime is how long a session lasts at most, however it is used; 0 is
+	// Lifetime, more than MaxLifetime is refused.
+	Lifetime time.Duration
+	// OIDC is the provider to sign in with; nil is none.
+	OIDC *OIDCOptions
+	// Proxy says which proxies may name users; nil is none.
+	Proxy *Proxy
+	// SignedIn, if not nil, is called after each log-in of a browser, before it
+	// is answered. The means is Token or OIDC.
+	SignedIn func(r *http.Request, user auth.User, means Means)
+	// Now is the clock (default time.Now).
+	Now func() time.Time
+	Log logr.Logger
 }
 
 // Login knows who callers are. It is safe for concurrent use.
 type Login struct {
 	opts    Options
 	cookies codec
+	proxy   *proxy
+	oidc    *provider
 }
 
-// New returns a Login. It fails when an option is missing or a key has the
-// wrong length.
+// New returns a Login. It fails when an option is missing or wrong. It does not
+// ask the identity provider, which may be away.
 func New(opts Options) (*Login, error) {
+	if opts.Lifetime == 0 {
+		opts.Lifetime = Lifetime
+	}
 	switch {
 	case opts.Auth == nil:
 		return nil, errors.New("login: Auth is required")
@@ -42,8 +64,27 @@ func New(opts Options) (*Login, error) {
 		return nil, fmt.Errorf("login: the session's hash key must have 32 or 64 bytes, not %d", len(opts.HashKey))
 	case len(opts.BlockKey) != 32:
 		return nil, fmt.Errorf("login: the session's block key must have 32 bytes, not %d", len(opts.BlockKey))
+	case opts.Lifetime < 0 || opts.Lifetime > MaxLifetime:
+		return nil, fmt.Errorf("login: a session must last at most %s, not %s", MaxLifetime, opts.Lifetime)
 	}
-	return &Login{opts: opts, cookies: newCodec(opts.HashKey, opts.BlockKey)}, nil
+	if opts.Now == nil {
+		opts.Now = time.Now
+	}
+	var errs []error
+	wrong := func(field, problem string) { errs = append(errs, fmt.Errorf("login: %s: %s", field, problem)) }
+	l := &Login{opts: opts, cookies: newCodec(opts.HashKey, opts.BlockKey)}
+	if opts.Proxy != nil {
+		opts.Proxy.Validate(wrong)
+		l.proxy = &proxy{Proxy: *opts.Proxy, now: opts.Now, log: opts.Log}
+	}
+	if opts.OIDC != nil {
+		opts.OIDC.Validate(wrong)
+		l.oidc = newProvider(*opts.OIDC, opts.Now, opts.Log)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return l, nil
 }
 
 // Means is how a caller says who it is.
@@ -51,14 +92,25 @@ type Means string
 
 // The means. None is a request that says nothing.
 const (
-	None    Means = ""
-	Bearer  Means = "bearer"  // a token in the Authorization header
-	Session Means = "session" // a cookie
+	None      Means = ""
+	Bearer    Means = "bearer"  // a token in the Authorization header
+	Session   Means = "session" // a cookie
+	FromProxy Means = "proxy"   // headers of a trusted proxy
+	// How a session began.
+	Token Means = "token"
+	OIDC  Means = "oidc"
 )
 
-// Caller returns who sends a request. Its errors are those of
-// auth.Authenticate; the means is returned with them too.
+// Caller returns who sends a request: whom a trusted proxy names, else the owner
+// of a bearer token, else that of a session. One that fails is not made up for
+// by the next. Its errors are those of auth.Authenticate, *Refused among them;
+// the means is returned with them too.
 func (l *Login) Caller(r *http.Request) (auth.User, Means, error) {
+	if l.proxy != nil {
+		if user, named, err := l.proxy.caller(r); named {
+			return user, FromProxy, err
+		}
+	}
 	if token, ok := auth.BearerToken(r); ok {
 		user, err := l.opts.Auth.Authenticate(r.Context(), token)
 		return user, Bearer, err
@@ -67,9 +119,23 @@ func (l *Login) Caller(r *http.Request) (auth.User, Means, error) {
 	if err != nil {
 		return auth.User{}, None, auth.ErrUnauthenticated
 	}
-	token, _ := l.cookies.decode(l.cookieName(), cookie.Value)
-	user, err := l.opts.Auth.Authenticate(r.Context(), token)
+	user, err := l.owner(r, cookie.Value)
 	return user, Session, err
+}
+
+// owner returns whose session a cookie's value is.
+func (l *Login) owner(r *http.Request, value string) (auth.User, error) {
+	var s session
+	if !l.cookies.decode(l.cookieName(), value, &s) || !s.valid(l.opts.Now(), l.opts.Lifetime) {
+		return auth.User{}, auth.ErrUnauthenticated
+	}
+	if s.Means == Token {
+		return l.opts.Auth.Authenticate(r.Context(), s.Token)
+	}
+	if l.oidc == nil || s.By != l.oidc.by {
+		return auth.User{}, auth.ErrUnauthenticated
+	}
+	return identity(s.Name, s.Groups)
 }
 
 // WithToken begins a session of a token's owner and returns who that is. Its
@@ -79,27 +145,46 @@ func (l *Login) WithToken(w http.ResponseWriter, r *http.Request, token string) 
 	if err != nil {
 		return auth.User{}, err
 	}
-	value, err := l.cookies.encode(l.cookieName(), token)
-	if err != nil {
-		return auth.User{}, ErrTooLong // the only one that depends on the token
-	}
-	l.setCookie(w, value, int(lasts/time.Second))
-	return user, nil
+	return user, l.begin(w, r, user, ofToken(token, l.opts.Now(), l.opts.Lifetime))
 }
+
+func (l *Login) begin(w http.ResponseWriter, r *http.Request, user auth.User, s session) error {
+	value, err := l.cookies.encode(l.cookieName(), s)
+	if err != nil {
+		return err
+	}
+	if l.opts.SignedIn != nil {
+		l.opts.SignedIn(r, user, s.Means)
+	}
+	l.setCookie(w, l.cookieName(), value, l.opts.Lifetime)
+	return nil
+}
+
+// Lifetime returns how long a session lasts at most.
+func (l *Login) Lifetime() time.Duration { return l.opts.Lifetime }
 
 // End ends the browser's session.
-func (l *Login) End(w http.ResponseWriter) { l.setCookie(w, "", -1) }
+func (l *Login) End(w http.ResponseWriter) { l.setCookie(w, l.cookieName(), "", -1) }
 
-func (l *Login) cookieName() string {
+func (l *Login) cookieName() string { return l.prefixed("audit-session") }
+
+// prefixed is a cookie's name. The prefix keeps the name from other hosts of the
+// domain, and from plain HTTP.
+func (l *Login) prefixed(name string) string {
 	if l.opts.Secure {
-		return "__Host-audit-session"
+		return "__Host-" + name
 	}
-	return "audit-session"
+	return name
 }
 
-func (l *Login) setCookie(w http.ResponseWriter, value string, maxAge int) {
+// setCookie sets a cookie, or removes it where it lasts for less than nothing.
+func (l *Login) setCookie(w http.ResponseWriter, name, value string, lasts time.Duration) {
+	age := int(lasts / time.Second)
+	if lasts < 0 {
+		age = -1
+	}
 	http.SetCookie(w, &http.Cookie{
-		Name: l.cookieName(), Value: value, Path: "/", MaxAge: maxAge,
+		Name: name, Value: value, Path: "/", MaxAge: age,
 		HttpOnly: true, Secure: l.opts.Secure, SameSite: http.SameSiteLaxMode,
 	})
 }

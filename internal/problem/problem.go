@@ -9,6 +9,7 @@ import (
 	"net/http"
 
 	"github.com/porter-dev/audit-operator/internal/auth"
+	"github.com/porter-dev/audit-operator/internal/login"
 	"github.com/porter-dev/audit-operator/internal/query"
 	"github.com/porter-dev/audit-operator/internal/store"
 )
@@ -59,13 +60,16 @@ func InvalidFields(fields ...Field) Problem {
 }
 
 // Of returns the problem that an error is: a Problem, or an error of the
-// packages query, auth and store. What it does not know is an internal error, whose text stays inside.
+// packages query, auth, login and store. What it does not know is an internal error, whose text stays inside.
 func Of(err error) Problem {
 	var known Problem
 	var wrong *query.FieldError
+	var refused *login.Refused
 	switch {
 	case errors.As(err, &known):
 		return known
+	case errors.As(err, &refused):
+		return Problem{Kind: Unauthenticated, Status: http.StatusUnauthorized, Title: "Not signed in", Detail: refused.Reason}
 	case errors.As(err, &wrong), errors.Is(err, query.ErrCursor):
 		return InvalidFields(fields(err)...)
 	case errors.Is(err, auth.ErrUnauthenticated):
