@@ -15,7 +15,10 @@ import (
 // Path is what the addresses of the API begin with.
 const Path = "/api/"
 
-const v1 = Path + "v1/"
+const (
+	v1     = Path + "v1/"
+	porter = Path + "v2/projects/{project}/api-audit-logs/"
+)
 
 // handler answers a request of a user, or returns why it can't. After the
 // first byte of an answer an error breaks the connection, so that what is cut
@@ -37,6 +40,7 @@ func (a *api) endpoints() []endpoint {
 		{method: http.MethodGet, path: v1 + "audit-logs/{id}", door: door.APIEvent, answer: a.event},
 		{method: http.MethodGet, path: v1 + "audit-logs/histogram", door: door.APIHistogram, answer: a.histogram},
 		{method: http.MethodGet, path: v1 + "audit-logs/facets/{dimension}", door: door.APIFacet, answer: a.facet},
+		{method: http.MethodPost, path: porter + "query", door: door.APIList, answer: a.porterQuery},
 	}
 }
 

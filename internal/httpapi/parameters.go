@@ -15,6 +15,9 @@ import (
 	"github.com/porter-dev/audit-operator/internal/query"
 )
 
+// strayCursor is what is wrong with a cursor that can't be gone on from.
+const strayCursor = "does not belong to this filter; begin with the first page"
+
 // parameters reads the query string of a request, and gathers what is wrong
 // with it. Empty parameters count as absent, as in a filter.
 type parameters struct {
@@ -121,7 +124,7 @@ func (p *parameters) page(now time.Time) question {
 	q := question{Filter: p.filter()}
 	cursor, err := query.DecodeCursor(encoded, q.Filter)
 	if err != nil && len(p.errs) == 0 { // else the filter isn't the one that was meant
-		p.wrong("cursor", "", "does not belong to this filter; begin with the first page")
+		p.wrong("cursor", "", strayCursor)
 	}
 	q.Window, q.After = cursor.Window, &cursor.Position
 	return q

@@ -28,7 +28,6 @@ const (
 	NotFound         Kind = "not-found"
 	MethodNotAllowed Kind = "method-not-allowed"
 	TooLarge         Kind = "too-large"
-	NotJSON          Kind = "not-json"
 	Unavailable      Kind = "unavailable"
 )
 

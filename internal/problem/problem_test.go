@@ -15,15 +15,15 @@ import (
 )
 
 func TestOf(t *testing.T) {
-	own := Problem{Kind: NotJSON, Status: 415, Title: "x", Detail: "y"}
+	own := Problem{Kind: TooLarge, Status: 413, Title: "x", Detail: "y"}
 	for _, tt := range []struct {
 		err    error
 		kind   Kind
 		status int
 		fields []Field
 	}{
-		{own, NotJSON, 415, nil},
-		{fmt.Errorf("wrapped: %w", own), NotJSON, 415, nil},
+		{own, TooLarge, 413, nil},
+		{fmt.Errorf("wrapped: %w", own), TooLarge, 413, nil},
 		{&query.FieldError{Field: "ip", Value: "x", Problem: "is none"}, Invalid, 400, []Field{{"ip", "x", "is none"}}},
 		{errors.Join(&query.FieldError{Field: "ip", Problem: "a"}, errors.Join(&query.FieldError{Field: "to", Problem: "b"})), Invalid, 400, []Field{{"ip", "", "a"}, {"to", "", "b"}}},
 		{query.ErrCursor, Invalid, 400, []Field{{Reason: query.ErrCursor.Error()}}},
