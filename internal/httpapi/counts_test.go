@@ -94,6 +94,11 @@ func TestFacets(t *testing.T) {
 		{everywhere, "namespace?limit=3", []string{"shop 4", "billing 1", "hostile 1"}, false},
 		{everywhere, "cluster?namespace=shop", []string{"own 3", "elsewhere 1"}, false},
 		{everywhere, "status_code", []string{"201 7"}, false},
+		{everywhere, "resource_name?contains=SHOP-", []string{"foreign-shop-app 1", "own-shop-app 1", "own-shop-env 1", "own-shop-project 1"}, false},
+		{everywhere, "method?contains=os", []string{"POST 7"}, false},
+		{everywhere, "ip?contains=.2.", []string{"192.0.2.7 7"}, false},
+		{inShop, "resource_name?contains=billing", nil, false},
+		{inShop, "resource_name?contains=%25", nil, false},
 		{inShop, "namespace", []string{"shop 3"}, false},
 		{inShop, "cluster", []string{"own 3"}, false},
 		{inShop, "resource_name?namespace=shop", []string{"own-shop-app 1", "own-shop-env 1", "own-shop-project 1"}, false},
@@ -114,7 +119,7 @@ func TestFacets(t *testing.T) {
 	for _, dimension := range []string{"path", "search", "Actor", "actor_exclude", "x"} {
 		wantProblem(t, p.get(t, everywhere, list+"/facets/"+dimension), http.StatusNotFound, "not-found")
 	}
-	for query, parameter := range map[string]string{"limit=0": "limit", "limit=501": "limit", "width=1h": "width", "method=x": "method"} {
+	for query, parameter := range map[string]string{"limit=0": "limit", "limit=501": "limit", "width=1h": "width", "method=x": "method", "contains=" + strings.Repeat("x", 256): "contains", "contains=%00": "contains"} {
 		got := wantProblem(t, p.get(t, everywhere, list+"/facets/actor?"+query), http.StatusBadRequest, "invalid").Errors
 		if len(got) != 1 || got[0].Parameter != parameter {
 			t.Errorf("%s: %+v", query, got)

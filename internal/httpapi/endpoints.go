@@ -40,6 +40,8 @@ func (a *api) endpoints() []endpoint {
 		{method: http.MethodGet, path: v1 + "audit-logs/{id}", door: door.APIEvent, answer: a.event},
 		{method: http.MethodGet, path: v1 + "audit-logs/histogram", door: door.APIHistogram, answer: a.histogram},
 		{method: http.MethodGet, path: v1 + "audit-logs/facets/{dimension}", door: door.APIFacet, answer: a.facet},
+		{method: http.MethodGet, path: v1 + "snapshots", door: door.APISnapshots, answer: a.snapshots},
+		{method: http.MethodGet, path: v1 + "snapshots/{id}", door: door.APISnapshots, answer: a.snapshot},
 		{method: http.MethodPost, path: porter + "query", door: door.APIList, answer: a.porterQuery},
 	}
 }

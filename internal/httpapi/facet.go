@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"errors"
 	"net/http"
 	"slices"
 
@@ -39,7 +40,11 @@ func (a *api) facet(w http.ResponseWriter, r *http.Request, user auth.User) erro
 		return problem.Problem{Kind: problem.NotFound, Status: http.StatusNotFound, Title: "Not found",
 			Detail: "Events have no such field to count by. " + v1 + "openapi.json lists those that there are."}
 	}
-	limit, q := p.number("limit", defaultValues, mostValues), p.question(a.Now())
+	limit, contains, q := p.number("limit", defaultValues, mostValues), p.text("contains"), p.question(a.Now())
+	var tooMuch *query.FieldError
+	if errors.As((&query.Filter{Search: contains}).Validate(), &tooMuch) { // it is folded as a search is
+		p.wrong("contains", "", tooMuch.Problem)
+	}
 	if err := p.err(); err != nil {
 		return err
 	}
@@ -47,7 +52,7 @@ func (a *api) facet(w http.ResponseWriter, r *http.Request, user auth.User) erro
 	if err != nil {
 		return err
 	}
-	facet, err := a.Store.Facet(r.Context(), scope, store.FacetRequest{Filter: q.Filter, Window: q.Window, Dimension: dimension, Limit: limit + 1})
+	facet, err := a.Store.Facet(r.Context(), scope, store.FacetRequest{Filter: q.Filter, Window: q.Window, Dimension: dimension, Contains: contains, Limit: limit + 1})
 	if err != nil {
 		return err
 	}
