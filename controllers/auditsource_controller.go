@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/porter-dev/audit-operator/api/v1alpha1"
+	"github.com/porter-dev/audit-operator/internal/audit"
 	"github.com/porter-dev/audit-operator/internal/collector/webhook"
 	"github.com/porter-dev/audit-operator/internal/credentials"
 	"github.com/porter-dev/audit-operator/internal/store"
@@ -94,6 +95,10 @@ func (r *sourceReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctr
 var errFollows = errors.New("the collector does not know of it yet")
 
 func (r *sourceReconciler) issue(ctx context.Context, s *v1alpha1.AuditSource) error {
+	if s.Name == audit.OwnSource { // made before the API server refused the name
+		markStalled(s, v1alpha1.ReasonNameReserved, "The name is that of the operator's own records, for which nobody else may deliver. Make the source anew under another name.")
+		return nil
+	}
 	issued, err := r.issuer.Source(ctx, s)
 	switch {
 	case errors.Is(err, credentials.ErrConflict):
@@ -156,6 +161,9 @@ func (r *sourceReconciler) count(ctx context.Context, s *v1alpha1.AuditSource) (
 }
 
 func (r *sourceReconciler) stats(ctx context.Context, source string) (store.SourceStats, error) {
+	if source == audit.OwnSource { // what is counted there did not come from this one
+		return store.SourceStats{Source: source}, nil
+	}
 	all, err := r.store.Sources(ctx)
 	for _, stats := range all {
 		if stats.Source == source {

@@ -131,6 +131,27 @@ func TestSourceOfAnothersSecret(t *testing.T) {
 	awaitSource(t, s, "True/CredentialsIssued", "Unknown/NoEventsYet")
 }
 
+// The API server refuses the name; an object may be older than that rule. It
+// gets no credentials and counts nothing.
+func TestSourceOfTheOperatorsOwnRecords(t *testing.T) {
+	s := newSource(audit.OwnSource)
+	if err := admin.Create(t.Context(), s.DeepCopy()); err == nil || !strings.Contains(err.Error(), "choose another name") {
+		t.Errorf("the API server says %v", err)
+	}
+	r := sources(time.Now)
+	if err := r.issue(t.Context(), s); err != nil {
+		t.Fatal(err)
+	}
+	r.count(t.Context(), s)
+	if got := condition(s, v1alpha1.ReadyCondition); got != "False/NameReserved" || s.Status.SecretRef != nil || s.Status.EventsReceived != 0 {
+		t.Errorf("the source is %s, its status %+v", got, s.Status)
+	}
+	registry.Set(accepted(s, credentials.Source{TokenSHA256: [][32]byte{{}}}))
+	if registry.Has(accepted(s, credentials.Source{TokenSHA256: [][32]byte{{}}})) {
+		t.Error("the collector takes deliveries for the operator's own records")
+	}
+}
+
 // Whoever replaces a source's Secret with one of their own ends what the old one proved.
 func TestSourceWhoseSecretIsReplaced(t *testing.T) {
 	s := newSource("replaced")

@@ -67,6 +67,7 @@ func TestAdmissionRefuses(t *testing.T) {
 		{"source with tiny events", source, "s", `{cluster: c, limits: {maxEventBytes: 1}}`, []string{"spec.limits.maxEventBytes", "greater than or equal to 1024"}},
 		{"source with a dot", source, "a.b", `{cluster: c}`, []string{"metadata.name", "no dots"}},
 		{"source with a long name", source, strings.Repeat("s", 64), `{cluster: c}`, []string{"metadata.name", "at most 63 characters"}},
+		{"source of the operator's own records", source, "audit-operator", `{cluster: c}`, []string{"metadata.name", "choose another name"}},
 
 		{"type with a dot", typ, "a.b", `{displayName: A}`, []string{"metadata.name", "like message-queue"}},
 		{"type that begins with a digit", typ, "1a", `{displayName: A}`, []string{"metadata.name", "beginning with a letter"}},

@@ -150,6 +150,7 @@ type SecretReference struct {
 // +kubebuilder:subresource:status
 // +kubebuilder:resource:scope=Cluster,shortName=asrc,categories=audit
 // +kubebuilder:validation:XValidation:rule="self.metadata.name.size() <= 63 && !self.metadata.name.contains('.')",message="metadata.name: write at most 63 characters and no dots, like prod-eu-1"
+// +kubebuilder:validation:XValidation:rule="self.metadata.name != 'audit-operator'",message="metadata.name: audit-operator is the source of the operator's own records; choose another name, like prod-eu-1"
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="Receiving",type=string,JSONPath=`.status.conditions[?(@.type=="Receiving")].status`
 // +kubebuilder:printcolumn:name="Stored",type=integer,JSONPath=`.status.eventsStored`

@@ -102,6 +102,10 @@ const (
 	// source's. Stalled is True.
 	ReasonSecretConflict = "SecretConflict"
 
+	// ReasonNameReserved: the name is that of the operator's own records, for
+	// which nobody else may deliver. Stalled is True.
+	ReasonNameReserved = "NameReserved"
+
 	// ReasonEventsArriving: events came lately. Receiving is True.
 	ReasonEventsArriving = "EventsArriving"
 

@@ -69,6 +69,10 @@ const (
 // Clients lists the values of Event.Client.
 var Clients = []string{ClientCLI, ClientController, ClientNode, ClientOperator, ClientOther}
 
+// OwnSource is the source of the operator's own records. No AuditSource may
+// have its name.
+const OwnSource = "audit-operator"
+
 // Event is one stage of one request: the typed row that is stored, filtered
 // and shown. Text comes from clients and is never to be trusted as markup.
 // Times are in UTC and whole microseconds. An empty string, a zero StatusCode

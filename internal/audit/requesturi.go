@@ -77,6 +77,10 @@ func namespaceOf(path string) string {
 	return namespace
 }
 
+// RedactURI returns a request's URI as events have it: what is secret in its
+// query, or looks so, is replaced.
+func RedactURI(uri string) string { return redactURI(uri) }
+
 // redactURI replaces secrets in the query of a request: parameters with the
 // name of one, and arguments of a command. The rest stays as it was written.
 func redactURI(uri string) string {

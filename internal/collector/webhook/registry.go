@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/porter-dev/audit-operator/internal/audit"
 	"github.com/porter-dev/audit-operator/internal/collector"
 )
 
@@ -47,8 +48,12 @@ func NewRegistry() *Registry {
 	return &Registry{sources: map[string]Source{}, traffic: map[string]traffic{}}
 }
 
-// Set adds a source or replaces the one of its name.
+// Set adds a source or replaces the one of its name. It leaves out that of the
+// operator's own records: nobody may deliver for it.
 func (r *Registry) Set(s Source) {
+	if s.Name == audit.OwnSource {
+		return
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.sources[s.Name] = s

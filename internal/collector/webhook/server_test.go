@@ -2,6 +2,7 @@ package webhook_test
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"crypto/tls"
 	"fmt"
 	"io"
@@ -13,6 +14,8 @@ import (
 	"github.com/go-logr/logr"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/porter-dev/audit-operator/internal/audit"
+	"github.com/porter-dev/audit-operator/internal/collector"
 	"github.com/porter-dev/audit-operator/internal/collector/webhook"
 	"github.com/porter-dev/audit-operator/internal/query"
 	"github.com/porter-dev/audit-operator/internal/store"
@@ -88,6 +91,15 @@ func TestAuthentication(t *testing.T) {
 	s.registry.Delete("kube-apiserver")
 	if resp, _ := s.post(t, s.client, "kube-apiserver", token, strings.NewReader(list(item(1)))); resp.StatusCode != 401 {
 		t.Errorf("status %d after the source is gone", resp.StatusCode)
+	}
+}
+
+// Whatever credentials there were: the operator's own records come from it alone.
+func TestOwnSourceIsNoSource(t *testing.T) {
+	s := serve(t, 0, 0)
+	s.registry.Set(webhook.Source{Source: collector.Source{Name: audit.OwnSource}, TokenSHA256: [][32]byte{sha256.Sum256([]byte(token))}})
+	if resp, _ := s.post(t, s.client, audit.OwnSource, token, strings.NewReader(list(item(1)))); resp.StatusCode != http.StatusUnauthorized {
+		t.Errorf("status %d", resp.StatusCode)
 	}
 }
 

@@ -1,0 +1,216 @@
+package export
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/go-logr/logr"
+
+	"github.com/porter-dev/audit-operator/internal/auth"
+	"github.com/porter-dev/audit-operator/internal/query"
+	"github.com/porter-dev/audit-operator/internal/selfaudit"
+)
+
+// Bounds of what exports take.
+const (
+	// atOnce and perUser bound the exports that run in a process.
+	atOnce  = 8
+	perUser = 2
+	// RetryAfter is how long to wait when there are too many.
+	RetryAfter = 10 * time.Second
+	// stallTimeout is how long a client may take for what was written at once.
+	stallTimeout = 30 * time.Second
+	// maxDuration bounds a whole export.
+	maxDuration = 30 * time.Minute
+)
+
+// Errors that callers tell apart with errors.Is; nothing was sent with them.
+var (
+	// ErrBusy means that as many exports run as may at once.
+	ErrBusy = errors.New("too many exports run now")
+	// ErrYourOthers means that as many of this caller's exports run as may.
+	ErrYourOthers = errors.New("too many of your exports run now")
+)
+
+// Options of New. Now and Log are optional.
+type Options struct {
+	Store   Store
+	Records *selfaudit.Recorder
+	// Retention is how long events are kept; 0 is for ever.
+	Retention time.Duration
+	// StallTimeout is how long a client may take for each 64 KiB; 0 means 30 s.
+	StallTimeout time.Duration
+	Now          func() time.Time
+	Log          logr.Logger
+}
+
+// Exporter answers with files. It is safe for concurrent use.
+type Exporter struct {
+	Options
+	mu      sync.Mutex
+	running map[string]int // by user
+	all     int
+}
+
+// New returns an Exporter. It fails when an option is missing.
+func New(opts Options) (*Exporter, error) {
+	if opts.Store == nil || opts.Records == nil {
+		return nil, errors.New("export: Store and Records are required")
+	}
+	if opts.Now == nil {
+		opts.Now = time.Now
+	}
+	if opts.StallTimeout == 0 {
+		opts.StallTimeout = stallTimeout
+	}
+	return &Exporter{Options: opts, running: map[string]int{}}, nil
+}
+
+// acquire takes one of the places for exports.
+func (x *Exporter) acquire(user string) (release func(), err error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	switch {
+	case x.running[user] >= perUser:
+		return nil, ErrYourOthers
+	case x.all >= atOnce:
+		return nil, ErrBusy
+	}
+	x.running[user]++
+	x.all++
+	return func() {
+		x.mu.Lock()
+		defer x.mu.Unlock()
+		x.all--
+		if x.running[user]--; x.running[user] == 0 {
+			delete(x.running, user)
+		}
+	}, nil
+}
+
+// Serve answers a request with an export of what the scope covers. An error
+// means that nothing was sent: a *query.FieldError, ErrBusy, ErrYourOthers,
+// selfaudit.ErrNotRecorded or the store's. What goes wrong later breaks the
+// connection by a panic with http.ErrAbortHandler, after the row Failed.
+// An answer to HEAD, which has no rows, is not recorded.
+func (x *Exporter) Serve(w http.ResponseWriter, r *http.Request, user auth.User, scope query.Scope, req Request) error {
+	release, err := x.acquire(user.Name)
+	if err != nil {
+		return err
+	}
+	defer release()
+	ctx, cancel := context.WithTimeout(r.Context(), maxDuration)
+	defer cancel()
+	answer, err := begin(ctx, x.Store, scope, req, x.Now(), x.Retention)
+	if err != nil {
+		return err
+	}
+	if r.Method == http.MethodHead {
+		answer.headers(w.Header())
+		w.WriteHeader(http.StatusOK)
+		return nil
+	}
+	end, err := x.Records.Begin(ctx, selfaudit.Act{
+		Action: selfaudit.Export, User: user, Request: r, Namespaces: namespaces(scope), Detail: answer.detail(),
+	})
+	if err != nil {
+		return err
+	}
+	answer.headers(w.Header())
+	w.WriteHeader(http.StatusOK)
+	out := newPatient(w, x.StallTimeout)
+	rows, err := answer.write(ctx, out)
+	end(ctx, http.StatusOK, map[string]string{"rows": strconv.FormatInt(rows, 10), "outcome": outcome(r, err)})
+	if err != nil {
+		if r.Context().Err() == nil {
+			x.Log.Error(err, "Could not finish an export", "user", user.Name, "rows", rows)
+		}
+		panic(http.ErrAbortHandler) // a file that ends too early must not look whole
+	}
+	out.release()
+	return nil
+}
+
+// Outcomes, as records have them.
+const (
+	outcomeSent      = "sent"
+	outcomeCancelled = "cancelled" // by the client
+	outcomeFailed    = "failed"
+)
+
+func outcome(r *http.Request, err error) string {
+	switch {
+	case err == nil:
+		return outcomeSent
+	case r.Context().Err() != nil:
+		return outcomeCancelled
+	}
+	return outcomeFailed
+}
+
+func namespaces(scope query.Scope) []string {
+	_, names := scope.Namespaces()
+	return names
+}
+
+// headers say what the file will hold, before its first byte.
+func (x *export) headers(h http.Header) {
+	h.Set("Content-Type", map[Format]string{CSV: "text/csv; charset=utf-8; header=present", NDJSON: "application/x-ndjson"}[x.Format])
+	h.Set("Content-Disposition", `attachment; filename="`+x.fileName()+`"`)
+	h.Set("Audit-Matched", strconv.FormatInt(x.first.Matched, 10))
+	h.Set("Audit-Limit", strconv.FormatInt(x.Limit, 10))
+	h.Set("Audit-Rows", strconv.FormatInt(x.rows, 10))
+	h.Set("Audit-Truncated", strconv.FormatBool(x.truncated()))
+	h.Set("Audit-As-Of", x.first.AsOf.UTC().Format(time.RFC3339Nano))
+	h.Set("Audit-From", x.Window.From.UTC().Format(time.RFC3339Nano))
+	h.Set("Audit-To", x.Window.To.UTC().Format(time.RFC3339Nano))
+	h.Set("Audit-Complete", x.complete)
+	h.Set("Audit-Complete-Reason", x.reason)
+	h.Set("X-Accel-Buffering", "no") // nginx would hold rows, and then the end of a broken stream, back
+}
+
+// fileName holds the window and nothing that anyone wrote.
+func (x *export) fileName() string {
+	const layout = "20060102T150405Z"
+	return "audit-logs-" + x.Window.From.UTC().Format(layout) + "-" + x.Window.To.UTC().Format(layout) + "." + string(x.Format)
+}
+
+// detail is what the record of the export says of it.
+func (x *export) detail() map[string]string {
+	return map[string]string{
+		"filter": x.Filter.Encode(), "from": x.Window.From.UTC().Format(time.RFC3339Nano), "to": x.Window.To.UTC().Format(time.RFC3339Nano),
+		"format": string(x.Format), "raw": strconv.FormatBool(x.Raw), "limit": strconv.FormatInt(x.Limit, 10),
+		"matched": strconv.FormatInt(x.first.Matched, 10), "announced": strconv.FormatInt(x.rows, 10),
+	}
+}
+
+// patient gives a client a time for each write instead of one for the whole
+// answer, and sends what was written at once.
+type patient struct {
+	w       http.ResponseWriter
+	control *http.ResponseController
+	timeout time.Duration
+}
+
+func newPatient(w http.ResponseWriter, timeout time.Duration) *patient {
+	return &patient{w: w, control: http.NewResponseController(w), timeout: timeout}
+}
+
+// Write implements io.Writer.
+func (p *patient) Write(b []byte) (int, error) {
+	if err := p.control.SetWriteDeadline(time.Now().Add(p.timeout)); err != nil {
+		return 0, err
+	}
+	n, err := p.w.Write(b)
+	if err != nil {
+		return n, err
+	}
+	return n, p.control.Flush()
+}
+
+// release lets the connection serve other requests.
+func (p *patient) release() { _ = p.control.SetWriteDeadline(time.Time{}) }
