@@ -91,6 +91,7 @@ func New(opts Options) (http.Handler, error) {
 		http.Redirect(w, r, entrance, http.StatusSeeOther)
 	})
 	mux.HandleFunc("GET "+query.AuditLogsPath, opts.Doors.Handler(door.Page, d.authenticated(d.list)))
+	mux.HandleFunc("GET "+valuesPath+"{dimension}", opts.Doors.Handler(door.Page, d.authenticated(d.values)))
 	mux.HandleFunc("GET "+eventsPath+"{id}", opts.Doors.Handler(door.Event, d.authenticated(d.event)))
 	mux.HandleFunc("GET "+eventsPath+"{id}/raw", opts.Doors.Handler(door.Event, d.authenticated(d.eventRaw)))
 	mux.HandleFunc("GET "+query.SnapshotsPath+"{id}", opts.Doors.Handler(door.Snapshot, d.authenticated(d.snapshot)))
@@ -133,7 +134,7 @@ func (d *dashboard) load() error {
 		return err
 	}
 	d.pages = map[string]*template.Template{}
-	for _, name := range []string{"list", "event", "snapshot", "login", "problem"} {
+	for _, name := range []string{"list", "values", "event", "snapshot", "login", "problem"} {
 		t, err := template.New("layout.html").Funcs(template.FuncMap{
 			"time": formatTime, "rfc3339": rfc3339, "count": formatCount, "count64": func(n int) string { return formatCount(int64(n)) }, "precise": formatPrecise, "asset": d.assetPath,
 			"entrance": func() string { return entrance },
@@ -149,6 +150,11 @@ func (d *dashboard) load() error {
 // render writes a whole page or, if its template fails, none of it.
 func (d *dashboard) render(w http.ResponseWriter, r *http.Request, status int, name string, p page) {
 	d.write(w, r, status, name, "layout.html", p)
+}
+
+// renderPart writes one part of a page, for a script that puts it into one.
+func (d *dashboard) renderPart(w http.ResponseWriter, r *http.Request, name, part string, data any) {
+	d.write(w, r, http.StatusOK, name, part, data)
 }
 
 func (d *dashboard) write(w http.ResponseWriter, r *http.Request, status int, name, part string, data any) {

@@ -12,41 +12,57 @@ import (
 // form is the filter as the fields of an HTML form. Sending it unchanged gives
 // the filter again: each value has a field, and empty fields mean nothing.
 type form struct {
-	Types    []choice
-	Methods  choices
-	Texts    []inputs
-	Clients  choices
-	Stages   choices
-	Excluded []any // inputs and choices
-	Search   string
-	DryRun   []choice
-	Range    []choice
-	From, To moment
-	// How many values each part that is folded away holds.
-	TypesChosen, MoreChosen, ExcludeChosen int
+	Search string
+	Live   bool
+	Time   timeMenu
+	Menus  []menu
+	More   []menu
+	DryRun []choice
+	// MoreChosen is how many values the menus under More hold.
+	MoreChosen int
 }
 
-// choice is a checkbox or an option.
+// choice is a radio button.
 type choice struct {
-	Value, Label, Hint string
-	On                 bool
+	Value, Label string
+	On           bool
 }
 
-// choices is a group of checkboxes.
-type choices struct {
-	Name, Label string
-	Options     []choice
-}
-
-// inputs is a group of text fields: one for each value, and an empty one.
-type inputs struct {
+// menu is the menu of one field. Its rows are the choices there are, and the
+// values that the filter has; those of the log are loaded when it opens.
+type menu struct {
 	Name, Label, Hint string
-	Values            []string
+	Rows              []value
+	Chosen            int    // values that the filter has
+	Fixed             bool   // the rows are all there can be
+	Path              string // the address of the log's values, without the filter
+	Page              string // the same with the filter
+	// What is set once the log's values were looked up.
+	Contains string
+	Wrong    string // why what was typed can't be a value of the field
+	More     bool   // the log has values that are not among the rows
+	Most     int    // the number of values that were looked for
+}
+
+// value is one value of a field, which the filter may include or exclude.
+type value struct {
+	Name, Value, Label, Hint string
+	In, Out                  bool
+	Counted                  bool
+	Count                    int64
+}
+
+// timeMenu is the menu of time ranges.
+type timeMenu struct {
+	Label    string
+	Options  []choice
+	Custom   bool
+	From, To moment
 }
 
 // moment is a field for a date and time. What such a field can't hold exactly
 // is shown as text, so that it stays what it was.
-type moment struct{ Kind, Value string }
+type moment struct{ Kind, Value, UTC string }
 
 const timeField = "2006-01-02T15:04:05"
 
@@ -55,147 +71,139 @@ func newMoment(t time.Time) moment {
 	case t.IsZero():
 		return moment{Kind: "datetime-local"}
 	case t.Equal(t.Truncate(time.Second)):
-		return moment{Kind: "datetime-local", Value: t.UTC().Format(timeField)}
+		return moment{Kind: "datetime-local", Value: t.UTC().Format(timeField), UTC: rfc3339(t)}
 	}
-	return moment{Kind: "text", Value: rfc3339(t)}
+	return moment{Kind: "text", Value: rfc3339(t), UTC: rfc3339(t)}
 }
 
-// The names of the parameters in the form and on chips.
+// The names of the fields in menus and on chips.
 var labels = map[string]string{
 	"resource_type": "Resource type", "actor": "Actor", "method": "Method", "action": "Action",
 	"ip": "IP address", "status_code": "Status code", "resource_name": "Resource name", "cluster": "Cluster",
 	"client": "Client", "stage": "Stage", "namespace": "Namespace",
-	"search": "Search", "dry_run": "Dry run", "range": "Time", "from": "From", "to": "To",
 }
 
+// What else may be written than the log's own values.
 var hints = map[string]string{
-	"actor": "alice@example.com or system:serviceaccount:ci:*", "action": "application.delete", "ip": "192.0.2.7 or 10.0.0.0/8",
-	"status_code": "403 or 5xx", "resource_name": "checkout or check*", "cluster": "a cluster's name", "namespace": "a name, or - for none",
+	"actor": "A name, or its beginning with * as in system:serviceaccount:ci:*", "action": "An action, or its beginning with * as in application.*",
+	"ip": "An address, or a range as in 10.0.0.0/8", "status_code": "A code, or a class as in 5xx",
+	"resource_name": "A name, or its beginning with * as in check*", "cluster": "A cluster’s name", "namespace": "A name, or - for events without a namespace",
 }
 
 const exclude = "_exclude"
 
-// label names a parameter, excluded or not.
-func label(parameter string) string {
-	if name, ok := strings.CutSuffix(parameter, exclude); ok {
-		return "Not " + strings.ToLower(labels[name][:1]) + labels[name][1:]
-	}
-	return labels[parameter]
-}
+// The menus of the bar, and those under More. The resource types come first.
+var (
+	barMenus  = []query.Dimension{query.ByResourceType, query.ByActor, query.ByMethod, query.ByAction, query.ByIP, query.ByStatusCode}
+	moreMenus = []query.Dimension{query.ByResourceName, query.ByNamespace, query.ByCluster, query.ByClient, query.ByStage}
+)
 
 var presetLabels = map[query.Preset]string{
 	query.LastHour: "Last hour", query.Last24Hours: "Last 24 hours", query.Last7Days: "Last 7 days", query.Last30Days: "Last 30 days",
 }
 
-func newForm(f query.Filter, types []ResourceType) form {
-	text := func(name string) inputs {
-		return inputs{Name: name, Label: label(name), Hint: hints[strings.TrimSuffix(name, exclude)], Values: append(slices.Clone(f.Values(name)), "")}
+// rangeLabel names a range that ends now.
+func rangeLabel(r query.TimeRange) string {
+	switch {
+	case r.Duration != "":
+		return "Last " + r.Duration
+	case r.Preset != "":
+		return presetLabels[r.Preset]
+	case !r.From.IsZero():
+		return "Custom range"
 	}
-	group := func(name string, options []choice) choices {
-		given := f.Values(name)
-		out := choices{Name: name, Label: label(name)}
-		for _, o := range options {
-			o.On = slices.Contains(given, o.Value)
-			out.Options = append(out.Options, o)
-		}
-		// Values that are no choice, such as a type whose definition is gone,
-		// stay in the filter until they are unchecked.
-		for _, v := range given {
-			if !slices.ContainsFunc(options, func(o choice) bool { return o.Value == v }) {
-				out.Options = append(out.Options, choice{Value: v, Label: v, On: true})
-			}
-		}
-		return out
-	}
-	var typeChoices []choice
-	for _, t := range types {
-		typeChoices = append(typeChoices, choice{Value: t.Name, Label: t.DisplayName, Hint: t.Description})
-	}
-	methods, clients, stages := plain(audit.Methods), plain(audit.Clients), plain(audit.Stages)
+	return presetLabels[query.DefaultPreset]
+}
 
+var clientHints = map[string]string{
+	audit.ClientCLI: "kubectl, helm, k9s and the like", audit.ClientController: "Controllers and operators",
+	audit.ClientNode: "Kubelets", audit.ClientOperator: "This operator itself", audit.ClientOther: "Everything else",
+}
+
+var stageHints = map[string]string{
+	audit.StageRequestReceived: "Before the request was handled; shown only when chosen", audit.StageResponseStarted: "Long-running requests, when they began",
+	audit.StageResponseComplete: "Requests that were answered", audit.StagePanic: "Requests that failed inside the API server",
+}
+
+// choicesOf returns the values that a field may always have.
+func choicesOf(d query.Dimension, types []ResourceType) []value {
+	var out []value
+	add := func(values []string, hints map[string]string) {
+		for _, v := range values {
+			out = append(out, value{Value: v, Label: v, Hint: hints[v]})
+		}
+	}
+	switch d {
+	case query.ByResourceType:
+		for _, t := range types {
+			out = append(out, value{Value: t.Name, Label: t.DisplayName, Hint: t.Description})
+		}
+	case query.ByMethod:
+		add(audit.Methods, nil)
+	case query.ByClient:
+		add(audit.Clients, clientHints)
+	case query.ByStage:
+		add(audit.Stages, stageHints)
+	case query.ByStatusCode:
+		add([]string{"2xx", "3xx", "4xx", "5xx"}, map[string]string{
+			"2xx": "Success", "3xx": "Redirection", "4xx": "Refused or wrong", "5xx": "Failed on the server",
+		})
+	}
+	return out
+}
+
+// newMenu returns a field's menu with its choices. Values that are no choice,
+// such as a type whose definition is gone, stay until they are removed.
+func newMenu(d query.Dimension, f query.Filter, types []ResourceType) menu {
+	name := string(d)
+	in, out := f.Values(name), f.Values(name+exclude)
+	m := menu{Name: name, Label: labels[name], Hint: hints[name], Path: valuesPath + name, Page: valuesLink(d, f), Chosen: len(in) + len(out)}
+	m.Fixed = d == query.ByMethod || d == query.ByClient || d == query.ByStage
+	choices := choicesOf(d, types)
+	for _, v := range slices.Concat(in, out) {
+		if !slices.ContainsFunc(choices, func(c value) bool { return c.Value == v }) {
+			choices = append(choices, value{Value: v, Label: v})
+		}
+	}
+	for _, v := range choices {
+		v.Name, v.In, v.Out = name, slices.Contains(in, v.Value), slices.Contains(out, v.Value)
+		m.Rows = append(m.Rows, v)
+	}
+	return m
+}
+
+func newForm(a address, types []ResourceType) form {
+	f := a.Filter
 	out := form{
-		Types:   group("resource_type", typeChoices).Options,
-		Methods: group("method", methods), Clients: group("client", clients), Stages: group("stage", stages),
-		Texts: []inputs{
-			text("actor"), text("action"), text("resource_name"), text("namespace"), text("ip"), text("status_code"), text("cluster"),
-		},
-		Excluded: []any{
-			group("resource_type"+exclude, typeChoices), group("method"+exclude, methods),
-			text("actor" + exclude), text("action" + exclude), text("resource_name" + exclude), text("namespace" + exclude),
-			text("ip" + exclude), text("status_code" + exclude), text("cluster" + exclude),
-			group("client"+exclude, clients), group("stage"+exclude, stages),
-		},
-		Search: f.Search, Range: ranges(f.Range), From: newMoment(f.Range.From), To: newMoment(f.Range.To),
+		Search: strings.TrimSpace(f.Search), Live: a.Live, Time: newTimeMenu(f.Range),
 		DryRun: []choice{
 			{Label: "All requests", On: f.DryRun == nil},
 			{Value: "true", Label: "Only dry runs", On: f.DryRun != nil && *f.DryRun},
 			{Value: "false", Label: "No dry runs", On: f.DryRun != nil && !*f.DryRun},
 		},
 	}
-	for _, p := range parameters(f) {
-		switch {
-		case p.Name == "resource_type":
-			out.TypesChosen++
-		case strings.HasSuffix(p.Name, exclude):
-			out.ExcludeChosen++
-		case p.Name != "search" && p.Name != "range":
-			out.MoreChosen++
-		}
+	for _, d := range barMenus {
+		out.Menus = append(out.Menus, newMenu(d, f, types))
+	}
+	for _, d := range moreMenus {
+		m := newMenu(d, f, types)
+		out.MoreChosen += m.Chosen
+		out.More = append(out.More, m)
+	}
+	if f.DryRun != nil {
+		out.MoreChosen++
 	}
 	return out
 }
 
-func plain(values []string) []choice {
-	var out []choice
-	for _, v := range values {
-		out = append(out, choice{Value: v, Label: v})
-	}
-	return out
-}
-
-// ranges are the options of the time range. The first has no value, so that
-// times given below it are not contradicted.
-func ranges(r query.TimeRange) []choice {
-	custom := !r.From.IsZero()
-	first := choice{Label: presetLabels[query.DefaultPreset], On: r.IsZero()}
-	if custom {
-		first = choice{Label: "The times given", On: true}
-	}
-	out := []choice{first}
+func newTimeMenu(r query.TimeRange) timeMenu {
+	out := timeMenu{Label: rangeLabel(r), Custom: !r.From.IsZero(), From: newMoment(r.From), To: newMoment(r.To)}
 	for _, p := range query.Presets {
-		if p != query.DefaultPreset || custom {
-			out = append(out, choice{Value: string(p), Label: presetLabels[p], On: r.Preset == p})
-		}
+		on := r.Preset == p || p == query.DefaultPreset && r.IsZero()
+		out.Options = append(out.Options, choice{Value: string(p), Label: presetLabels[p], On: on})
 	}
 	if r.Duration != "" {
-		out = append(out, choice{Value: r.Duration, Label: "Last " + r.Duration, On: true})
-	}
-	return out
-}
-
-// A chip is one active value of the filter, with the list that lacks it.
-type chip struct{ Label, Value, Without string }
-
-func chips(f query.Filter, names map[string]string) []chip {
-	all := parameters(f)
-	var out []chip
-	for i, p := range all {
-		c := chip{Label: label(p.Name), Value: p.Value}
-		rest := slices.Delete(slices.Clone(all), i, i+1)
-		switch p.Name {
-		case "resource_type", "resource_type" + exclude:
-			c.Value = nameOf(names, p.Value)
-		case "range":
-			c.Value = "last " + p.Value
-			if name := presetLabels[query.Preset(p.Value)]; name != "" {
-				c.Value = name
-			}
-		case "from":
-			// An end without a start is no range, so it goes too.
-			rest = slices.DeleteFunc(rest, func(p parameter) bool { return p.Name == "to" })
-		}
-		c.Without = listLink(encode(rest...))
-		out = append(out, c)
+		out.Options = append(out.Options, choice{Value: r.Duration, Label: rangeLabel(r), On: true})
 	}
 	return out
 }

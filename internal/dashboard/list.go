@@ -3,35 +3,43 @@ package dashboard
 import (
 	"errors"
 	"net/http"
-	"net/url"
-	"strings"
 	"time"
 
 	"github.com/porter-dev/audit-operator/internal/audit"
 	"github.com/porter-dev/audit-operator/internal/auth"
 	"github.com/porter-dev/audit-operator/internal/problem"
 	"github.com/porter-dev/audit-operator/internal/query"
+	"github.com/porter-dev/audit-operator/internal/snapshot"
 	"github.com/porter-dev/audit-operator/internal/store"
 )
 
-const (
-	pageRows        = 50
-	cursorParameter = "cursor"
-)
+const pageRows = 50
 
 type listData struct {
 	Form   form
 	Chips  []chip
+	Chart  chart
 	Window query.Window
 	AsOf   time.Time
 	// Only are the namespaces that the caller's rights limit the list to.
 	Only    []string
 	Matched int64
-	Rows    []row
-	First   string // the first page's address, on later pages
-	Next    string // the next page's address
-	Later   bool
-	All     string // the list without filters
+	// Incomplete says that the window reaches beyond Kept, how long events are
+	// kept. Otherwise its completeness is not known.
+	Incomplete bool
+	Kept       string
+	Rows       []row
+	First      string // the first page's address, on later pages
+	Next       string // the next page's address
+	Later      bool
+	Empty      empty
+	All        string // the list without filters
+	Here       string // this page's address
+	Live       bool
+	LiveLink   string // the same filter with the live tail on, or off
+	SaveLink   string
+	CSV        string
+	NDJSON     string
 }
 
 type row struct {
@@ -44,27 +52,36 @@ type row struct {
 func (r row) CLI() bool { return r.Client == audit.ClientCLI }
 
 func (d *dashboard) list(w http.ResponseWriter, r *http.Request, user auth.User) {
-	filter, window, after, err := d.readList(r)
+	// Of whole microseconds like every window, so that they compare exactly.
+	now := d.Now().UTC().Truncate(time.Microsecond)
+	a, err := readAddress(r, now)
 	if err != nil {
 		d.failed(w, r, user, err)
 		return
 	}
-	if after == nil && hasBlank(r.URL.RawQuery) {
+	w.Header().Add("Vary", "HX-Request")
+	if !a.Canonical {
 		// Forms send every field; the address that people copy holds what counts.
-		w.Header().Set("Location", listLink(filter.Encode()))
-		w.WriteHeader(http.StatusSeeOther)
-		return
+		if r.Header.Get("HX-Request") == "" {
+			w.Header().Set("Location", a.link())
+			w.WriteHeader(http.StatusSeeOther)
+			return
+		}
+		w.Header().Set("HX-Push-Url", a.link())
 	}
-	scope, err := d.Auth.Scope(r.Context(), user, filter.Namespaces...)
+	scope, err := d.Auth.Scope(r.Context(), user, a.Filter.Namespaces...)
 	if errors.Is(err, auth.ErrForbidden) || errors.Is(err, auth.ErrNamespaceNeeded) {
-		d.forbiddenList(w, r, user, filter, err)
+		d.forbiddenList(w, r, user, a.Filter, err)
 		return
 	}
 	if err != nil {
 		d.failed(w, r, user, err)
 		return
 	}
-	view, err := d.Store.View(r.Context(), scope, store.ViewRequest{Filter: filter, Window: window, Limit: pageRows, After: after, Count: true})
+	grain := grainOf(a.Window)
+	view, err := d.Store.View(r.Context(), scope, store.ViewRequest{
+		Filter: a.Filter, Window: a.Window, Limit: pageRows, After: a.After, Count: true, HistogramWidth: grain.Store,
+	})
 	if err != nil {
 		d.failed(w, r, user, err)
 		return
@@ -72,18 +89,53 @@ func (d *dashboard) list(w http.ResponseWriter, r *http.Request, user auth.User)
 
 	types := d.Types()
 	data := listData{
-		Form: newForm(filter, types), Chips: chips(filter, displayNames(types)), Window: window, AsOf: view.AsOf,
-		Rows: d.rows(view.Events, scope), Matched: view.Matched, Later: after != nil, First: listLink(filter.Encode()), All: query.AuditLogsPath,
+		Form: newForm(a, types), Chips: chips(a, displayNames(types)), Chart: newChart(a, grain, view.Histogram, now),
+		Window: a.Window, AsOf: view.AsOf, Matched: view.Matched, Rows: listRows(a, view.Events, types),
+		Later: a.After != nil, First: a.withFilter(a.Filter), All: query.AuditLogsPath, Here: a.link(), Live: a.Live,
 	}
 	_, data.Only = scope.Namespaces()
+	data.Incomplete, data.Kept = d.completeness(a, now)
 	if view.Next != nil {
-		cursor := query.Cursor{Position: *view.Next, Window: window, FilterHash: filter.Hash()}
-		data.Next = listLink(join(filter.Encode(), encode(parameter{cursorParameter, cursor.Encode()})))
+		cursor := query.Cursor{Position: *view.Next, Window: a.Window, FilterHash: a.Filter.Hash()}
+		next := address{Filter: a.Filter, Cursor: cursor.Encode()}
+		data.Next = next.link()
 	}
+	if view.Matched == 0 {
+		if data.Empty, err = d.emptiness(r.Context(), scope, a, now); err != nil {
+			d.failed(w, r, user, err)
+			return
+		}
+	}
+	filter := a.Filter.Encode()
+	data.LiveLink = (&address{Filter: a.Filter, Live: !a.Live}).link()
+	data.SaveLink = query.AuditLogsPath + "/query?" + filter
+	data.CSV, data.NDJSON = "/api/v1/export?"+join("format=csv", filter), "/api/v1/export?"+join("format=ndjson", filter)
 	d.render(w, r, http.StatusOK, "list", page{Title: "API audit logs", User: user.Name, Place: inLogs, Data: data})
 }
 
-// rows returns events with the links to them, which stay within the scope.
+// completeness says whether the window reaches beyond what is kept, and how
+// long that is. A range that ends now was complete when its first page was
+// shown if it was then, so later pages don't differ.
+func (d *dashboard) completeness(a address, now time.Time) (incomplete bool, kept string) {
+	if a.Filter.Range.From.IsZero() {
+		now = a.Window.To
+	}
+	complete, _ := snapshot.Completeness(a.Window, now, d.Retention)
+	return complete == snapshot.CompleteFalse, inWords(d.Retention)
+}
+
+// listRows returns events with the links that open them beside the list.
+func listRows(a address, events []audit.Event, types []ResourceType) []row {
+	names := displayNames(types)
+	rows := make([]row, len(events))
+	for i := range events {
+		e := &events[i]
+		rows[i] = row{Event: e, Type: nameOf(names, e.ResourceType), Link: a.withEvent(e.ID.String())}
+	}
+	return rows
+}
+
+// rows returns events with the links to their pages, which stay within the scope.
 func (d *dashboard) rows(events []audit.Event, scope query.Scope) []row {
 	names := displayNames(d.Types())
 	var rows []row
@@ -92,41 +144,6 @@ func (d *dashboard) rows(events []audit.Event, scope query.Scope) []row {
 		rows = append(rows, row{Event: e, Type: nameOf(names, e.ResourceType), Link: eventsPath + e.ID.String() + namespaceOf(scope, e.Namespace)})
 	}
 	return rows
-}
-
-// readList reads the filter, its window and where the page starts. Its error's
-// text is fit for users.
-func (d *dashboard) readList(r *http.Request) (query.Filter, query.Window, *query.Position, error) {
-	// Not URL.Query, which leaves out what it can't read.
-	values, err := url.ParseQuery(r.URL.RawQuery)
-	if err != nil {
-		return query.Filter{}, query.Window{}, nil, &query.FieldError{Field: "the address", Problem: "has a part that is not written as URLs are: " + err.Error()}
-	}
-	cursors := values[cursorParameter]
-	delete(values, cursorParameter)
-	filter, err := query.ParseValues(values)
-	if err != nil {
-		return query.Filter{}, query.Window{}, nil, err
-	}
-	if len(cursors) > 1 {
-		return query.Filter{}, query.Window{}, nil, &query.FieldError{Field: cursorParameter, Problem: "may be given once"}
-	}
-	if len(cursors) == 1 && cursors[0] != "" {
-		cursor, err := query.DecodeCursor(cursors[0], filter)
-		return filter, cursor.Window, &cursor.Position, err
-	}
-	window, err := filter.Range.Resolve(d.Now())
-	return filter, window, nil, err
-}
-
-// hasBlank reports whether a query string has a parameter without a value.
-func hasBlank(encoded string) bool {
-	for part := range strings.SplitSeq(encoded, "&") {
-		if _, value, _ := strings.Cut(part, "="); value == "" && encoded != "" {
-			return true
-		}
-	}
-	return false
 }
 
 // forbiddenList says how to look at what the caller may see. It shows nothing
@@ -139,41 +156,4 @@ func (d *dashboard) forbiddenList(w http.ResponseWriter, r *http.Request, user a
 		}
 	}
 	d.fail(w, r, user, page)
-}
-
-func listLink(encoded string) string {
-	if encoded == "" {
-		return query.AuditLogsPath
-	}
-	return query.AuditLogsPath + "?" + encoded
-}
-
-func join(parts ...string) string {
-	var filled []string
-	for _, p := range parts {
-		if p != "" {
-			filled = append(filled, p)
-		}
-	}
-	return strings.Join(filled, "&")
-}
-
-func encode(params ...parameter) string {
-	parts := make([]string, len(params))
-	for i, p := range params {
-		parts[i] = url.QueryEscape(p.Name) + "=" + url.QueryEscape(p.Value)
-	}
-	return join(parts...)
-}
-
-// parameters returns what Filter.Encode writes, one by one.
-func parameters(f query.Filter) []parameter {
-	var out []parameter
-	for part := range strings.SplitSeq(f.Encode(), "&") {
-		name, value, ok := strings.Cut(part, "=")
-		if value, err := url.QueryUnescape(value); ok && err == nil {
-			out = append(out, parameter{name, value})
-		}
-	}
-	return out
 }

@@ -126,7 +126,7 @@ func TestPagesShowEveryEventOnce(t *testing.T) {
 	b.Base = server.URL
 	b.Login(t, world.Tokens[everywhere], "")
 
-	link := regexp.MustCompile(`/events/([0-9a-f]{32})`)
+	link := regexp.MustCompile(`[?&;]event=([0-9a-f]{32})`)
 	got := map[string]bool{}
 	path, pages := "/security/audit-logs?resource_type=application", 0
 	for path != "" {

@@ -1,0 +1,156 @@
+// The list: menus that load their values, filters that apply at once, rows
+// that open, and answers that are heard. Without this the page's forms and
+// links do the same.
+(() => {
+  "use strict";
+  const by = id => document.getElementById(id);
+  const closest = (e, selector) => e instanceof Element ? e.closest(selector) : null;
+
+  // Menus. A menu that opens loads its values and stays on the screen.
+  document.addEventListener("toggle", event => {
+    const menu = event.target;
+    if (!(menu instanceof HTMLDetailsElement) || !menu.open || !menu.matches(".menu, .part")) return;
+    const panel = menu.querySelector(":scope > .panel");
+    if (panel) {
+      panel.classList.remove("flip");
+      const box = panel.getBoundingClientRect();
+      if (box.left < 0 || box.right > document.documentElement.clientWidth) panel.classList.add("flip");
+    }
+    const values = [...menu.querySelectorAll(".values[hx-get]")].filter(v => v.closest("details") === menu);
+    for (const v of values) htmx.trigger(v, "fill");
+    const find = [...menu.querySelectorAll(".find")].find(f => f.closest("details") === menu);
+    if (find) {
+      if (find.value) find.value = "";
+      if (matchMedia("(hover: hover)").matches) find.focus();
+    }
+  }, true);
+  const shut = menu => {
+    const inside = menu.contains(document.activeElement);
+    menu.open = false;
+    if (inside) menu.querySelector("summary").focus();
+  };
+  document.addEventListener("click", event => {
+    for (const menu of document.querySelectorAll("details.menu[open], details.why[open]")) {
+      if (!menu.contains(event.target)) menu.open = false;
+    }
+  });
+  document.addEventListener("keydown", event => {
+    if (event.defaultPrevented || event.isComposing) return;
+    const menu = closest(event.target, "details.menu[open]");
+    if (!menu) return;
+    if (event.key === "Escape") {
+      shut(menu);
+      event.preventDefault();
+      return;
+    }
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key], side = { ArrowLeft: ".in", ArrowRight: ".out" }[event.key];
+    const row = closest(event.target, ".row"), find = closest(event.target, ".find");
+    if (event.target.type === "radio" || !step && !side || !row && !find) return;
+    if (side) {
+      if (!row) return;
+      row.querySelector(side + " input")?.focus();
+    } else {
+      const rows = [...menu.querySelectorAll(".row")].filter(r => r.offsetParent);
+      const kind = closest(event.target, ".out") ? ".out" : ".in";
+      const to = rows[row ? rows.indexOf(row) + step : step > 0 ? 0 : -1];
+      if (to) to.querySelector(kind + " input")?.focus();
+      else if (step < 0) closest(event.target, "fieldset")?.querySelector(".find")?.focus();
+    }
+    event.preventDefault();
+  });
+
+  // A choice applies at once. A value is included or excluded, not both.
+  document.addEventListener("change", event => {
+    const field = event.target, form = by("filters");
+    if (!form || field.form !== form) return;
+    if (field.type === "checkbox") {
+      const values = closest(field, ".values"), row = closest(field, ".row");
+      htmx.trigger(values, "htmx:abort"); // its answer would not know of this
+      for (const other of row.querySelectorAll("input")) if (other !== field && field.checked) other.checked = false;
+    } else if (field.type !== "radio" || field.id === "time-custom") return;
+    htmx.trigger(form, "pick");
+  });
+  document.addEventListener("input", event => {
+    if (event.target.id === "from" || event.target.id === "to") by("time-custom").checked = true;
+  });
+  document.addEventListener("submit", event => {
+    if (event.target.id !== "filters") return;
+    const menu = document.querySelector("#filters details.menu[open]");
+    if (menu) shut(menu);
+  });
+
+  // A row opens like its link, unless its text is being selected.
+  document.addEventListener("click", event => {
+    const row = closest(event.target, "table.events tbody tr");
+    if (!row || event.defaultPrevented || closest(event.target, "a, button, input, label, summary")) return;
+    if (event.button !== 0 || !getSelection().isCollapsed) return;
+    const link = row.querySelector("a.open");
+    if (!link) return;
+    if (event.ctrlKey || event.metaKey) window.open(link.href, "_blank", "noopener");
+    else link.click();
+  });
+
+  // Answers. An error shows its page's text where the events were, a log-in
+  // that is over leads to the log-in, and what came is said.
+  let focus = null, last = "";
+  const ours = detail => detail.target && (detail.target.id === "list" || detail.target.id === "results");
+  document.addEventListener("htmx:beforeRequest", event => {
+    const e = event.detail.elt;
+    focus = null;
+    if (closest(e, "#chips")) focus = { from: "chips", at: [...by("chips").querySelectorAll("a")].indexOf(e) };
+    else if (closest(e, "#pages")) focus = { from: "pages" };
+    else if (closest(e, "#chart")) focus = { from: "chart" };
+  });
+  document.addEventListener("htmx:beforeSwap", event => {
+    const { xhr, target, pathInfo } = event.detail;
+    if (xhr.responseURL && new URL(xhr.responseURL).pathname === "/login") {
+      event.detail.shouldSwap = false;
+      if (ours(event.detail)) location.assign(pathInfo.finalRequestPath);
+      else location.reload();
+      return;
+    }
+    if (xhr.status < 400) return;
+    const page = new DOMParser().parseFromString(xhr.responseText, "text/html").querySelector("#content > *");
+    const place = ours(event.detail) ? by("results") : target;
+    const text = page ? [...page.querySelectorAll("h1, .lead, .alert li")].map(e => e.textContent.trim()) : ["The answer can’t be read."];
+    const problem = document.createElement("div");
+    problem.className = "problem alert";
+    problem.setAttribute("role", "alert");
+    for (const t of text) problem.append(Object.assign(document.createElement("p"), { textContent: t }));
+    if (ours(event.detail)) {
+      // The address is the state: loading it again shows the same, in full.
+      history.pushState({ htmx: true }, "", pathInfo.responsePath || pathInfo.finalRequestPath);
+      const again = document.createElement("p");
+      again.append(Object.assign(document.createElement("a"), { href: location.href, textContent: "Show the whole message" }));
+      problem.append(again);
+    }
+    place.replaceChildren(problem);
+    event.detail.shouldSwap = false;
+  });
+  for (const name of ["htmx:sendError", "htmx:timeout"]) {
+    document.addEventListener(name, event => {
+      const { target } = event.detail, place = ours(event.detail) ? by("results") : target;
+      place.querySelector(":scope > .problem")?.remove();
+      const problem = document.createElement("div");
+      problem.className = "problem alert";
+      problem.setAttribute("role", "alert");
+      problem.textContent = "The server can’t be reached, so what is shown here is not what was asked for. Check the connection and try again.";
+      place.prepend(problem);
+    });
+  }
+  document.addEventListener("htmx:afterSettle", event => {
+    if (!ours(event.detail)) return;
+    const count = by("count"), said = by("said");
+    const text = count ? count.textContent.trim().replace(/\s+/g, " ") : "";
+    if (said && text !== last) said.textContent = last = text;
+    if (!focus || document.activeElement !== document.body) return;
+    const links = by("chips") ? by("chips").querySelectorAll("a") : [];
+    if (focus.from === "chips" && links.length) links[Math.min(focus.at, links.length - 1)].focus();
+    else if (focus.from === "chart" && document.querySelector("#chart .bars a")) document.querySelector("#chart .bars a").focus();
+    else {
+      by("results").focus({ preventScroll: true });
+      if (focus.from === "pages") by("summary").scrollIntoView({ block: "start" });
+    }
+    focus = null;
+  });
+})();
