@@ -41,7 +41,7 @@ type menu struct {
 	Contains string
 	Wrong    string // why what was typed can't be a value of the field
 	More     bool   // the log has values that are not among the rows
-	Most     int    // the number of values that were looked for
+	Most     int64  // the number of values that were looked for
 }
 
 // value is one value of a field, which the filter may include or exclude.

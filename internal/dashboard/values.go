@@ -84,7 +84,7 @@ func (d *dashboard) values(w http.ResponseWriter, r *http.Request, user auth.Use
 		return
 	}
 	data := valuesData{menu: newMenu(dimension, filter, d.Types()), List: listLink(filter.Encode())}
-	data.Contains, data.Most, data.More = contains, most, len(facet.Values) == most
+	data.Contains, data.Most, data.More = contains, int64(most), len(facet.Values) == most
 	data.merge(dimension, facet.Values)
 	if fragment {
 		d.renderPart(w, r, "values", "rows", data)
