@@ -6,15 +6,12 @@ import (
 	"strings"
 	"time"
 
-	"github.com/porter-dev/audit-operator/internal/audit"
 	"github.com/porter-dev/audit-operator/internal/query"
 )
 
 // Parameters of the list's address that are no part of the filter.
 const (
 	cursorParameter = "cursor"
-	eventParameter  = "event"
-	liveParameter   = "live"
 	// timeParameter is sent by forms alone: it says which of their fields for
 	// the time counts, a preset or the dates beside it.
 	timeParameter = "time"
@@ -86,11 +83,6 @@ func readAddress(r *http.Request, now time.Time) (address, error) {
 		}
 	}
 	a.Cursor, a.Event, a.Live = given[0], given[1], given[2] != ""
-	if a.Event != "" {
-		if _, err := audit.ParseID(a.Event); err != nil {
-			return address{}, &query.FieldError{Field: eventParameter, Problem: "must be the ID of an event: 32 lower-case hexadecimal digits"}
-		}
-	}
 	if a.Live && given[2] != "1" {
 		return address{}, &query.FieldError{Field: liveParameter, Problem: "must be 1 or absent"}
 	}

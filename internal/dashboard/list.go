@@ -33,8 +33,9 @@ type listData struct {
 	Next       string // the next page's address
 	Later      bool
 	Empty      empty
-	All        string // the list without filters
-	Here       string // this page's address
+	All        string     // the list without filters
+	Here       string     // this page's address
+	Drawer     *eventData // the event that is open beside the list
 	Live       bool
 	LiveLink   string // the same filter with the live tail on, or off
 	SaveLink   string
@@ -106,6 +107,7 @@ func (d *dashboard) list(w http.ResponseWriter, r *http.Request, user auth.User)
 			return
 		}
 	}
+	data.Drawer = d.drawer(r, scope, user, a.Event, a.Filter, a.withEvent(""))
 	filter := a.Filter.Encode()
 	data.LiveLink = (&address{Filter: a.Filter, Live: !a.Live}).link()
 	data.SaveLink = query.AuditLogsPath + "/query?" + filter

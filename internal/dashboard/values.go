@@ -78,7 +78,7 @@ func (d *dashboard) values(w http.ResponseWriter, r *http.Request, user auth.Use
 	if dimension == query.ByStatusCode { // few enough for sums of their classes
 		most = store.MaxPage
 	}
-	facet, err := d.Store.Facet(r.Context(), scope, store.FacetRequest{Filter: filter, Window: window, Dimension: dimension, Limit: most})
+	facet, err := d.Store.Facet(r.Context(), scope, store.FacetRequest{Filter: filter, Window: window, Dimension: dimension, Limit: most, Contains: contains})
 	if err != nil {
 		d.failed(w, r, user, err)
 		return

@@ -1,6 +1,6 @@
-// The list: menus that load their values, filters that apply at once, rows
-// that open, and answers that are heard. Without this the page's forms and
-// links do the same.
+// The list: menus that load their values, filters that apply at once, and
+// answers that are heard. Without this the forms and links of the page do the
+// same.
 (() => {
   "use strict";
   const by = id => document.getElementById(id);
@@ -77,17 +77,6 @@
     if (event.target.id !== "filters") return;
     const menu = document.querySelector("#filters details.menu[open]");
     if (menu) shut(menu);
-  });
-
-  // A row opens like its link, unless its text is being selected.
-  document.addEventListener("click", event => {
-    const row = closest(event.target, "table.events tbody tr");
-    if (!row || event.defaultPrevented || closest(event.target, "a, button, input, label, summary")) return;
-    if (event.button !== 0 || !getSelection().isCollapsed) return;
-    const link = row.querySelector("a.open");
-    if (!link) return;
-    if (event.ctrlKey || event.metaKey) window.open(link.href, "_blank", "noopener");
-    else link.click();
   });
 
   // Answers. An error shows its page's text where the events were, a log-in
