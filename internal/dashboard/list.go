@@ -123,7 +123,7 @@ func (d *dashboard) completeness(a address, now time.Time) (incomplete bool, kep
 		now = a.Window.To
 	}
 	complete, _ := snapshot.Completeness(a.Window, now, d.Retention)
-	return complete == snapshot.CompleteFalse, inWords(d.Retention)
+	return complete == snapshot.CompleteFalse, daysOf(d.Retention)
 }
 
 // listRows returns events with the links that open them beside the list.

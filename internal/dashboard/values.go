@@ -227,8 +227,8 @@ func linksOf(v value, f query.Filter) valueLinks {
 	return valueLinks{v, toggle(v.Name, v.In), toggle(v.Name+exclude, v.Out)}
 }
 
-// inWords writes how long events are kept.
-func inWords(d time.Duration) string {
+// daysOf writes how long events are kept.
+func daysOf(d time.Duration) string {
 	switch {
 	case d <= 0:
 		return ""
