@@ -37,6 +37,9 @@ import (
 // OwnCluster is the operator's own cluster.
 const OwnCluster = "own"
 
+// ProxyAddress is the address of loopback from which a proxy may name users.
+const ProxyAddress = "127.0.0.2"
+
 // The users: one who may read every event, one who may read those of shop, one
 // who may read those of shop and of billing, and one who may read none.
 const (
@@ -72,6 +75,7 @@ func Run(m *testing.M, world *World) int {
 	config, err := env.Start()
 	must(err)
 	defer func() { must(env.Stop()) }()
+	config.QPS = -1 // tests needn't wait
 	world.Config = config
 	world.Kube, err = kubernetes.NewForConfig(config)
 	must(err)
@@ -215,17 +219,29 @@ func (world *World) fillStore(ctx context.Context) error {
 	return nil
 }
 
-// Auth returns one that asks the API server of the world.
+// Auth returns one that asks the API server of the world, and looks for a
+// caller's namespaces among all that there are.
 func (world *World) Auth() *auth.Auth {
-	return auth.New(world.Kube, auth.Options{Cluster: OwnCluster, Namespaces: func(context.Context) ([]string, error) {
-		return []string{"shop", "billing", "hostile"}, nil
+	return auth.New(world.Kube, auth.Options{Cluster: OwnCluster, Namespaces: func(ctx context.Context) ([]string, error) {
+		list, err := world.Kube.CoreV1().Namespaces().List(ctx, metav1.ListOptions{})
+		if err != nil {
+			return nil, err
+		}
+		var names []string
+		for _, ns := range list.Items {
+			names = append(names, ns.Name)
+		}
+		return names, nil
 	}})
 }
 
 // Handler returns the real handler over a store.
 func (world *World) Handler(t testing.TB, s dashboard.Store, secure bool) http.Handler {
 	t.Helper()
-	signIn, err := login.New(login.Options{Auth: world.Auth(), HashKey: make([]byte, 64), BlockKey: make([]byte, 32), Secure: secure})
+	signIn, err := login.New(login.Options{
+		Auth: world.Auth(), HashKey: make([]byte, 64), BlockKey: make([]byte, 32), Secure: secure,
+		Proxy: &login.Proxy{Trusted: []netip.Prefix{netip.MustParsePrefix(ProxyAddress + "/32")}, UserHeader: login.UserHeader, GroupHeader: login.GroupHeader},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,40 @@
+package dashboard_test
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/porter-dev/audit-operator/internal/webtest"
+)
+
+func TestSnapshot(t *testing.T) {
+	b := world.As(t, inShop)
+	m := world.Snapshots["shop"]
+	path := "/security/snapshots/" + m.ID
+	page := b.Get(t, path+"?namespace=shop")
+	for _, want := range []string{m.Digest, m.ManifestDigest, "3 events matched", path + "/ndjson?namespace=shop", "NotMeasured"} {
+		if !strings.Contains(page.Body, want) {
+			t.Errorf("the page lacks %q", want)
+		}
+	}
+	program := http.Header{"Accept": {"*/*"}}
+	for name, got := range map[string]webtest.Answer{
+		"the page's link":     b.Get(t, path+"/ndjson?namespace=shop"),
+		"the status's url":    b.Do(t, http.MethodGet, path+"?namespace=shop", nil, program),
+		"the link, by a curl": b.Do(t, http.MethodGet, path+"/ndjson?namespace=shop", nil, program),
+	} {
+		sum := sha256.Sum256([]byte(got.Body))
+		if "sha256:"+hex.EncodeToString(sum[:]) != m.Digest {
+			t.Errorf("%s: status %d, other bytes than the digest's", name, got.Status)
+		}
+		if strings.Count(got.Body, "\n") != 3 || strings.Contains(got.Body, "billing") || strings.Contains(got.Body, "elsewhere") {
+			t.Errorf("%s: %s", name, got.Body)
+		}
+		if got.Header.Get("Content-Type") != "application/x-ndjson" {
+			t.Errorf("%s: type %s", name, got.Header.Get("Content-Type"))
+		}
+	}
+}

@@ -1,0 +1,5 @@
+package web_test
+
+func moreListings() []*listing { return nil }
+
+func moreItems() []*item { return nil }
