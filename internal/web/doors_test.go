@@ -268,7 +268,6 @@ type item struct {
 	page     bool
 	snapshot bool // else an event
 	request  func(id string, v url.Values) request
-	check    func(t *testing.T, got webtest.Answer)
 }
 
 func itemAt(before, after string, more ...string) func(string, url.Values) request {
