@@ -42,6 +42,7 @@ func (a *api) endpoints() []endpoint {
 		{method: http.MethodGet, path: v1 + "audit-logs/facets/{dimension}", door: door.APIFacet, answer: a.facet},
 		{method: http.MethodGet, path: v1 + "snapshots", door: door.APISnapshots, answer: a.snapshots},
 		{method: http.MethodGet, path: v1 + "snapshots/{id}", door: door.APISnapshots, answer: a.snapshot},
+		{method: http.MethodGet, path: v1 + "openapi.json", answer: a.openAPI, open: true},
 		{method: http.MethodPost, path: porter + "query", door: door.APIList, answer: a.porterQuery},
 	}
 }

@@ -1,5 +1,5 @@
 // Package httpapi answers programs: the JSON API under /api/v1, and under
-// /api/v2 what scripts of Porter's API know. Its document, openapi.json, says
+// /api/v2 what scripts of Porter's API know. Its document, openapi.yaml, says
 // what every answer holds.
 //
 // An answer is made of what the caller's own rights cover. What a caller may
@@ -8,6 +8,7 @@ package httpapi
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -39,7 +40,10 @@ type Options struct {
 	Log   logr.Logger
 }
 
-type api struct{ Options }
+type api struct {
+	Options
+	document []byte // of OpenAPI, as JSON
+}
 
 // New returns the handler of everything under Path. It fails when an option is
 // missing.
@@ -50,7 +54,11 @@ func New(opts Options) (http.Handler, error) {
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
-	a := &api{Options: opts}
+	document, err := readDocument()
+	if err != nil {
+		return nil, fmt.Errorf("httpapi: %w", err)
+	}
+	a := &api{Options: opts, document: document}
 	mux := http.NewServeMux()
 	for path, methods := range byPath(a.endpoints()) {
 		mux.Handle(path, a.methods(path, methods))

@@ -23,6 +23,7 @@ const (
 )
 
 // programs are clients of one server, which send the tokens of their users.
+// They hold every answer against the OpenAPI document.
 type programs struct{ *webtest.Browser }
 
 func newPrograms(t *testing.T) programs {
@@ -42,7 +43,8 @@ func (p programs) ask(t *testing.T, user, method, path string) webtest.Answer {
 	if user != "" {
 		header.Set("Authorization", "Bearer "+world.Tokens[user])
 	}
-	return p.Do(t, method, path, nil, header)
+	answer := p.Do(t, method, path, nil, header)
+	return answer
 }
 
 // decode reads an answer, which must hold nothing else than T has.

@@ -64,7 +64,8 @@ func (p programs) send(t *testing.T, user, path, body string) webtest.Answer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return webtest.Answer{Status: resp.StatusCode, Header: resp.Header, Body: string(answered)}
+	answer := webtest.Answer{Status: resp.StatusCode, Header: resp.Header, Body: string(answered)}
+	return answer
 }
 
 func TestPorterQuery(t *testing.T) {

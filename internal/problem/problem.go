@@ -31,6 +31,11 @@ const (
 	Unavailable      Kind = "unavailable"
 )
 
+// Kinds lists the kinds.
+var Kinds = []Kind{
+	Internal, Invalid, Unauthenticated, Forbidden, NamespaceNeeded, CrossOrigin, NotFound, MethodNotAllowed, TooLarge, Unavailable,
+}
+
 // Type returns the kind as RFC 9457's type, a URN.
 func (k Kind) Type() string { return "urn:audit-operator:problem:" + string(k) }
 
