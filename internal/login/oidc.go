@@ -173,6 +173,10 @@ func (p *provider) redeem(r *http.Request, a attempt) (auth.User, error) {
 	if answer.Has("error") {
 		return auth.User{}, p.refusal(answer.Get("error"), answer.Get("error_description"))
 	}
+	code := answer.Get("code")
+	if code == "" {
+		return auth.User{}, &Refused{"The provider's answer is no answer. Begin again."}
+	}
 	known, err := p.ask(r.Context())
 	if err != nil {
 		return auth.User{}, err
@@ -183,7 +187,7 @@ func (p *provider) redeem(r *http.Request, a attempt) (auth.User, error) {
 		return auth.User{}, ErrProvider
 	}
 	ctx := oidc.ClientContext(r.Context(), known.client)
-	tokens, err := config.Exchange(ctx, answer.Get("code"), oauth2.VerifierOption(a.Verifier))
+	tokens, err := config.Exchange(ctx, code, oauth2.VerifierOption(a.Verifier))
 	if err != nil {
 		return auth.User{}, p.notRedeemed(err)
 	}

@@ -238,10 +238,19 @@ func (world *World) Auth() *auth.Auth {
 // Handler returns the real handler over a store.
 func (world *World) Handler(t testing.TB, s dashboard.Store, secure bool) http.Handler {
 	t.Helper()
-	signIn, err := login.New(login.Options{
-		Auth: world.Auth(), HashKey: make([]byte, 64), BlockKey: make([]byte, 32), Secure: secure,
+	return world.HandlerWith(t, s, func(o *login.Options) { o.Secure = secure })
+}
+
+// HandlerWith returns the real handler over a store, with changed ways to sign in.
+// All handlers have the same session keys.
+func (world *World) HandlerWith(t testing.TB, s dashboard.Store, change func(*login.Options)) http.Handler {
+	t.Helper()
+	options := login.Options{
+		Auth: world.Auth(), HashKey: make([]byte, 64), BlockKey: make([]byte, 32), Log: logr.Discard(),
 		Proxy: &login.Proxy{Trusted: []netip.Prefix{netip.MustParsePrefix(ProxyAddress + "/32")}, UserHeader: login.UserHeader, GroupHeader: login.GroupHeader},
-	})
+	}
+	change(&options)
+	signIn, err := login.New(options)
 	if err != nil {
 		t.Fatal(err)
 	}
