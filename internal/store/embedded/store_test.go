@@ -9,8 +9,6 @@ import (
 
 func TestStore(t *testing.T) { storetest.Run(t, openForSuite) }
 
-func TestTail(t *testing.T) { storetest.RunTail(t, openForSuite) }
-
 func TestHoldings(t *testing.T) { storetest.RunHoldings(t, openForSuite) }
 
 func openForSuite(t *testing.T, opts storetest.Options) store.Store {

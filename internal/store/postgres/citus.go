@@ -31,6 +31,8 @@ var spread = []struct{ table, by string }{
 	{"audit_source_deltas", here},
 	{"audit_other_totals", here},
 	{"audit_identity", here},
+	{"audit_arrivals", here},
+	{"audit_arrivals_new", here},
 	{"audit_quarantine", here},
 	{"audit_snapshots", here},
 	{"audit_snapshot_parts", here},

@@ -196,7 +196,7 @@ func (w *writer) settle(ctx context.Context, p *plan) (err error) {
 		}
 	}
 	for _, r := range p.rows {
-		var number int64
+		r.number = p.deltaNumbers[r.day] // where there is no raw
 		if r.place.size > 0 {
 			blob := p.blobOf(r)
 			if blob.batch == 0 {
@@ -204,13 +204,13 @@ func (w *writer) settle(ctx context.Context, p *plan) (err error) {
 					return err
 				}
 			}
-			number = blob.batch
+			r.number = blob.batch
 		}
 		ingestedAt := p.ingestedAt
 		if p.group[r.job].imported {
 			ingestedAt = r.event.IngestedAt
 		}
-		r.settle(ingestedAt, number, r.ids)
+		r.settle(ingestedAt, r.number, r.ids)
 	}
 	return nil
 }

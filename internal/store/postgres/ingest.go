@@ -25,7 +25,7 @@ const (
 	// Replicas that write the same events at once must all do so in the same
 	// order, or they would wait for each other.
 	insertRows = "INSERT INTO audit_rows (" + rowColumns + ") SELECT " + rowColumns + ` FROM audit_staging
-		ORDER BY occurred_at, id ON CONFLICT (occurred_at, id) DO NOTHING RETURNING id`
+		ORDER BY occurred_at, id ON CONFLICT (occurred_at, id) DO NOTHING RETURNING id, ctid`
 
 	insertBlob  = "INSERT INTO audit_raw (batch, day, blob) VALUES ($1, $2, $3)"
 	insertDelta = "INSERT INTO audit_rollup_deltas (day, batch, hours, kinds, places, actors, counts) VALUES ($1, $2, $3, $4, $5, $6, $7)"
@@ -81,7 +81,12 @@ func (w *writer) insertRows(ctx context.Context, p *plan) error {
 	batch.Queue(countDays, days).QueryRow(func(row pgx.Row) error { return row.Scan(&known) })
 	batch.Queue(insertRows).Query(func(rows pgx.Rows) error {
 		for rows.Next() {
-			p.storedOne(audit.ID(rows.RawValues()[0]))
+			values := rows.RawValues()
+			block, err := blockOf(values[1])
+			if err != nil {
+				return err
+			}
+			p.storedOne(audit.ID(values[0]), block)
 		}
 		return rows.Err()
 	})
@@ -108,6 +113,7 @@ func (w *writer) insertRest(ctx context.Context, p *plan) error {
 	for _, d := range p.deltas() {
 		batch.Queue(insertDelta, d.day.start(), p.deltaNumbers[d.day], d.hours, d.kinds, d.places, d.actors, d.counts)
 	}
+	p.queueArrivals(batch)
 	for _, stats := range p.sources() {
 		batch.Queue(insertSource, stats.Source, stats.Received, stats.Stored, stats.Duplicate, stats.Quarantined, stats.Own,
 			stats.LastReceivedAt, noTime(stats.LastEventAt))

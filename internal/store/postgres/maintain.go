@@ -53,6 +53,7 @@ func (s *Store) maintain(ctx context.Context) error {
 		{"make days ahead", s.makeDays},
 		{"add up roll-ups", s.mergeRollups},
 		{"add up totals", s.mergeSources},
+		{"order arrivals", s.keepArrivals},
 		{"drop forgotten days", s.dropForgotten},
 		{"keep the quarantine within its bounds", s.boundQuarantine},
 		{"remove what snapshots have left", s.removeLooseBodies},

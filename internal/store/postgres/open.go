@@ -10,6 +10,7 @@
 //	  _agents                      dictionaries of what repeats in rows
 //	audit_rollup_*                 counts by hour and kind: of all, by place, by actor
 //	audit_source_*                 totals by source
+//	audit_arrivals, _new           what commits added, in the order of a live tail
 //	audit_quarantine               what could not become an event
 //	audit_snapshots, _parts        snapshots
 //	audit_events, audit_sources    views for people
@@ -18,12 +19,14 @@ package postgres
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-logr/logr"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/porter-dev/audit-operator/internal/store/intake"
+	"github.com/porter-dev/audit-operator/internal/store/position"
 )
 
 // Options of Open. Only URL is required.
@@ -90,6 +93,7 @@ type Store struct {
 	queue      intake.Queue[*job]
 	committers sync.WaitGroup
 	readiness  readiness
+	positions  atomic.Pointer[position.Codec] // nil until the identity is known
 
 	closing sync.Once
 }

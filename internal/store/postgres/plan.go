@@ -29,7 +29,9 @@ type plannedRow struct {
 	*row
 	job    int // of the group
 	ids    [dictionaries]int32
+	number int64 // its raw_batch
 	stored bool
+	block  int64 // of the day's table, once it is stored
 }
 
 type plannedBlob struct {
@@ -67,10 +69,10 @@ func (s *Store) plan(group []*job) *plan {
 
 func (p *plan) blobOf(r *plannedRow) *plannedBlob { return &p.blobs[r.job][r.place.blob] }
 
-// storedOne records that an event was new.
-func (p *plan) storedOne(id audit.ID) {
+// storedOne records that an event was new, and in which block it lies.
+func (p *plan) storedOne(id audit.ID, block int64) {
 	r := p.byID[id]
-	r.stored = true
+	r.stored, r.block = true, block
 	if r.place.size > 0 {
 		p.blobOf(r).stored = true
 	}

@@ -65,9 +65,9 @@ func (b *standby) close() {
 	}
 }
 
-// position is how far a server's log must be known, and whose log it is: that
+// logPosition is how far a server's log must be known, and whose log it is: that
 // of a system and, since a standby may be promoted beside it, of a timeline.
-type position struct {
+type logPosition struct {
 	lsn, system string
 	timeline    int64
 }
@@ -90,7 +90,7 @@ func (s *Store) readStandby(ctx context.Context, fn func(ctx context.Context, tx
 	if b == nil || !b.mayBeAsked() {
 		return false, nil
 	}
-	var acknowledged position
+	var acknowledged logPosition
 	if err := s.pool.QueryRow(ctx, writerPosition).Scan(&acknowledged.lsn, &acknowledged.system, &acknowledged.timeline); err != nil {
 		return true, fmt.Errorf("ask for the writer's position: %w", err)
 	}
@@ -115,7 +115,7 @@ func (s *Store) readStandby(ctx context.Context, fn func(ctx context.Context, tx
 }
 
 // caughtUp returns a connection to a server that has replayed a position.
-func (b *standby) caughtUp(ctx context.Context, want position) (*pgxpool.Conn, error) {
+func (b *standby) caughtUp(ctx context.Context, want logPosition) (*pgxpool.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, standbyConnectLimit)
 	defer cancel()
 	conn, err := b.pool.Acquire(ctx)
@@ -129,7 +129,7 @@ func (b *standby) caughtUp(ctx context.Context, want position) (*pgxpool.Conn, e
 	return conn, nil
 }
 
-func awaitPosition(ctx context.Context, conn *pgxpool.Conn, want position) error {
+func awaitPosition(ctx context.Context, conn *pgxpool.Conn, want logPosition) error {
 	late := time.NewTimer(standbyWait)
 	defer late.Stop()
 	tick := time.NewTicker(standbyPoll)

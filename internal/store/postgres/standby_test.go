@@ -191,7 +191,7 @@ func TestStandbyOfAnother(t *testing.T) {
 			writer, reader := test.standby(t, postgrestest.Start(t, postgrestest.Options{}))
 			r := openReplicated(t, writer, func() *postgrestest.Server { return reader })
 			r.checkWriter(t, "at first")
-			var want position
+			var want logPosition
 			if err := r.pool.QueryRow(t.Context(), writerPosition).Scan(&want.lsn, &want.system, &want.timeline); err != nil {
 				t.Fatal(err)
 			}

@@ -40,6 +40,14 @@ func Run(t *testing.T, open func(t *testing.T, opts Options) store.Store) {
 		"HostileText":           testHostileText,
 		"CaptureStops":          testCaptureStops,
 		"FacetContains":         testFacetContains,
+		"Tail":           testTail,
+		"TailManyDays":   testTailManyDays,
+		"TailGenerated":  testTailGenerated,
+		"TailConcurrent": testTailConcurrent,
+		"TailScope":      testTailScope,
+		"TailPosition":   testTailPosition,
+		"TailRetain":     testTailRetain,
+		"TailImported":   testTailImported,
 		"ManyNamespaces":        testManyNamespaces,
 		"BadRequests":           testBadRequests,
 		"Cancelled":             testCancelled,
@@ -61,22 +69,6 @@ func Run(t *testing.T, open func(t *testing.T, opts Options) store.Store) {
 		"SnapshotOutlivesEvent": testSnapshotOutlivesEvent,
 		"ListSnapshots":         testListSnapshots,
 		"ListSnapshotsOften":    testListSnapshotsGenerated,
-	} {
-		t.Run(name, func(t *testing.T) { test(t, newBench(t, open)) })
-	}
-}
-
-// RunTail checks the live tail of a store.
-func RunTail(t *testing.T, open func(t *testing.T, opts Options) store.Store) {
-	for name, test := range map[string]func(t *testing.T, b *bench){
-		"Tail":           testTail,
-		"TailManyDays":   testTailManyDays,
-		"TailGenerated":  testTailGenerated,
-		"TailConcurrent": testTailConcurrent,
-		"TailScope":      testTailScope,
-		"TailPosition":   testTailPosition,
-		"TailRetain":     testTailRetain,
-		"TailImported":   testTailImported,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, newBench(t, open)) })
 	}

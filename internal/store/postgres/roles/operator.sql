@@ -25,5 +25,9 @@ GRANT SELECT, INSERT, UPDATE ON audit_rollup_kinds, audit_rollup_places, audit_r
 GRANT SELECT, INSERT, UPDATE ON audit_other_totals TO audit_operator;
 GRANT SELECT ON audit_identity TO audit_operator;
 
+-- What a live tail goes by: added without an order, moved into one, forgotten
+-- after a day.
+GRANT SELECT, INSERT, DELETE ON audit_arrivals, audit_arrivals_new TO audit_operator;
+
 -- What is bounded by size or by a limit of the query: added, read and removed.
 GRANT SELECT, INSERT, DELETE ON audit_quarantine, audit_snapshots, audit_snapshot_parts, audit_loose_bodies TO audit_operator;
