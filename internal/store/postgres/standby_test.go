@@ -20,6 +20,7 @@ import (
 type replicated struct {
 	*Store
 	written int
+	tail    tailer
 }
 
 // openReplicated opens a store of a new database, which a standby made later
@@ -40,12 +41,16 @@ func openReplicated(t *testing.T, primary *postgrestest.Server, standby func() *
 // read.
 func (r *replicated) check(t *testing.T, when string) {
 	t.Helper()
+	if r.tail.after == "" {
+		r.tail.next(t, r.Store, 1)
+	}
 	r.written++
 	mustAppend(t, r.Store, store.Appended{Stored: 1}, plain(r.written, testNow))
 	view, err := r.View(t.Context(), query.ClusterWide(), store.ViewRequest{Window: aroundNow, Limit: store.MaxPage, Count: true})
 	if err != nil || len(view.Events) != r.written || view.Matched != int64(r.written) {
 		t.Fatalf("%s: View found %d events and counted %d, %v; want %d", when, len(view.Events), view.Matched, err, r.written)
 	}
+	r.tail.want(t, r.Store, when, plain(r.written, testNow))
 }
 
 // awaitStandby appends and reads until reads come from the standby: on a busy
