@@ -76,6 +76,7 @@ type holdings struct {
 	of        map[audit.ID]*realm
 	newest    map[*realm]audit.ID
 	snapshots []*kept
+	begin     string // the position of the tail before there was anything
 }
 
 // kept is a snapshot.
@@ -88,6 +89,11 @@ type kept struct {
 func fill(t *testing.T, s store.Store) *holdings {
 	t.Helper()
 	h := &holdings{store: s, of: map[audit.ID]*realm{}, newest: map[*realm]audit.ID{}}
+	tail, err := s.Tail(t.Context(), query.ClusterWide(), store.TailRequest{Limit: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.begin = tail.Next
 	base := time.Now().UTC().Add(-time.Hour).Truncate(time.Microsecond)
 	for k, r := range realms {
 		batch := store.Batch{Source: "source-" + r.mark, ReceivedAt: time.Now()}
