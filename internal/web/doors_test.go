@@ -82,6 +82,7 @@ type listing struct {
 	counted query.Dimension
 	wide    bool // named namespaces don't limit what is counted, where the caller may leave them out
 	pending bool // it may not be there yet
+	rights  bool // what it shows of the whole cluster may speak of more than was selected
 	// matches says what the door makes of a selection, if not what filters do.
 	matches func(*selection, *realm) bool
 	// named is what the door takes of the selection, nil for all of it; false

@@ -85,7 +85,7 @@ func checkSnapshots(t *testing.T, got webtest.Answer, seen []*realm, h *holdings
 
 func moreListings() []*listing {
 	all := []*listing{
-		{name: "snapshots by the API", request: named("/api/v1/snapshots"), check: checkSnapshots},
+		{name: "snapshots by the API", rights: true, request: named("/api/v1/snapshots"), check: checkSnapshots},
 		{name: "Porter's query", request: porter("query", `{"limit":1000}`), matches: inProject, check: checkItems(0, 1000)},
 		{name: "tail", page: true, pending: true, request: tailed, check: checkTail},
 		{name: "save as a query", page: true, pending: true, request: at(logs + "/query")},
