@@ -68,6 +68,42 @@ var mutants = []mutant{
 		packages: []string{"./internal/store/embedded"},
 	},
 	{
+		name: "tail-loses-late-events", file: "internal/store/embedded/tail.go",
+		old:      "		case day < p.since:\n",
+		new:      "		case day < p.since || len(p.days) > 0 && seen.rows == 0:\n",
+		packages: []string{"./internal/store/embedded"}, tests: "TestStore/Tail",
+	},
+	{
+		name: "tail-ignores-scope", file: "internal/store/embedded/tail.go",
+		old:      "newWhere(scope, &req.Filter, query.Window{From",
+		new:      "newWhere(query.ClusterWide(), &req.Filter, query.Window{From",
+		packages: []string{"./internal/store/embedded"}, tests: "TestStore/Tail",
+	},
+	{
+		name: "facet-ignores-scope", file: "internal/store/embedded/read.go",
+		old:      "newWhere(scope, &filter, req.Window)",
+		new:      "newWhere(query.ClusterWide(), &filter, req.Window)",
+		packages: []string{"./internal/store/embedded"}, tests: "TestStore/(Generated|ManyNamespaces)",
+	},
+	{
+		name: "snapshots-of-every-namespace", file: "internal/store/embedded/snapshots.go",
+		old:      "	if scope.IsClusterWide() {\n		found = ",
+		new:      "	if scope.IsClusterWide() || !scope.IsZero() {\n		found = ",
+		packages: []string{"./internal/store/embedded"}, tests: "TestStore/ListSnapshots",
+	},
+	{
+		name: "tail-loses-moved-rows", file: "internal/store/postgres/tail.go",
+		old:      "bool { return len(a.rows) >= a.Count })",
+		new:      "bool { return true })",
+		packages: []string{"./internal/store/postgres"}, tests: "TestTail",
+	},
+	{
+		name: "tail-without-an-order", file: "internal/store/postgres/arrivals.go",
+		old:      "err != nil || !unordered {",
+		new:      "err != nil || !unordered || p.seq > 0 {",
+		packages: []string{"./internal/store/postgres"}, tests: "TestTailOfHeld",
+	},
+	{
 		name: "status-written-unchanged", file: "controllers/statuswriter.go",
 		old:      "	if equality.Semantic.DeepEqual(w.written, o) {\n",
 		new:      "	if equality.Semantic.DeepEqual(w.written, nil) {\n",

@@ -163,6 +163,16 @@ func BenchmarkQueries(b *testing.B, s store.Store) {
 	if err != nil || len(middle.Events) == 0 {
 		b.Fatalf("an event of the middle: %v", err)
 	}
+	busy, idle := benchmarkTail(b, s, window)
+	tail := func(after string, want int) func(context.Context) error {
+		return func(ctx context.Context) error {
+			got, err := s.Tail(ctx, query.ClusterWide(), store.TailRequest{Since: window.From, After: after, Limit: 100})
+			if err == nil && len(got.Events) != want {
+				return fmt.Errorf("tail has %d events, want %d", len(got.Events), want)
+			}
+			return err
+		}
+	}
 	terms := func(t query.Terms) query.Filter { return query.Filter{Terms: t} }
 	for _, q := range []struct {
 		name string
@@ -182,6 +192,12 @@ func BenchmarkQueries(b *testing.B, s store.Store) {
 		{"facetActor", askFacet(s, window, query.ByActor)},
 		{"facetResourceType", askFacet(s, window, query.ByResourceType)},
 		{"facetIP", askFacet(s, window, query.ByIP)},
+		{"facetContains", func(ctx context.Context) error {
+			_, err := s.Facet(ctx, query.ClusterWide(), store.FacetRequest{Window: window, Dimension: query.ByActor, Contains: "TEAM-3", Limit: 50})
+			return err
+		}},
+		{"tailIdle", tail(idle.Next, 0)},
+		{"tailBusy", tail(busy, 100)},
 		{"eventByID", func(ctx context.Context) error {
 			e, err := s.Event(ctx, query.ClusterWide(), middle.Events[0].ID)
 			if err == nil && len(e.Raw) == 0 {
@@ -217,6 +233,29 @@ func BenchmarkQueries(b *testing.B, s store.Store) {
 			b.ReportMetric(milliseconds(took[len(took)*95/100]), "p95-ms")
 		})
 	}
+}
+
+// benchmarkTail returns the positions before and after a batch that it appends,
+// of other events each time.
+func benchmarkTail(b *testing.B, s store.Store, window query.Window) (before string, after store.Tail) {
+	b.Helper()
+	at := func() store.Tail {
+		got, err := s.Tail(b.Context(), query.ClusterWide(), store.TailRequest{Since: window.From})
+		if err != nil {
+			b.Fatal(err)
+		}
+		return got
+	}
+	before = at().Next
+	fleet := audittest.NewFleet(1, audittest.Options{Seed: uint64(time.Now().UnixNano()), Start: BenchmarkNow.Add(-time.Minute), Rate: 4000})
+	batch, err := newFeed(fleet[0]).batch(4000)
+	if err == nil {
+		_, err = s.Append(b.Context(), batch)
+	}
+	if err != nil {
+		b.Fatal(err)
+	}
+	return before, at()
 }
 
 func askFacet(s store.Store, window query.Window, dimension query.Dimension) func(context.Context) error {
