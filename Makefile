@@ -85,7 +85,8 @@ bench: needs ## Run the benchmarks, those of queries over EVENTS events (default
 	go test -run '^$$' -bench . -benchmem ./internal/audit ./internal/collector/...
 	go test -p 1 -run '^$$' -bench 'Append|Reference' -benchtime 300x ./internal/store/embedded ./internal/store/postgres
 	go test -p 1 -run '^$$' -bench Queries -benchtime 30x -timeout 90m -v ./internal/store/embedded ./internal/store/postgres -events=$(EVENTS)
-	hack/controlplane.sh >/dev/null
+	assets=$$(hack/controlplane.sh)
+	KUBEBUILDER_ASSETS=$$assets go test -run '^$$' -bench Pages -benchtime 40x -timeout 60m -v ./internal/browsertest/journeys -events=$(EVENTS)
 	go test -run '^$$' -bench . -benchtime 1x -timeout 60m -v ./hack/bench -events=$(EVENTS)
 EVENTS ?= 2000000
 

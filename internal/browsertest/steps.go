@@ -5,10 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/input"
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 )
@@ -77,10 +80,22 @@ func (tab *Tab) Go(path string) {
 	tab.do("go to "+path, chromedp.Navigate(tab.Base+path))
 }
 
-// Back, Forward and Reload are the browser's buttons.
-func (tab *Tab) Back()    { tab.t.Helper(); tab.do("go back", chromedp.NavigateBack()) }
-func (tab *Tab) Forward() { tab.t.Helper(); tab.do("go forward", chromedp.NavigateForward()) }
+// Back, Forward and Reload are the browser's buttons. The first two wait for
+// nothing, since a page may be shown again without being loaded.
+func (tab *Tab) Back()    { tab.t.Helper(); tab.through(-1) }
+func (tab *Tab) Forward() { tab.t.Helper(); tab.through(1) }
 func (tab *Tab) Reload()  { tab.t.Helper(); tab.do("reload", chromedp.Reload()) }
+
+// through goes to another entry of the tab's history.
+func (tab *Tab) through(steps int64) {
+	tab.t.Helper()
+	history := call(tab, page.GetNavigationHistory, cdp.Empty{})
+	to := history.CurrentIndex + steps
+	if to < 0 || to >= int64(len(history.Entries)) {
+		tab.t.Fatalf("the history has no entry %d of %d", to, len(history.Entries))
+	}
+	call(tab, page.NavigateToHistoryEntry, page.NavigateToHistoryEntryParams{EntryID: history.Entries[to].ID})
+}
 
 // SignIn opens a path and signs in by the form, which leads there.
 func (tab *Tab) SignIn(token, path string) {
@@ -92,12 +107,32 @@ func (tab *Tab) SignIn(token, path string) {
 }
 
 // Click clicks the first element that a selector matches with the mouse, once
-// it is visible.
+// it is visible, stands still and nothing covers it.
 func (tab *Tab) Click(selector string) {
 	tab.t.Helper()
-	tab.Visible(selector)
-	tab.do("click "+selector, chromedp.Click(chromedp.CSS(selector)))
+	var at, before []float64
+	deadline := time.Now().Add(wait)
+	for at == nil || !slices.Equal(at, before) {
+		if time.Now().After(deadline) {
+			tab.t.Fatalf("nothing can be clicked at %s, or it never stands still\n%s", selector, tab.state())
+		}
+		before = at
+		at, _ = eval[[]float64](tab, fmt.Sprintf(clickable, quote(selector)))
+	}
+	tab.do("click "+selector, chromedp.MouseClickXY(at[0], at[1]))
 }
+
+// clickable gives where an element can be clicked, if it can, after what moves
+// has moved by a frame's time.
+const clickable = `(e => {
+	if (!e?.checkVisibility({visibilityProperty: true})) return null;
+	let box = e.getClientRects()[0];
+	if (!box || box.top < 0 || box.bottom > innerHeight || box.left < 0 || box.right > innerWidth) e.scrollIntoView({block: "center", inline: "nearest", behavior: "instant"});
+	box = e.getClientRects()[0];
+	if (!box) return null;
+	const at = [box.x + box.width / 2, box.y + box.height / 2], hit = document.elementFromPoint(...at);
+	return hit && (e.contains(hit) || hit.contains(e) || hit.closest("label")?.control === e) ? at : null;
+})(document.querySelector(%s))`
 
 // Fill empties a field and types text into it.
 func (tab *Tab) Fill(selector, text string) {
@@ -105,11 +140,14 @@ func (tab *Tab) Fill(selector, text string) {
 	tab.Visible(selector)
 	tab.do("empty "+selector, chromedp.Focus(chromedp.CSS(selector)))
 	Eval[bool](tab, fmt.Sprintf(`(e => { if (e.value && e.select) e.select(); return true })(document.querySelector(%s))`, quote(selector)))
-	if text == "" {
+	switch {
+	case text == "":
 		tab.Keys("\b")
-		return
+	case len(text) > 100: // as if it were pasted
+		call(tab, input.InsertText, input.InsertTextParams{Text: text})
+	default:
+		tab.Keys(text)
 	}
-	tab.Keys(text)
 }
 
 // Press focuses an element and presses keys there: text, or those of package kb.
@@ -123,7 +161,7 @@ func (tab *Tab) Press(selector, keys string) {
 // Keys presses keys wherever the focus is.
 func (tab *Tab) Keys(keys string, options ...chromedp.KeyOption) {
 	tab.t.Helper()
-	tab.do(fmt.Sprintf("press %q", keys), chromedp.KeyEvent(keys, options...))
+	tab.do(fmt.Sprintf("press %.20q", keys), chromedp.KeyEvent(keys, options...))
 }
 
 // Shift is held while Keys presses others.
@@ -233,6 +271,12 @@ func (tab *Tab) Value(selector string) string {
 	return Eval[string](tab, fmt.Sprintf(`document.querySelector(%s)?.value ?? "(no such field)"`, quote(selector)))
 }
 
+// Attribute returns an attribute of the first element that a selector matches.
+func (tab *Tab) Attribute(selector, name string) string {
+	tab.t.Helper()
+	return Eval[string](tab, fmt.Sprintf(`document.querySelector(%s)?.getAttribute(%s) ?? "(no such attribute)"`, quote(selector), quote(name)))
+}
+
 // Overflow says which elements make the page wider than the window, so that it
 // scrolls sideways; nothing should.
 func (tab *Tab) Overflow() string {
@@ -245,4 +289,10 @@ func (tab *Tab) Overflow() string {
 			filter(e => e.getBoundingClientRect().right > root.clientWidth + 1 && !inside(e)).
 			slice(0, 5).map(e => e.tagName.toLowerCase() + (e.id && "#" + e.id) + (typeof e.className == "string" && e.className && "." + e.className.trim().split(/\s+/).join("."))).join(", ");
 	})()`)
+}
+
+// Mouse presses, moves and releases the mouse.
+func (tab *Tab) Mouse(events ...chromedp.Action[chromedp.Void]) {
+	tab.t.Helper()
+	tab.do("use the mouse", events...)
 }

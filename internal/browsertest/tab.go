@@ -87,6 +87,9 @@ func Open(t testing.TB, base string, look Look) *Tab {
 	ctx, end := chromedp.NewContext(process, chromedp.WithNewBrowserContext())
 	t.Cleanup(end)
 	tab := &Tab{Base: base, t: t, ctx: ctx}
+	// htmx calls it an error that a later request takes a former one's place.
+	tab.Tolerate("htmx:afterRequest")
+	tab.Tolerate("htmx:sendAbort")
 	if err := chromedp.Listen(ctx, tab.hear); err != nil {
 		t.Fatalf("open a tab: %v", err)
 	}

@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+
+	"github.com/porter-dev/audit-operator/internal/dashboard"
 )
 
 // Browser is a client with cookies that follows no redirect by itself.
@@ -19,7 +21,13 @@ type Browser struct {
 // NewBrowser returns a browser at a server of its own.
 func (world *World) NewBrowser(t testing.TB) *Browser {
 	t.Helper()
-	server := httptest.NewServer(world.Handler(t, world.Store, false))
+	return world.NewBrowserOver(t, world.Store)
+}
+
+// NewBrowserOver returns a browser at a server of its own over another store.
+func (world *World) NewBrowserOver(t testing.TB, s dashboard.Store) *Browser {
+	t.Helper()
+	server := httptest.NewServer(world.Handler(t, s, false))
 	t.Cleanup(server.Close)
 	jar, err := cookiejar.New(nil)
 	if err != nil {
