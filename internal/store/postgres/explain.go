@@ -15,8 +15,6 @@ import (
 	"github.com/jackc/pgerrcode"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-
-	"github.com/porter-dev/audit-operator/internal/store"
 )
 
 // target is what is connected to, as errors name it.
@@ -52,9 +50,6 @@ type explained struct {
 
 func (e *explained) Error() string { return e.text }
 func (e *explained) Unwrap() error { return e.cause }
-
-// Is has callers know that it is the server's fault, not the question's.
-func (e *explained) Is(target error) bool { return target == store.ErrUnavailable }
 
 // explain says what is wrong and what to do about it. What it doesn't know it
 // returns as it is, and so a caller's cancellation.

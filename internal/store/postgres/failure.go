@@ -40,7 +40,7 @@ func isDataError(err error) bool {
 }
 
 // isAway reports whether an error is about the server: it is gone or ends, has
-// no room or takes no writes.
+// no room, takes no writes or gives no right.
 func isAway(err error) bool {
 	var connecting *pgconn.ConnectError
 	if errors.As(err, &connecting) {
@@ -48,13 +48,15 @@ func isAway(err error) bool {
 	}
 	if failed := failedStatement(err); failed != nil {
 		return pgerrcode.IsConnectionException(failed.Code) || pgerrcode.IsInsufficientResources(failed.Code) ||
-			pgerrcode.IsOperatorIntervention(failed.Code) || pgerrcode.IsSystemError(failed.Code) || failed.Code == pgerrcode.ReadOnlySQLTransaction
+			pgerrcode.IsOperatorIntervention(failed.Code) || pgerrcode.IsSystemError(failed.Code) ||
+			failed.Code == pgerrcode.ReadOnlySQLTransaction || failed.Code == pgerrcode.InsufficientPrivilege
 	}
 	var network net.Error
 	return errors.As(err, &network) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, pgconn.ErrConnClosed)
 }
 
-// explain says what is wrong, and whether it is the server.
+// explain says what is wrong, and whether it is the server: nothing else makes
+// an error store.ErrUnavailable by what the driver says.
 func (s *Store) explain(err error) error {
 	explained := s.target.explain(err)
 	if isAway(err) {

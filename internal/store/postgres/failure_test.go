@@ -3,6 +3,7 @@ package postgres
 import (
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -12,8 +13,11 @@ import (
 
 	"github.com/go-logr/logr"
 	"github.com/go-logr/logr/funcr"
+	"github.com/jackc/pgerrcode"
+	"github.com/jackc/pgx/v5/pgconn"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/porter-dev/audit-operator/internal/query"
 	"github.com/porter-dev/audit-operator/internal/store"
 	"github.com/porter-dev/audit-operator/internal/store/postgres/postgrestest"
 )
@@ -102,6 +106,31 @@ func TestRefusedEvent(t *testing.T) {
 	checkRollups(t, s)
 	if got := ask[int](t, s, "SELECT count(*) FROM audit_events"); got != 997+8 {
 		t.Errorf("%d events are stored, want %d", got, 997+8)
+	}
+}
+
+// TestUnavailable tells the server's faults from those of the question.
+func TestUnavailable(t *testing.T) {
+	s := &Store{target: target{servers: "db:5432", user: "app", database: "audit"}}
+	for name, tt := range map[string]struct {
+		err         error
+		unavailable bool
+	}{
+		"no room":             {&pgconn.PgError{Code: pgerrcode.DiskFull}, true},
+		"ends":                {&pgconn.PgError{Code: pgerrcode.AdminShutdown}, true},
+		"takes no writes":     {&pgconn.PgError{Code: pgerrcode.ReadOnlySQLTransaction}, true},
+		"no right":            {&pgconn.PgError{Code: pgerrcode.InsufficientPrivilege}, true},
+		"cut off":             {io.ErrUnexpectedEOF, true},
+		"no such database":    {&pgconn.PgError{Code: pgerrcode.InvalidCatalogName}, false},
+		"a setting":           {&pgconn.PgError{Code: pgerrcode.ProtocolViolation, Message: "unsupported startup parameter"}, true},
+		"a bad question":      {&pgconn.PgError{Code: pgerrcode.DivisionByZero}, false},
+		"a filter's field":    {&query.FieldError{Field: "ip"}, false},
+		"a tail's position":   {store.ErrPosition, false},
+		"a missing partition": {errDayGone, false},
+	} {
+		if got := errors.Is(s.explain(fmt.Errorf("read: %w", tt.err)), store.ErrUnavailable); got != tt.unavailable {
+			t.Errorf("%s: unavailable: %t, want %t", name, got, tt.unavailable)
+		}
 	}
 }
 

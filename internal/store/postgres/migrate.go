@@ -81,7 +81,7 @@ func (s *Store) awaitSchema(ctx context.Context) error {
 		case err != nil && (!mayPass(err) || ctx.Err() != nil):
 			return err
 		case err != nil:
-			err = s.target.explain(err)
+			err = s.explain(err)
 		case got == want:
 			return nil
 		case got > want:

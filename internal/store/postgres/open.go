@@ -113,7 +113,7 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	s := &Store{opts: opts, log: opts.Log, calls: intake.NewCalls(), pool: pool, target: targetOf(config.ConnConfig), captures: make(chan struct{}, config.MaxConns/2)}
 	if err := s.awaitSchema(ctx); err != nil {
 		pool.Close()
-		return nil, s.target.explain(err)
+		return nil, s.explain(err)
 	}
 	if opts.ReadURL != "" {
 		if s.standby, err = newStandby(ctx, opts.ReadURL, opts.Log); err != nil {
