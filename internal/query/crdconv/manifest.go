@@ -1,0 +1,180 @@
+package crdconv
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"k8s.io/apimachinery/pkg/util/validation"
+	"sigs.k8s.io/yaml"
+
+	"github.com/porter-dev/audit-operator/api/v1alpha1"
+	"github.com/porter-dev/audit-operator/internal/query"
+)
+
+// Kinds of query.
+const (
+	KindNamespaced = "AuditLogQuery"
+	KindCluster    = "ClusterAuditLogQuery"
+)
+
+// Manifest is a query resource that asks for what a filter selects.
+type Manifest struct {
+	Kind      string
+	Name      string
+	Namespace string // of an AuditLogQuery
+	YAML      string
+}
+
+// Manifests returns the query resources that ask for what the filter selects:
+// an AuditLogQuery where it names one namespace and no cluster, else a
+// ClusterAuditLogQuery. Limited are the namespaces that the asker's rights end
+// at, none for who may read everything: as such an asker may read no
+// cluster-wide answer, there is one AuditLogQuery for each namespace that the
+// filter selects of them. Its error joins a *query.FieldError for each value
+// that the resources can't hold, with the URL's parameter names, and one for
+// a name that objects can't have.
+func Manifests(name string, f query.Filter, limited []string) ([]Manifest, error) {
+	var errs []error
+	if problems := validation.IsDNS1123Subdomain(name); len(problems) > 0 {
+		errs = append(errs, &query.FieldError{Field: "name", Value: cut(name), Problem: "is no name of an object; use lower-case letters, digits, - and ., like deletes-in-shop, at most 253"})
+	}
+	errs = append(errs, unsayable(f)...)
+	if err := f.Validate(); err != nil {
+		errs = append(errs, err)
+	}
+	if len(errs) > 0 {
+		return nil, errors.Join(errs...)
+	}
+	namespaces, wide := targets(f, limited)
+	if wide {
+		m, err := manifest(KindCluster, name, "", f)
+		return []Manifest{m}, err
+	}
+	var out []Manifest
+	for _, namespace := range namespaces {
+		m, err := manifest(KindNamespaced, name, namespace, f)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, m)
+	}
+	if len(out) == 0 {
+		return nil, &query.FieldError{Field: "namespace_exclude", Problem: "leaves none of the namespaces that you may read"}
+	}
+	return out, nil
+}
+
+// targets says in which namespaces a filter's queries are, or that it takes one
+// of the whole cluster.
+func targets(f query.Filter, limited []string) (namespaces []string, wide bool) {
+	if len(limited) > 0 {
+		namespaces = limited
+		if len(f.Namespaces) > 0 {
+			namespaces = f.Namespaces
+		}
+		return slices.DeleteFunc(slices.Clone(namespaces), func(n string) bool { return slices.Contains(f.Exclude.Namespaces, n) }), false
+	}
+	plain := len(f.Namespaces) == 1 && f.Namespaces[0] != query.NoNamespace &&
+		len(f.Clusters) == 0 && len(f.Exclude.Clusters) == 0 && len(f.Exclude.Namespaces) == 0
+	return f.Namespaces, !plain
+}
+
+var (
+	namespacePattern = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`)
+	clusterPattern   = regexp.MustCompile(`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`)
+)
+
+const longestPlace = 63
+
+// unsayable are the values of a filter that a URL may hold and the schema of
+// the resources refuses, because nothing in a cluster bears them.
+func unsayable(f query.Filter) []error {
+	var errs []error
+	check := func(field string, values []string, is func(string) bool, what string) {
+		for _, v := range values {
+			if !is(v) || utf8.RuneCountInString(v) > longestPlace {
+				errs = append(errs, &query.FieldError{Field: field, Value: cut(v), Problem: what})
+			}
+		}
+	}
+	for suffix, t := range map[string]query.Terms{"": f.Terms, "_exclude": f.Exclude} {
+		check("cluster"+suffix, t.Clusters, clusterPattern.MatchString, "is no cluster that an AuditSource can name")
+		check("namespace"+suffix, t.Namespaces, func(v string) bool { return v == query.NoNamespace || namespacePattern.MatchString(v) }, "is no name of a namespace")
+	}
+	slices.SortFunc(errs, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
+	return errs
+}
+
+func cut(s string) string {
+	const most = 64
+	if utf8.RuneCountInString(s) <= most {
+		return s
+	}
+	return string([]rune(s)[:most]) + "…"
+}
+
+// manifest writes one resource. It is made of plain values and not of the API's
+// types: those write times without their fractions of a second, which would
+// ask for other events, and a status.
+func manifest(kind, name, namespace string, f query.Filter) (Manifest, error) {
+	spec := map[string]any{}
+	put := func(to map[string]any, t query.Terms, places bool) {
+		one := query.Filter{Terms: t}
+		for _, d := range query.Dimensions {
+			place := d == query.ByCluster || d == query.ByNamespace
+			if values := one.Values(string(d)); len(values) > 0 && (places || !place) {
+				to[fields[string(d)]] = values
+			}
+		}
+	}
+	put(spec, f.Terms, kind == KindCluster)
+	excluded := map[string]any{}
+	put(excluded, f.Exclude, kind == KindCluster)
+	if len(excluded) > 0 {
+		spec["exclude"] = excluded
+	}
+	if search := strings.TrimSpace(f.Search); search != "" {
+		spec["search"] = search
+	}
+	if f.DryRun != nil {
+		spec["dryRun"] = *f.DryRun
+	}
+	if r := rangeOf(f.Range); r != nil {
+		spec["timeRange"] = r
+	}
+	metadata := map[string]any{"name": name}
+	if namespace != "" {
+		metadata["namespace"] = namespace
+	}
+	encoded, err := yaml.Marshal(map[string]any{"apiVersion": v1alpha1.GroupVersion.String(), "kind": kind, "metadata": metadata, "spec": spec})
+	if err != nil {
+		return Manifest{}, fmt.Errorf("write a %s: %w", kind, err)
+	}
+	return Manifest{Kind: kind, Name: name, Namespace: namespace, YAML: string(bytes.TrimSpace(encoded)) + "\n"}, nil
+}
+
+func rangeOf(r query.TimeRange) map[string]any {
+	switch {
+	case r.Duration != "":
+		return map[string]any{"duration": r.Duration}
+	case r.Preset != "":
+		for name, preset := range presets {
+			if preset == r.Preset {
+				return map[string]any{"preset": string(name)}
+			}
+		}
+	case !r.From.IsZero():
+		out := map[string]any{"from": r.From.UTC().Format(time.RFC3339Nano)}
+		if !r.To.IsZero() {
+			out["to"] = r.To.UTC().Format(time.RFC3339Nano)
+		}
+		return out
+	}
+	return nil
+}
