@@ -94,6 +94,9 @@ func New(opts Options) (http.Handler, error) {
 	mux.HandleFunc("GET "+valuesPath+"{dimension}", opts.Doors.Handler(door.Page, d.authenticated(d.values)))
 	mux.HandleFunc("GET "+eventsPath+"{id}", opts.Doors.Handler(door.Event, d.authenticated(d.event)))
 	mux.HandleFunc("GET "+eventsPath+"{id}/raw", opts.Doors.Handler(door.Event, d.authenticated(d.eventRaw)))
+	mux.HandleFunc("GET "+tailPath, opts.Doors.Handler(door.Page, d.authenticated(d.tail)))
+	mux.HandleFunc("GET "+savePath, opts.Doors.Handler(door.Page, d.authenticated(d.saveQuery)))
+	mux.HandleFunc("GET "+snapshotsPath, opts.Doors.Handler(door.Snapshot, d.authenticated(d.snapshots)))
 	mux.HandleFunc("GET "+query.SnapshotsPath+"{id}", opts.Doors.Handler(door.Snapshot, d.authenticated(d.snapshot)))
 	mux.HandleFunc("GET "+query.SnapshotsPath+"{id}/ndjson", opts.Doors.Handler(door.Download, d.authenticated(d.download)))
 	mux.HandleFunc("GET "+loginPath, d.loginPage)
@@ -134,7 +137,7 @@ func (d *dashboard) load() error {
 		return err
 	}
 	d.pages = map[string]*template.Template{}
-	for _, name := range []string{"list", "values", "event", "snapshot", "login", "problem"} {
+	for _, name := range []string{"list", "values", "event", "query", "snapshot", "snapshots", "login", "problem"} {
 		t, err := template.New("layout.html").Funcs(template.FuncMap{
 			"time": formatTime, "rfc3339": rfc3339, "count": formatCount, "count64": func(n int) string { return formatCount(int64(n)) }, "precise": formatPrecise, "asset": d.assetPath,
 			"entrance": func() string { return entrance },

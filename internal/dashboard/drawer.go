@@ -13,12 +13,12 @@ import (
 	"github.com/porter-dev/audit-operator/internal/store"
 )
 
-const (
-	// eventParameter of the list opens an event beside it.
-	eventParameter = "event"
-	// drawerID is the element that holds the drawer, to which htmx sends it.
-	drawerID = "drawer"
-)
+// eventParameter of the list opens an event beside it.
+const eventParameter = "event"
+
+// drawerID is the element of the list that holds the drawer; a request for it
+// names it as htmx does.
+const drawerID = "drawer"
 
 // drawer returns the event that the list's address names, or says that there
 // is none; nil where it names none. The list that surrounds it stays useful.

@@ -105,7 +105,7 @@ func (d *dashboard) eventData(r *http.Request, scope query.Scope, user auth.User
 }
 
 // lateAfter is how long after its stage an event may arrive without a word.
-const lateAfter = time.Minute
+const lateAfter = 2 * time.Minute
 
 // late says how long the event was under way, if that is remarkable.
 func late(e *audit.Event) string {

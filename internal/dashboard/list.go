@@ -37,6 +37,8 @@ type listData struct {
 	Here       string     // this page's address
 	Drawer     *eventData // the event that is open beside the list
 	Live       bool
+	Tail       *tailData
+	Fixed      string // this page with the times that its range means now
 	LiveLink   string // the same filter with the live tail on, or off
 	SaveLink   string
 	CSV        string
@@ -48,6 +50,9 @@ type row struct {
 	Link string
 	Type string // the resource type's display name
 }
+
+// Late says how long after its stage the event arrived, if that is remarkable.
+func (r row) Late() string { return late(r.Event) }
 
 // CLI reports whether a person typed the request.
 func (r row) CLI() bool { return r.Client == audit.ClientCLI }
@@ -79,6 +84,11 @@ func (d *dashboard) list(w http.ResponseWriter, r *http.Request, user auth.User)
 		d.failed(w, r, user, err)
 		return
 	}
+	tail, err := d.beginTail(r.Context(), scope, a, now)
+	if err != nil {
+		d.failed(w, r, user, err)
+		return
+	}
 	grain := grainOf(a.Window)
 	view, err := d.Store.View(r.Context(), scope, store.ViewRequest{
 		Filter: a.Filter, Window: a.Window, Limit: pageRows, After: a.After, Count: true, HistogramWidth: grain.Store,
@@ -94,6 +104,7 @@ func (d *dashboard) list(w http.ResponseWriter, r *http.Request, user auth.User)
 		Window: a.Window, AsOf: view.AsOf, Matched: view.Matched, Rows: listRows(a, view.Events, types),
 		Later: a.After != nil, First: a.withFilter(a.Filter), All: query.AuditLogsPath, Here: a.link(), Live: a.Live,
 	}
+	data.Tail, data.Fixed = tail, fixedLink(a)
 	_, data.Only = scope.Namespaces()
 	data.Incomplete, data.Kept = d.completeness(a, now)
 	if view.Next != nil {

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/porter-dev/audit-operator/internal/auth"
+	"github.com/porter-dev/audit-operator/internal/login"
 	"github.com/porter-dev/audit-operator/internal/problem"
 	"github.com/porter-dev/audit-operator/internal/query"
 	"github.com/porter-dev/audit-operator/internal/store"
@@ -19,13 +20,19 @@ type failure struct {
 	// Namespace offers to look at one namespace with the filter's other
 	// parameters, which Keep holds.
 	Namespace bool
+	Action    string // the page that the namespace is for
 	Keep      []parameter
+	// Again is the same page, where trying again may help.
+	Again string
 }
 
 // parameter is one value of the URL.
 type parameter struct{ Name, Value string }
 
 func (d *dashboard) fail(w http.ResponseWriter, r *http.Request, user auth.User, f failure) {
+	if here := r.URL.RequestURI(); f.Status >= http.StatusInternalServerError && r.Method == http.MethodGet && login.Local(here) {
+		f.Again = here
+	}
 	d.render(w, r, f.Status, "problem", page{Title: f.Title, User: user.Name, Data: f})
 }
 
@@ -39,6 +46,23 @@ func (d *dashboard) failed(w http.ResponseWriter, r *http.Request, user auth.Use
 		d.Log.Error(err, "Could not serve a page", "path", r.URL.Path, "user", user.Name)
 	}
 	d.fail(w, r, user, failure{Problem: p})
+}
+
+// refused answers for an error of a page's scope: it says how to get rights, and
+// offers to look at one namespace on the page of a path, with the parameters to
+// keep. It shows nothing but what the caller sent.
+func (d *dashboard) refused(w http.ResponseWriter, r *http.Request, user auth.User, err error, action string, keep []parameter) {
+	if !errors.Is(err, auth.ErrForbidden) && !errors.Is(err, auth.ErrNamespaceNeeded) {
+		d.failed(w, r, user, err)
+		return
+	}
+	page := failure{Problem: problem.Of(err), Rights: true, Namespace: true, Action: action}
+	for _, p := range keep {
+		if p.Name != string(query.ByNamespace) {
+			page.Keep = append(page.Keep, p)
+		}
+	}
+	d.fail(w, r, user, page)
 }
 
 // notFound is the one answer to what does not exist and to what the caller may

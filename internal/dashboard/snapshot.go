@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"github.com/porter-dev/audit-operator/internal/auth"
@@ -26,6 +27,10 @@ type snapshotData struct {
 	Download string
 	Types    map[string]int64 // counts by display name
 	Preview  []string
+	Asked    []parameter // the filter, in words
+	File     string      // what the download is called
+	History  []snapshotRow
+	List     string
 }
 
 // snapshot shows the page to browsers and gives programs the body, so that the
@@ -36,7 +41,7 @@ func (d *dashboard) snapshot(w http.ResponseWriter, r *http.Request, user auth.U
 		d.download(w, r, user)
 		return
 	}
-	m, body, ok := d.openSnapshot(w, r, user)
+	scope, m, body, ok := d.openSnapshot(w, r, user)
 	if !ok {
 		return
 	}
@@ -48,7 +53,8 @@ func (d *dashboard) snapshot(w http.ResponseWriter, r *http.Request, user auth.U
 	}
 	data := snapshotData{
 		Manifest: m, Live: listLink(m.Filter), Download: query.SnapshotsPath + m.ID + "/ndjson",
-		Types: map[string]int64{}, Preview: rows,
+		Types: map[string]int64{}, Preview: rows, Asked: asked(m.Filter), File: "audit-snapshot-" + m.ID + ".ndjson",
+		History: d.history(r, scope, user, m), List: snapshotsPath + namespaceOf(scope, m.Namespace),
 	}
 	if m.Namespace != "" {
 		data.Download += "?" + encode(parameter{"namespace", m.Namespace})
@@ -60,24 +66,46 @@ func (d *dashboard) snapshot(w http.ResponseWriter, r *http.Request, user auth.U
 	d.render(w, r, http.StatusOK, "snapshot", page{Title: "Snapshot", User: user.Name, Place: inSnapshots, Data: data})
 }
 
+// asked returns a filter's parameters in words.
+func asked(encoded string) []parameter {
+	values, err := url.ParseQuery(encoded)
+	if err != nil {
+		return nil
+	}
+	f, err := query.ParseValues(values)
+	if err != nil {
+		return nil
+	}
+	out := parameters(f)
+	for i, p := range out {
+		name, excluded := strings.CutSuffix(p.Name, exclude)
+		name = strings.ReplaceAll(name, "_", " ")
+		if excluded {
+			name = "not " + name
+		}
+		out[i].Name = name
+	}
+	return out
+}
+
 // openSnapshot opens the snapshot that the path names, if the user may see it.
 // If it returns false it has answered.
-func (d *dashboard) openSnapshot(w http.ResponseWriter, r *http.Request, user auth.User) (store.Manifest, io.ReadCloser, bool) {
+func (d *dashboard) openSnapshot(w http.ResponseWriter, r *http.Request, user auth.User) (query.Scope, store.Manifest, io.ReadCloser, bool) {
 	scope, ok := d.itemScope(w, r, user)
 	if !ok {
-		return store.Manifest{}, nil, false
+		return scope, store.Manifest{}, nil, false
 	}
 	m, err := d.Store.Snapshot(r.Context(), scope, r.PathValue("id"))
 	if err != nil {
 		d.failed(w, r, user, err)
-		return store.Manifest{}, nil, false
+		return scope, store.Manifest{}, nil, false
 	}
 	body, err := d.Store.OpenSnapshot(r.Context(), scope, m.ID)
 	if err != nil {
 		d.failed(w, r, user, err)
-		return store.Manifest{}, nil, false
+		return scope, store.Manifest{}, nil, false
 	}
-	return m, body, true
+	return scope, m, body, true
 }
 
 // firstRows returns the first lines of a snapshot, as many whole ones as fit.
@@ -99,7 +127,7 @@ func firstRows(body io.Reader) ([]string, error) {
 
 // download sends a snapshot's bytes as they are, so that their SHA-256 is the digest.
 func (d *dashboard) download(w http.ResponseWriter, r *http.Request, user auth.User) {
-	m, body, ok := d.openSnapshot(w, r, user)
+	_, m, body, ok := d.openSnapshot(w, r, user)
 	if !ok {
 		return
 	}
@@ -119,3 +147,6 @@ func (d *dashboard) download(w http.ResponseWriter, r *http.Request, user auth.U
 		panic(http.ErrAbortHandler)
 	}
 }
+
+// Hex is the digest as sha256sum writes it.
+func (s snapshotData) Hex() string { return strings.TrimPrefix(s.Digest, "sha256:") }
