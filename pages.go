@@ -10,12 +10,14 @@ import (
 	"github.com/go-logr/logr"
 	"golang.org/x/sync/errgroup"
 	"sigs.k8s.io/controller-runtime/pkg/certwatcher"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"github.com/porter-dev/audit-operator/controllers"
 	"github.com/porter-dev/audit-operator/internal/auth"
 	"github.com/porter-dev/audit-operator/internal/dashboard"
 	"github.com/porter-dev/audit-operator/internal/door"
 	"github.com/porter-dev/audit-operator/internal/login"
+	"github.com/porter-dev/audit-operator/internal/selfaudit"
 	"github.com/porter-dev/audit-operator/internal/store"
 	"github.com/porter-dev/audit-operator/internal/web"
 )
@@ -25,15 +27,22 @@ func newPages(ctx context.Context, events store.Store, in *intake, callers *auth
 	if err != nil {
 		return nil, fmt.Errorf("prepare the dashboard's session keys: %w", err)
 	}
+	recorder, err := selfaudit.New(selfaudit.Options{
+		Writer: events, Cluster: o.clusterName, Metrics: selfaudit.NewMetrics(metrics.Registry), Log: log.WithName("selfaudit"),
+	})
+	if err != nil {
+		return nil, err
+	}
 	oidc, proxy := o.signIn.providers()
 	signIn, err := login.New(login.Options{
 		Auth: callers, HashKey: hash, BlockKey: block, Secure: o.secure(), Lifetime: o.signIn.lifetime, OIDC: oidc, Proxy: proxy, Log: log.WithName("login"),
+		SignedIn: func(r *http.Request, user auth.User, means login.Means) { recorder.SignedIn(r, user, string(means)) },
 	})
 	if err != nil {
 		return nil, err
 	}
 	return web.New(web.Options{
-		Store: events, Auth: callers, Login: signIn, Types: picker(in.types),
+		Store: events, Auth: callers, Login: signIn, Records: recorder, Types: picker(in.types),
 		Retention: o.retention, Doors: doors, Log: log,
 	})
 }

@@ -450,4 +450,46 @@ var mutants = []mutant{
 		packages: []string{"./internal/store/postgres"},
 		tests:    "TestSnapshotRead",
 	},
+	{
+		name: "export-goes-on-unrecorded", file: "internal/export/serve.go",
+		old:      "	if err != nil {\n		return err\n	}\n	begin200(w, answer.headers())\n",
+		new:      "	if err != nil {\n		end = func(context.Context, int, map[string]string) {}\n	}\n	begin200(w, answer.headers())\n",
+		packages: []string{"./internal/export"}, tests: "Recorded",
+	},
+	{
+		name: "export-cap-ignored", file: "internal/export/export.go",
+		old:      "- x.Limit; over > 0 {",
+		new:      "- x.Limit; over > 1<<40 {",
+		packages: []string{"./internal/export"}, tests: "TestCap",
+	},
+	{
+		name: "formula-in-a-cell", file: "internal/export/cell.go",
+		old:      "		if begins && needsApostrophe(text[i:]) {\n",
+		new:      "		if begins && text[i] == '\\'' {\n",
+		packages: []string{"./internal/export"}, tests: "Cell",
+	},
+	{
+		name: "export-ends-without-a-word", file: "internal/export/export.go",
+		old:      "errors.Join(err, enc.failed(rows), enc.flush())",
+		new:      "errors.Join(err, enc.flush())",
+		packages: []string{"./internal/export"}, tests: "TestFailureIsSeen",
+	},
+	{
+		name: "export-breaks-off-whole", file: "internal/export/serve.go",
+		old:      "		panic(http.ErrAbortHandler) // a file",
+		new:      "		return nil // a file",
+		packages: []string{"./internal/export"}, tests: "TestFailureIsSeen",
+	},
+	{
+		name: "export-with-fewer-rows", file: "internal/export/export.go",
+		old:      "	if rows < x.rows {\n",
+		new:      "	if rows < 0 {\n",
+		packages: []string{"./internal/export"}, tests: "TestFailureIsSeen",
+	},
+	{
+		name: "own-source-takes-deliveries", file: "internal/collector/webhook/registry.go",
+		old:      "	if s.Name == audit.OwnSource {\n",
+		new:      "	if s.Name == audit.OwnSource+\"x\" {\n",
+		packages: []string{"./internal/collector/webhook"}, tests: "TestOwnSource",
+	},
 }

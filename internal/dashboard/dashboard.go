@@ -20,6 +20,7 @@ import (
 
 	"github.com/porter-dev/audit-operator/internal/auth"
 	"github.com/porter-dev/audit-operator/internal/door"
+	"github.com/porter-dev/audit-operator/internal/export"
 	"github.com/porter-dev/audit-operator/internal/login"
 	"github.com/porter-dev/audit-operator/internal/problem"
 	"github.com/porter-dev/audit-operator/internal/query"
@@ -44,6 +45,8 @@ type Options struct {
 	Store Store
 	Auth  *auth.Auth
 	Login *login.Login
+	// Exports sends files.
+	Exports *export.Exporter
 	// Types returns the resource types to choose from, in the order of the picker.
 	Types func() []ResourceType
 	// Retention is how long events are kept.
@@ -75,8 +78,8 @@ type dashboard struct {
 // New returns the handler of all pages. It fails when an option is missing or
 // a key has the wrong length.
 func New(opts Options) (http.Handler, error) {
-	if opts.Store == nil || opts.Auth == nil || opts.Login == nil || opts.Types == nil {
-		return nil, errors.New("dashboard: Store, Auth, Login and Types are required")
+	if opts.Store == nil || opts.Auth == nil || opts.Login == nil || opts.Exports == nil || opts.Types == nil {
+		return nil, errors.New("dashboard: Store, Auth, Login, Exports and Types are required")
 	}
 	if opts.Now == nil {
 		opts.Now = time.Now

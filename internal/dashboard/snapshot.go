@@ -2,8 +2,6 @@ package dashboard
 
 import (
 	"bufio"
-	"encoding/base64"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -127,24 +125,12 @@ func firstRows(body io.Reader) ([]string, error) {
 
 // download sends a snapshot's bytes as they are, so that their SHA-256 is the digest.
 func (d *dashboard) download(w http.ResponseWriter, r *http.Request, user auth.User) {
-	_, m, body, ok := d.openSnapshot(w, r, user)
+	scope, ok := d.itemScope(w, r, user)
 	if !ok {
 		return
 	}
-	defer body.Close()
-	h := w.Header()
-	h.Set("Content-Type", "application/x-ndjson")
-	// Stored IDs are hexadecimal, so the name needs no quoting.
-	h.Set("Content-Disposition", `attachment; filename="audit-snapshot-`+m.ID+`.ndjson"`)
-	if sum, err := hex.DecodeString(strings.TrimPrefix(m.Digest, "sha256:")); err == nil && len(sum) == 32 {
-		h.Set("Repr-Digest", "sha-256=:"+base64.StdEncoding.EncodeToString(sum)+":")
-	}
-	if _, err := io.Copy(w, body); err != nil {
-		if r.Context().Err() == nil {
-			d.Log.Error(err, "Could not send a snapshot", "id", m.ID, "user", user.Name)
-		}
-		// The connection must break: a shorter file must not look whole.
-		panic(http.ErrAbortHandler)
+	if err := d.Exports.Snapshot(w, r, user, scope, r.PathValue("id")); err != nil {
+		d.failed(w, r, user, err)
 	}
 }
 

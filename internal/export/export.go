@@ -61,7 +61,7 @@ type Request struct {
 	Format Format
 	// Raw adds the raw events, in NDJSON alone.
 	Raw bool
-	// Porter gives CSV the PorterColumns.
+	// Porter gives rows the PorterColumns.
 	Porter bool
 }
 
@@ -73,7 +73,7 @@ func (r *Request) validate() error {
 	switch {
 	case r.Format != CSV && r.Format != NDJSON:
 		return &query.FieldError{Field: "format", Value: string(r.Format), Problem: "is no format; use csv or ndjson"}
-	case r.Raw && r.Format != NDJSON:
+	case r.Raw && (r.Format != NDJSON || r.Porter):
 		return &query.FieldError{Field: "raw", Value: "true", Problem: "needs format ndjson; CSV has no raw events"}
 	case r.Limit < 0 || r.Limit > most:
 		return &query.FieldError{Field: "limit", Value: fmt.Sprint(r.Limit), Problem: fmt.Sprintf("must be 1 to %d", most)}
@@ -85,6 +85,8 @@ func (r *Request) validate() error {
 type Store interface {
 	View(ctx context.Context, scope query.Scope, req store.ViewRequest) (store.View, error)
 	Event(ctx context.Context, scope query.Scope, id audit.ID) (audit.Event, error)
+	Snapshot(ctx context.Context, scope query.Scope, id string) (store.Manifest, error)
+	OpenSnapshot(ctx context.Context, scope query.Scope, id string) (io.ReadCloser, error)
 }
 
 // errFewer means that rows which were announced are not there any more.
@@ -133,8 +135,12 @@ type encoder interface {
 
 func (x *export) encoder(w *bufio.Writer) (encoder, error) {
 	switch {
+	case x.Format == NDJSON && x.Porter:
+		return newNDJSON(w, appendPorterLine), nil
+	case x.Format == NDJSON && x.Raw:
+		return newNDJSON(w, appendRawLine), nil
 	case x.Format == NDJSON:
-		return newNDJSON(w, x.Raw), nil
+		return newNDJSON(w, appendLine), nil
 	case x.Porter:
 		return newCSV(w, PorterColumns, appendPorterRow)
 	}

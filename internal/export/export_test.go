@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"reflect"
 	"runtime"
 	"slices"
@@ -361,6 +362,28 @@ func TestClientThatGoes(t *testing.T) {
 	}
 	if got := w.awaitOutcome(t); got.annotations["audit.porter.run/outcome"] != "cancelled" {
 		t.Errorf("recorded %v", got.annotations)
+	}
+}
+
+// An export may last longer than the server allows for reading a request, and
+// for writing an answer.
+func TestServerTimeouts(t *testing.T) {
+	w := newWorld(t, 2500, export.Options{})
+	slow := httptest.NewUnstartedServer(w.Config.Handler)
+	slow.Config.ReadTimeout, slow.Config.WriteTimeout = 100*time.Millisecond, 100*time.Millisecond
+	slow.Start()
+	defer slow.Close()
+	w.faults.page = func(ctx context.Context, _ int) error {
+		select {
+		case <-time.After(200 * time.Millisecond):
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	w.URL = slow.URL
+	if _, body, err := w.get(t); err != nil || strings.Count(body, "\n") != 2501 {
+		t.Errorf("%d lines, %v", strings.Count(body, "\n"), err)
 	}
 }
 

@@ -3,6 +3,7 @@ package export
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 
@@ -12,31 +13,58 @@ import (
 	"github.com/porter-dev/audit-operator/internal/snapshot"
 )
 
-// ndjsonEncoder writes lines as snapshots have them, with the member raw at the
-// end where it is wanted.
+// ndjsonEncoder writes a line for each event.
 type ndjsonEncoder struct {
-	out  *bufio.Writer
-	raw  bool
-	line []byte
+	out    *bufio.Writer
+	append func(line []byte, e *audit.Event) ([]byte, error)
+	line   []byte
 }
 
-func newNDJSON(w *bufio.Writer, raw bool) *ndjsonEncoder {
-	return &ndjsonEncoder{out: w, raw: raw}
+func newNDJSON(w *bufio.Writer, appendLine func([]byte, *audit.Event) ([]byte, error)) *ndjsonEncoder {
+	return &ndjsonEncoder{out: w, append: appendLine}
 }
 
-func (n *ndjsonEncoder) encode(e *audit.Event) error {
-	record := snapshot.NewRecord(e)
-	var err error
-	if n.line, err = record.AppendLine(n.line[:0]); err != nil {
+func (n *ndjsonEncoder) encode(e *audit.Event) (err error) {
+	if n.line, err = n.append(n.line[:0], e); err != nil {
 		return fmt.Errorf("encode event %s: %w", e.ID, err)
-	}
-	if n.raw {
-		if n.line, err = appendRaw(n.line, e.Raw); err != nil {
-			return fmt.Errorf("encode the raw event %s: %w", e.ID, err)
-		}
 	}
 	_, err = n.out.Write(n.line)
 	return err
+}
+
+// appendLine appends a line as snapshots have it.
+func appendLine(line []byte, e *audit.Event) ([]byte, error) {
+	record := snapshot.NewRecord(e)
+	return record.AppendLine(line)
+}
+
+// appendRawLine appends such a line with the raw event as its last member.
+func appendRawLine(line []byte, e *audit.Event) ([]byte, error) {
+	line, err := appendLine(line, e)
+	if err != nil {
+		return line, err
+	}
+	return appendRaw(line, e.Raw)
+}
+
+// appendPorterLine appends the PorterColumns as one object of texts.
+func appendPorterLine(line []byte, e *audit.Event) ([]byte, error) {
+	line = append(line, '{')
+	for i, value := range appendPorterRow(nil, e) {
+		if i > 0 {
+			line = append(line, ',')
+		}
+		line = append(line, `"`+PorterColumns[i]+`":`...)
+		if PorterColumns[i] == "status_code" {
+			line = append(line, cmp.Or(value, "null")...)
+			continue
+		}
+		var err error
+		if line, err = jsontext.AppendQuote(line, value); err != nil {
+			return line, err
+		}
+	}
+	return append(line, "}\n"...), nil
 }
 
 // appendRaw adds a raw event to a line, byte for byte, so that rawSHA256 proves

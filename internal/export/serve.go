@@ -105,13 +105,13 @@ func (x *Exporter) Serve(w http.ResponseWriter, r *http.Request, user auth.User,
 	defer release()
 	ctx, cancel := context.WithTimeout(r.Context(), maxDuration)
 	defer cancel()
+	out := newPatient(w, x.StallTimeout)
 	answer, err := begin(ctx, x.Store, scope, req, x.Now(), x.Retention)
 	if err != nil {
 		return err
 	}
 	if r.Method == http.MethodHead {
-		answer.headers(w.Header())
-		w.WriteHeader(http.StatusOK)
+		begin200(w, answer.headers())
 		return nil
 	}
 	end, err := x.Records.Begin(ctx, selfaudit.Act{
@@ -120,9 +120,7 @@ func (x *Exporter) Serve(w http.ResponseWriter, r *http.Request, user auth.User,
 	if err != nil {
 		return err
 	}
-	answer.headers(w.Header())
-	w.WriteHeader(http.StatusOK)
-	out := newPatient(w, x.StallTimeout)
+	begin200(w, answer.headers())
 	rows, err := answer.write(ctx, out)
 	end(ctx, http.StatusOK, map[string]string{"rows": strconv.FormatInt(rows, 10), "outcome": outcome(r, err)})
 	if err != nil {
@@ -158,7 +156,8 @@ func namespaces(scope query.Scope) []string {
 }
 
 // headers say what the file will hold, before its first byte.
-func (x *export) headers(h http.Header) {
+func (x *export) headers() http.Header {
+	h := http.Header{}
 	h.Set("Content-Type", map[Format]string{CSV: "text/csv; charset=utf-8; header=present", NDJSON: "application/x-ndjson"}[x.Format])
 	h.Set("Content-Disposition", `attachment; filename="`+x.fileName()+`"`)
 	h.Set("Audit-Matched", strconv.FormatInt(x.first.Matched, 10))
@@ -171,6 +170,7 @@ func (x *export) headers(h http.Header) {
 	h.Set("Audit-Complete", x.complete)
 	h.Set("Audit-Complete-Reason", x.reason)
 	h.Set("X-Accel-Buffering", "no") // nginx would hold rows, and then the end of a broken stream, back
+	return h
 }
 
 // fileName holds the window and nothing that anyone wrote.
@@ -197,7 +197,11 @@ type patient struct {
 }
 
 func newPatient(w http.ResponseWriter, timeout time.Duration) *patient {
-	return &patient{w: w, control: http.NewResponseController(w), timeout: timeout}
+	p := &patient{w: w, control: http.NewResponseController(w), timeout: timeout}
+	// The server's deadline for reading a request would cancel its context, though
+	// it was read to its end. What can't be set isn't there.
+	_ = p.control.SetReadDeadline(time.Time{})
+	return p
 }
 
 // Write implements io.Writer.

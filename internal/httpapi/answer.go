@@ -106,7 +106,7 @@ func (a *api) refuse(w http.ResponseWriter, p problem.Problem) {
 	switch p.Status {
 	case http.StatusUnauthorized:
 		h.Set("WWW-Authenticate", "Bearer")
-	case http.StatusServiceUnavailable:
+	case http.StatusServiceUnavailable, http.StatusTooManyRequests:
 		h.Set("Retry-After", "5")
 	}
 	write(w, p.Status, "application/problem+json", append(body, '\n'))

@@ -16,6 +16,7 @@ import (
 
 	"github.com/porter-dev/audit-operator/internal/auth"
 	"github.com/porter-dev/audit-operator/internal/door"
+	"github.com/porter-dev/audit-operator/internal/export"
 	"github.com/porter-dev/audit-operator/internal/login"
 	"github.com/porter-dev/audit-operator/internal/problem"
 	"github.com/porter-dev/audit-operator/internal/store"
@@ -32,6 +33,8 @@ type Options struct {
 	Store Store
 	Auth  *auth.Auth
 	Login *login.Login
+	// Exports sends files.
+	Exports *export.Exporter
 	// Retention is how long events are kept; 0 is for ever.
 	Retention time.Duration
 	// Doors watches the requests; nil watches nothing.
@@ -48,8 +51,8 @@ type api struct {
 // New returns the handler of everything under Path. It fails when an option is
 // missing.
 func New(opts Options) (http.Handler, error) {
-	if opts.Store == nil || opts.Auth == nil || opts.Login == nil {
-		return nil, errors.New("httpapi: Store, Auth and Login are required")
+	if opts.Store == nil || opts.Auth == nil || opts.Login == nil || opts.Exports == nil {
+		return nil, errors.New("httpapi: Store, Auth, Login and Exports are required")
 	}
 	if opts.Now == nil {
 		opts.Now = time.Now

@@ -2,10 +2,14 @@ package httpapi_test
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"testing"
 
 	"github.com/go-json-experiment/json"
 
+	"github.com/porter-dev/audit-operator/internal/dashboard"
+	"github.com/porter-dev/audit-operator/internal/login"
+	"github.com/porter-dev/audit-operator/internal/store"
 	"github.com/porter-dev/audit-operator/internal/webtest"
 )
 
@@ -29,6 +33,14 @@ type programs struct{ *webtest.Browser }
 func newPrograms(t *testing.T) programs {
 	t.Helper()
 	return programs{world.NewBrowser(t)}
+}
+
+// programsOver are clients of a server over other stores than the world's.
+func programsOver(t *testing.T, events dashboard.Store, records store.Writer) programs {
+	t.Helper()
+	server := httptest.NewServer(world.HandlerOver(t, events, records, func(*login.Options) {}))
+	t.Cleanup(server.Close)
+	return programs{&webtest.Browser{Client: server.Client(), Base: server.URL}}
 }
 
 // get asks as a user; as nobody known where user is empty.

@@ -9,8 +9,10 @@ import (
 	"net/http"
 
 	"github.com/porter-dev/audit-operator/internal/auth"
+	"github.com/porter-dev/audit-operator/internal/export"
 	"github.com/porter-dev/audit-operator/internal/login"
 	"github.com/porter-dev/audit-operator/internal/query"
+	"github.com/porter-dev/audit-operator/internal/selfaudit"
 	"github.com/porter-dev/audit-operator/internal/store"
 )
 
@@ -29,11 +31,13 @@ const (
 	MethodNotAllowed Kind = "method-not-allowed"
 	TooLarge         Kind = "too-large"
 	Unavailable      Kind = "unavailable"
+	TooManyRequests  Kind = "too-many-requests"
 )
 
 // Kinds lists the kinds.
 var Kinds = []Kind{
 	Internal, Invalid, Unauthenticated, Forbidden, NamespaceNeeded, CrossOrigin, NotFound, MethodNotAllowed, TooLarge, Unavailable,
+	TooManyRequests,
 }
 
 // Type returns the kind as RFC 9457's type, a URN.
@@ -64,7 +68,8 @@ func InvalidFields(fields ...Field) Problem {
 }
 
 // Of returns the problem that an error is: a Problem, or an error of the
-// packages query, auth, login and store. What it does not know is an internal error, whose text stays inside.
+// packages query, auth, login, store, export and selfaudit. What it does not
+// know is an internal error, whose text stays inside.
 func Of(err error) Problem {
 	var known Problem
 	var wrong *query.FieldError
@@ -88,6 +93,17 @@ func Of(err error) Problem {
 	case errors.Is(err, store.ErrNotFound):
 		return Problem{Kind: NotFound, Status: http.StatusNotFound, Title: "Not found",
 			Detail: "There is nothing here, or nothing that you may see."}
+	}
+	switch {
+	case errors.Is(err, selfaudit.ErrNotRecorded):
+		return Problem{Kind: Unavailable, Status: http.StatusServiceUnavailable, Title: "Not available now",
+			Detail: "That you take these events away has to be recorded, and the record can't be stored at the moment, so nothing was sent. Try again shortly."}
+	case errors.Is(err, export.ErrYourOthers):
+		return Problem{Kind: TooManyRequests, Status: http.StatusTooManyRequests, Title: "Too many exports at once",
+			Detail: "As many of your exports run now as may at once. Wait until one of them has ended."}
+	case errors.Is(err, export.ErrBusy):
+		return Problem{Kind: Unavailable, Status: http.StatusServiceUnavailable, Title: "Too many exports at once",
+			Detail: "As many exports run now as may at once. Try again shortly."}
 	}
 	for _, passing := range []error{store.ErrUnavailable, store.ErrOverloaded, store.ErrClosed, context.DeadlineExceeded} {
 		if errors.Is(err, passing) {

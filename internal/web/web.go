@@ -11,8 +11,10 @@ import (
 	"github.com/porter-dev/audit-operator/internal/auth"
 	"github.com/porter-dev/audit-operator/internal/dashboard"
 	"github.com/porter-dev/audit-operator/internal/door"
+	"github.com/porter-dev/audit-operator/internal/export"
 	"github.com/porter-dev/audit-operator/internal/httpapi"
 	"github.com/porter-dev/audit-operator/internal/login"
+	"github.com/porter-dev/audit-operator/internal/selfaudit"
 )
 
 // Options of New. Doors, Now and Log are optional.
@@ -20,6 +22,8 @@ type Options struct {
 	Store dashboard.Store
 	Auth  *auth.Auth
 	Login *login.Login
+	// Records takes the operator's own records.
+	Records *selfaudit.Recorder
 	// Types returns the resource types to choose from, in the order of the picker.
 	Types func() []dashboard.ResourceType
 	// Retention is how long events are kept.
@@ -32,15 +36,19 @@ type Options struct {
 
 // New returns the handler of the pages and of the API. It fails when an option is missing.
 func New(opts Options) (http.Handler, error) {
+	exports, err := export.New(export.Options{Store: opts.Store, Records: opts.Records, Retention: opts.Retention, Now: opts.Now, Log: opts.Log.WithName("export")})
+	if err != nil {
+		return nil, err
+	}
 	pages, err := dashboard.New(dashboard.Options{
-		Store: opts.Store, Auth: opts.Auth, Login: opts.Login, Types: opts.Types, Retention: opts.Retention,
+		Store: opts.Store, Auth: opts.Auth, Login: opts.Login, Exports: exports, Types: opts.Types, Retention: opts.Retention,
 		Doors: opts.Doors, Now: opts.Now, Log: opts.Log.WithName("dashboard"),
 	})
 	if err != nil {
 		return nil, err
 	}
 	api, err := httpapi.New(httpapi.Options{
-		Store: opts.Store, Auth: opts.Auth, Login: opts.Login, Retention: opts.Retention,
+		Store: opts.Store, Auth: opts.Auth, Login: opts.Login, Exports: exports, Retention: opts.Retention,
 		Doors: opts.Doors, Now: opts.Now, Log: opts.Log.WithName("api"),
 	})
 	if err != nil {

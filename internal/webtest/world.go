@@ -28,6 +28,7 @@ import (
 	"github.com/porter-dev/audit-operator/internal/dashboard"
 	"github.com/porter-dev/audit-operator/internal/login"
 	"github.com/porter-dev/audit-operator/internal/query"
+	"github.com/porter-dev/audit-operator/internal/selfaudit"
 	"github.com/porter-dev/audit-operator/internal/snapshot"
 	"github.com/porter-dev/audit-operator/internal/store"
 	"github.com/porter-dev/audit-operator/internal/store/embedded"
@@ -54,8 +55,10 @@ type World struct {
 	Kube   kubernetes.Interface
 	Config *rest.Config
 	Store  store.Store
-	Tokens map[string]string // by user
-	Events map[string]audit.Event
+	// Records has the operator's own records, apart from the events, which tests count.
+	Records store.Store
+	Tokens  map[string]string // by user
+	Events  map[string]audit.Event
 	// Snapshots by what they are limited to: a namespace, or nothing.
 	Snapshots map[string]store.Manifest
 }
@@ -87,6 +90,12 @@ func Run(m *testing.M, world *World) int {
 	world.Store, err = embedded.Open(ctx, embedded.Options{Dir: dir})
 	must(err)
 	defer func() { must(world.Store.Close()) }()
+	records, err := os.MkdirTemp("", "web-test-")
+	must(err)
+	defer os.RemoveAll(records)
+	world.Records, err = embedded.Open(ctx, embedded.Options{Dir: records})
+	must(err)
+	defer func() { must(world.Records.Close()) }()
 	must(world.fillStore(ctx))
 	return m.Run()
 }
@@ -245,9 +254,20 @@ func (world *World) Handler(t testing.TB, s dashboard.Store, secure bool) http.H
 // All handlers have the same session keys.
 func (world *World) HandlerWith(t testing.TB, s dashboard.Store, change func(*login.Options)) http.Handler {
 	t.Helper()
+	return world.HandlerOver(t, s, world.Records, change)
+}
+
+// HandlerOver is HandlerWith whose own records go to a store of the test's.
+func (world *World) HandlerOver(t testing.TB, s dashboard.Store, records store.Writer, change func(*login.Options)) http.Handler {
+	t.Helper()
+	recorder, err := selfaudit.New(selfaudit.Options{Writer: records, Cluster: OwnCluster})
+	if err != nil {
+		t.Fatal(err)
+	}
 	options := login.Options{
 		Auth: world.Auth(), HashKey: make([]byte, 64), BlockKey: make([]byte, 32), Log: logr.Discard(),
-		Proxy: &login.Proxy{Trusted: []netip.Prefix{netip.MustParsePrefix(ProxyAddress + "/32")}, UserHeader: login.UserHeader, GroupHeader: login.GroupHeader},
+		SignedIn: func(r *http.Request, user auth.User, means login.Means) { recorder.SignedIn(r, user, string(means)) },
+		Proxy:    &login.Proxy{Trusted: []netip.Prefix{netip.MustParsePrefix(ProxyAddress + "/32")}, UserHeader: login.UserHeader, GroupHeader: login.GroupHeader},
 	}
 	change(&options)
 	signIn, err := login.New(options)
@@ -255,7 +275,7 @@ func (world *World) HandlerWith(t testing.TB, s dashboard.Store, change func(*lo
 		t.Fatal(err)
 	}
 	h, err := web.New(web.Options{
-		Store: s, Auth: world.Auth(), Login: signIn, Log: logr.Discard(), Retention: 720 * time.Hour,
+		Store: s, Auth: world.Auth(), Login: signIn, Records: recorder, Log: logr.Discard(), Retention: 720 * time.Hour,
 		Types: func() []dashboard.ResourceType {
 			var out []dashboard.ResourceType
 			for _, t := range audit.BuiltInResourceTypes() {
