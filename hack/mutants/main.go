@@ -41,7 +41,7 @@ func main() {
 }
 
 func run(ctx context.Context, out io.Writer, only string) error {
-	chosen := slices.Clone(mutants)
+	chosen := slices.Concat(mutants, rights)
 	if only != "" {
 		chosen = slices.DeleteFunc(chosen, func(m mutant) bool { return m.name != only })
 	}
