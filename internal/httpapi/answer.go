@@ -41,8 +41,8 @@ func (a *api) about(w query.Window, asOf time.Time) about {
 
 // send answers with a value as JSON.
 func send(w http.ResponseWriter, v any) error {
-	// What events hold is sent as it is, also where a sender wrote a name twice.
-	body, err := json.Marshal(v, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	// What events hold is sent as it is, escapes and names that stand twice included.
+	body, err := json.Marshal(v, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true), jsontext.PreserveRawStrings(true))
 	if err != nil {
 		return err
 	}
