@@ -81,7 +81,7 @@ type listing struct {
 	page    bool // one that browsers see
 	counted query.Dimension
 	wide    bool // named namespaces don't limit what is counted, where the caller may leave them out
-	pending bool // it may not be there yet
+	refuses bool // it answers 400 to what it can't express, of the caller's own filter alone
 	rights  bool // what it shows of the whole cluster may speak of more than was selected
 	// matches says what the door makes of a selection, if not what filters do.
 	matches func(*selection, *realm) bool
@@ -274,7 +274,6 @@ type item struct {
 	name     string
 	page     bool
 	snapshot bool // else an event
-	pending  bool // it may not be there yet
 	request  func(id string, v url.Values) request
 }
 
