@@ -72,6 +72,7 @@ func TestCancel(t *testing.T) {
 		return ctx.Err()
 	}})
 	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, p.Base+list, nil)
 	if err != nil {
 		t.Fatal(err)
