@@ -454,7 +454,7 @@ var mutants = []mutant{
 		name: "export-goes-on-unrecorded", file: "internal/export/serve.go",
 		old:      "	if err != nil {\n		return err\n	}\n	begin200(w, answer.headers())\n",
 		new:      "	if err != nil {\n		end = func(context.Context, int, map[string]string) {}\n	}\n	begin200(w, answer.headers())\n",
-		packages: []string{"./internal/export"}, tests: "Recorded",
+		packages: []string{"./internal/export"}, tests: "TestUnrecorded",
 	},
 	{
 		name: "export-cap-ignored", file: "internal/export/export.go",

@@ -195,7 +195,7 @@ func TestBadRequests(t *testing.T) {
 		w.request = r
 		resp, body, _ := w.get(t)
 		var wrong *query.FieldError
-		if err := <-w.errs; !errors.As(err, &wrong) || wrong.Field != strings.TrimSpace(field) || resp.StatusCode != 503 || body != "refused\n" {
+		if err := w.refusal(); !errors.As(err, &wrong) || wrong.Field != strings.TrimSpace(field) || resp.StatusCode != 503 || body != "refused\n" {
 			t.Errorf("%s: %v, status %d, %q", field, err, resp.StatusCode, body)
 		}
 	}
@@ -321,7 +321,7 @@ func TestUnrecordedIsNotSent(t *testing.T) {
 	if err != nil || resp.StatusCode != http.StatusServiceUnavailable || body != "refused\n" || resp.Header.Get("Audit-Matched") != "" {
 		t.Errorf("status %d, %q, %v", resp.StatusCode, body, err)
 	}
-	if err := <-w.errs; !errors.Is(err, selfaudit.ErrNotRecorded) {
+	if err := w.refusal(); !errors.Is(err, selfaudit.ErrNotRecorded) {
 		t.Error(err)
 	}
 }
@@ -427,7 +427,7 @@ func TestManyAtOnce(t *testing.T) {
 	for user, want := range map[string]error{"user-0": export.ErrYourOthers, "user-9": export.ErrBusy} {
 		resp := w.openAs(t, t.Context(), http.MethodGet, user)
 		resp.Body.Close()
-		if got := <-w.errs; !errors.Is(got, want) {
+		if got := w.refusal(); !errors.Is(got, want) {
 			t.Errorf("%s is told %v, not %v", user, got, want)
 		}
 	}

@@ -135,6 +135,16 @@ func (w *world) get(t testing.TB) (*http.Response, string, error) {
 	return resp, string(body), err
 }
 
+// refusal returns why the last request was refused; nil where it was not.
+func (w *world) refusal() error {
+	select {
+	case err := <-w.errs:
+		return err
+	default:
+		return nil
+	}
+}
+
 func (w *world) open(t testing.TB, ctx context.Context, method string) *http.Response {
 	t.Helper()
 	return w.openAs(t, ctx, method, "alice")
