@@ -59,7 +59,7 @@ func picker(types *controllers.ResourceTypes) func() []dashboard.ResourceType {
 
 func servePages(ctx context.Context, pages http.Handler, o *options, log logr.Logger) error {
 	server := &http.Server{
-		Handler: pages, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second,
+		Handler: pages, ReadHeaderTimeout: 10 * time.Second, // internal/web bounds the reading of bodies
 		WriteTimeout: 5 * time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
 	}
 	listener, err := listen(ctx, o.dashboardAddress, "--dashboard-bind-address")

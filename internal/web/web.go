@@ -57,7 +57,7 @@ func New(opts Options) (http.Handler, error) {
 	mux := http.NewServeMux()
 	mux.Handle("/", pages)
 	mux.Handle(httpapi.Path, api)
-	return headers(mux), nil
+	return headers(bodies(mux)), nil
 }
 
 // headers sets what every answer carries. Referrers stay on this site; the

@@ -102,6 +102,7 @@ type Store struct {
 	filters   filters
 	arrivals  arrivals
 	positions *position.Codec
+	tailRows  int64
 	chunks    chunkPool
 	snapshots snapshots
 	backups   sync.Mutex // held by the one Backup that there may be
@@ -157,7 +158,7 @@ func Open(ctx context.Context, opts Options) (_ *Store, err error) {
 	if err := s.writer.conn.QueryRowContext(ctx, "SELECT id FROM identity").Scan(&identity); err != nil {
 		return nil, fmt.Errorf("read the store's identity: %w", err)
 	}
-	s.positions = position.New(identity)
+	s.positions, s.tailRows = position.New(identity), tailRows
 	if err := s.snapshots.load(filepath.Join(opts.Dir, "snapshots")); err != nil {
 		return nil, err
 	}

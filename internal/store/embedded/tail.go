@@ -12,9 +12,9 @@ import (
 	"github.com/porter-dev/audit-operator/internal/store"
 )
 
-// tailBudget is how many rows one Tail looks at. What is more waits for the
+// tailRows is how many rows one Tail looks at. What is more waits for the
 // next call, so that one that finds nothing takes no longer than others.
-const tailBudget = 1 << 18
+const tailRows = 1 << 18
 
 // Tail implements store.Reader. What is known without the database, that
 // nothing has come, does not ask it.
@@ -60,7 +60,7 @@ func (s *Store) tail(ctx context.Context, scope query.Scope, req store.TailReque
 	if len(stretches) > 0 && req.Limit > 0 {
 		if err := s.read(ctx, "store.tail", func(ctx context.Context, tx *readTx) error {
 			tail.AsOf = tx.asOf
-			return tx.tail(ctx, scope, req, stretches, &tail)
+			return tx.tail(ctx, scope, req, stretches, s.tailRows, &tail)
 		}); err != nil {
 			return store.Tail{}, err
 		}
@@ -122,16 +122,17 @@ func (p tailPosition) until(now map[int]arrived) ([]*stretch, error) {
 	return all, nil
 }
 
-// tail finds the events of stretches and moves these on.
-func (tx *readTx) tail(ctx context.Context, scope query.Scope, req store.TailRequest, stretches []*stretch, tail *store.Tail) error {
+// tail finds the events of stretches and moves these on, looking at some rows.
+func (tx *readTx) tail(ctx context.Context, scope query.Scope, req store.TailRequest, stretches []*stretch, budget int64, tail *store.Tail) error {
 	limit := min(req.Limit, store.MaxPage)
-	budget := int64(tailBudget)
-	for _, t := range stretches {
+	for i, t := range stretches {
 		if !slices.Contains(tx.days, t.day) { // it was dropped just now
 			t.from, t.to, t.last = t.end, t.end, t.endMark
 			continue
 		}
-		t.to = min(t.end, t.from+budget)
+		// Each day has a part of it: while nothing is known of one, no row of
+		// another can be told to be the next.
+		t.to = min(t.end, t.from+budget/int64(len(stretches)-i))
 		budget -= t.to - t.from
 		if err := tx.arrivals(ctx, scope, req, t, limit+1); err != nil {
 			return err
