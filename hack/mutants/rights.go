@@ -24,7 +24,13 @@ var rights = []mutant{
 		name: "evaluation-error-is-a-yes", file: "internal/auth/auth.go",
 		old:      "		return fmt.Errorf(\"%w: %s\", ErrForbidden, review.Status.EvaluationError)\n",
 		new:      "		return nil\n",
-		packages: []string{"./internal/auth"}, tests: "TestNamespacesAreFound",
+		packages: []string{"./internal/auth"}, tests: "TestUnclearAnswers",
+	},
+	{
+		name: "denied-is-allowed", file: "internal/auth/auth.go",
+		old:      "	case review.Status.Allowed && !review.Status.Denied:\n",
+		new:      "	case review.Status.Allowed:\n",
+		packages: []string{"./internal/auth"}, tests: "TestUnclearAnswers",
 	},
 	{
 		name: "right-to-queries-is-one-to-events", file: "internal/auth/auth.go",

@@ -253,8 +253,8 @@ func ask(ctx context.Context, client kubernetes.Interface, spec authorizationv1.
 	case review.Status.Allowed && !review.Status.Denied:
 		return nil
 	case !review.Status.Denied && review.Status.EvaluationError != "":
-		// RBAC reports a role that it can't find here and still answers from
-		// the others, so this is a no and not a failure.
+		// An authorizer could not say, and the others did not say yes: a no, and
+		// its reason for the log.
 		return fmt.Errorf("%w: %s", ErrForbidden, review.Status.EvaluationError)
 	}
 	return ErrForbidden

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -17,6 +19,7 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
 
 	"github.com/porter-dev/audit-operator/internal/auth"
 	"github.com/porter-dev/audit-operator/internal/query"
@@ -111,7 +114,7 @@ func TestNamespacesAreFound(t *testing.T) {
 	grant(t, client, rbacv1.UserKind, "two@example.com", "a", "audit-reader")
 	grant(t, client, rbacv1.UserKind, "two@example.com", "c", "audit-reader")
 	grant(t, client, rbacv1.GroupKind, "auditors", "d", "audit-reader")
-	// An evaluation error: it names a role that is not there.
+	// It names a role that is not there.
 	grant(t, client, rbacv1.UserKind, "two@example.com", "b", "missing")
 	grant(t, client, rbacv1.UserKind, "dangling@example.com", "a", "missing")
 	others := []string{"reads-queries", "lists-events", "other-group", "of-one-name", "other-resource"}
@@ -501,6 +504,42 @@ func TestNamesAreText(t *testing.T) {
 	} {
 		if scope, err := a.Scope(t.Context(), user); !errors.Is(err, auth.ErrUnauthenticated) || !scope.IsZero() {
 			t.Errorf("Scope(%q) = %+v, %v; want ErrUnauthenticated", user.Name, scope, err)
+		}
+	}
+}
+
+// Only a clear yes is one. Such answers come from authorizers that fail, as a
+// webhook may.
+func TestUnclearAnswers(t *testing.T) {
+	config, _ := apiServer(t)
+	for status, want := range map[string]error{
+		`{"allowed":true}`: nil,
+		`{"allowed":true,"evaluationError":"a webhook"}`:          nil, // another authorizer has said yes
+		`{"allowed":false,"evaluationError":"a webhook"}`:         auth.ErrForbidden,
+		`{"allowed":false,"denied":true}`:                         auth.ErrForbidden,
+		`{"allowed":true,"denied":true}`:                          auth.ErrForbidden,
+		`{"allowed":true,"denied":true,"evaluationError":"both"}`: auth.ErrForbidden,
+		`{}`:                auth.ErrForbidden,
+		`{"allowed":"yes"}`: auth.ErrNoAnswer,
+	} {
+		answering := rest.CopyConfig(config)
+		answering.ContentType = "application/json"
+		answering.Wrap(func(http.RoundTripper) http.RoundTripper {
+			return roundTrip(func(r *http.Request) (*http.Response, error) {
+				body := `{"kind":"SubjectAccessReview","apiVersion":"authorization.k8s.io/v1","status":` + status + `}`
+				return &http.Response{
+					StatusCode: http.StatusCreated, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Request: r,
+					Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(strings.NewReader(body)),
+				}, nil
+			})
+		})
+		client, err := kubernetes.NewForConfig(answering)
+		if err != nil {
+			t.Fatal(err)
+		}
+		scope, err := auth.New(client, options()).Scope(t.Context(), person("unclear@example.com"))
+		if !errors.Is(err, want) || want == nil != scope.IsClusterWide() {
+			t.Errorf("%s: Scope = %+v, %v; want %v", status, scope, err, want)
 		}
 	}
 }
