@@ -171,14 +171,14 @@ func TestExportsAndDownloadsAreEvents(t *testing.T) {
 		return out
 	}
 	want := []string{
-		"shop project.audit_export GET shop",
-		"shop project.audit_snapshot_download GET shop", "shop project.audit_snapshot_download GET shop",
+		"shop project.audit_export POST shop",
+		"shop project.audit_snapshot_download POST shop", "shop project.audit_snapshot_download POST shop",
 		"shop-and-billing project.audit_export POST shop",
 	}
 	if diff := cmp.Diff(want, list(inShop)); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff(append([]string{"everywhere project.audit_export GET "}, want...), list(everywhere)); diff != "" {
+	if diff := cmp.Diff(append([]string{"everywhere project.audit_export POST "}, want...), list(everywhere)); diff != "" {
 		t.Error(diff)
 	}
 }
