@@ -175,9 +175,9 @@ func TestEmptyAndErrors(t *testing.T) {
 		list + "?from=2026-13-01":                        {"from", "RFC 3339"},
 		list + "?status_code=9000":                       {"status_code", "9000"},
 		list + "?cursor=nonsense":                        {"cursor"},
-		events + strings.Repeat("0", 32):                 {"Go to the audit logs"},
-		"/security/snapshots/" + strings.Repeat("0", 32): {"Go to the audit logs"},
-		"/nowhere": {"Go to the audit logs"},
+		events + strings.Repeat("0", 32):                 {"Not found", "Audit logs"},
+		"/security/snapshots/" + strings.Repeat("0", 32): {"Not found", "Audit logs"},
+		"/nowhere": {"Not found", "Audit logs"},
 	} {
 		tab.Go(address)
 		contains(t, address, tab.Text("main"), wants...)

@@ -10,8 +10,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"go.yaml.in/yaml/v2"
 	"k8s.io/apimachinery/pkg/util/validation"
-	"sigs.k8s.io/yaml"
 
 	"github.com/porter-dev/audit-operator/api/v1alpha1"
 	"github.com/porter-dev/audit-operator/internal/query"
@@ -152,6 +152,8 @@ func manifest(kind, name, namespace string, f query.Filter) (Manifest, error) {
 	if namespace != "" {
 		metadata["namespace"] = namespace
 	}
+	// Not by way of JSON, as sigs.k8s.io/yaml writes, which leaves characters as
+	// they are that YAML must escape.
 	encoded, err := yaml.Marshal(map[string]any{"apiVersion": v1alpha1.GroupVersion.String(), "kind": kind, "metadata": metadata, "spec": spec})
 	if err != nil {
 		return Manifest{}, fmt.Errorf("write a %s: %w", kind, err)
