@@ -15,12 +15,18 @@ if [ ! -f "$cache/axe.min.js" ]; then
     work=$(mktemp -d)
     trap 'rm -rf "$work"' EXIT
     file=$work/axe-core-$version.tgz
-    # npm knows of a mirror, if there is one.
-    if ! { command -v npm && (cd "$work" && npm pack --silent "axe-core@$version"); } >/dev/null 2>&1; then
-      if ! curl -fsSL --retry 3 -o "$file" "https://registry.npmjs.org/axe-core/-/axe-core-$version.tgz"; then
-        echo "axe-core could not be fetched: set npm's registry to one that is reachable, or allow registry.npmjs.org, then run this again." >&2
+    if ! command -v npm >/dev/null; then
+      sudo=()
+      if [ "$(id -u)" != 0 ]; then sudo=(sudo -n); fi
+      echo "Installing npm, which fetches it (a minute, once)." >&2
+      if ! { "${sudo[@]}" apt-get update && DEBIAN_FRONTEND=noninteractive "${sudo[@]}" apt-get install -y --no-install-recommends npm; } >/dev/null 2>&1; then
+        echo "npm is missing and could not be installed: install it (apt-get install npm), then run this again." >&2
         exit 1
       fi
+    fi
+    if ! (cd "$work" && npm pack --silent "axe-core@$version") >/dev/null; then
+      echo "axe-core could not be fetched: set npm's registry to one that is reachable, then run this again." >&2
+      exit 1
     fi
     if ! sha512sum --check --status <<<"$sum  $file"; then
       echo "axe-core-$version.tgz is not the file that was fetched when this version was chosen: its SHA-512 differs." >&2
