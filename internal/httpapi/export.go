@@ -49,15 +49,7 @@ func (p *parameters) format() export.Format {
 
 // snapshotRecords sends the bytes that a snapshot's digest is of.
 func (a *api) snapshotRecords(w http.ResponseWriter, r *http.Request, user auth.User) error {
-	p, err := parametersOf(r)
-	if err != nil {
-		return err
-	}
-	namespaces := p.namespaces()
-	if err := p.err(); err != nil {
-		return err
-	}
-	scope, err := a.itemScope(r, user, namespaces)
+	scope, err := a.snapshotScope(r, user)
 	if err != nil {
 		return err
 	}

@@ -87,16 +87,22 @@ func ofNamespaces(m *store.Manifest, namespaces []string) bool {
 	return len(namespaces) == 0 || slices.Contains(namespaces, of)
 }
 
-func (a *api) snapshot(w http.ResponseWriter, r *http.Request, user auth.User) error {
+// snapshotScope is the scope of a question for one snapshot, which may name
+// namespaces and nothing else.
+func (a *api) snapshotScope(r *http.Request, user auth.User) (query.Scope, error) {
 	p, err := parametersOf(r)
 	if err != nil {
-		return err
+		return query.Scope{}, err
 	}
 	namespaces := p.namespaces()
 	if err := p.err(); err != nil {
-		return err
+		return query.Scope{}, err
 	}
-	scope, err := a.itemScope(r, user, namespaces)
+	return a.itemScope(r, user, namespaces)
+}
+
+func (a *api) snapshot(w http.ResponseWriter, r *http.Request, user auth.User) error {
+	scope, err := a.snapshotScope(r, user)
 	if err != nil {
 		return err
 	}
