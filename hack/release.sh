@@ -45,9 +45,11 @@ for arch in amd64 arm64; do
   make --no-print-directory build ARCH="$arch" VERSION="$version" BINARY="$work/$name/manager"
   cp README.md CHANGELOG.md "$work/$name"
   tar -C "$work" --sort=name --owner=0 --group=0 --numeric-owner --mtime="@$epoch" -c "$name" | gzip -n >"$dist/$name.tar.gz"
-  # It reads the modules in the cache, which are those that were just built; of
-  # the operator's own, which is in none, it complains.
-  GOPROXY=off bin/cyclonedx-gomod bin -json -std -licenses -noserial -notimestamp -version "$version" \
+  # The SBOM finds licences in the cache alone. What a build leaves there may lack
+  # the file that names a version; the sources were checked against go.sum. Of the
+  # operator's own module, which is in no cache, it complains.
+  go version -m "$work/$name/manager" | awk '$1 == "dep" { print $2 "@" $3 }' | xargs go mod download
+  GOPROXY=off GOSUMDB=off bin/cyclonedx-gomod bin -json -std -licenses -noserial -notimestamp -version "$version" \
     -output "$dist/$name.cdx.json" "$work/$name/manager" 2>"$work/sbom.log" || { cat "$work/sbom.log"; exit 1; }
 done
 
