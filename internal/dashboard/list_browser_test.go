@@ -93,6 +93,22 @@ func TestListLooks(t *testing.T) {
 	}
 }
 
+// An open menu stays on the screen when the window changes and the bar wraps.
+func TestMenusStayOnScreen(t *testing.T) {
+	tab := browsertest.Serve(t, world.Handler(t, world.Store, false), browsertest.Look{Width: 900})
+	tab.SignIn(world.Tokens[everywhere], "/security/audit-logs")
+	for _, menu := range []string{"#m-time", "#m-status_code", "#m-more", "#toolbar .menu"} {
+		tab.Click(menu + " > summary")
+		for _, width := range []int{browsertest.Laptop, 820, 1040, browsertest.Wide, browsertest.Tablet + 1, 900} {
+			tab.As(browsertest.Look{Width: width})
+			tab.Await(fmt.Sprintf("%s to be on a screen of %d pixels", menu, width), fmt.Sprintf(`(box => innerWidth == %d && box.width > 0 && box.left >= 0 && box.right <= innerWidth)(document.querySelector("%s > .panel").getBoundingClientRect())`, width, menu))
+		}
+		tab.Keys(kb.Escape)
+		tab.Click("h1")
+		tab.Hidden(menu + " > .panel")
+	}
+}
+
 // A person investigates: searches, excludes by a menu, finds a value by its
 // beginning, removes chips, goes back, and narrows the time by the chart.
 func TestListByHand(t *testing.T) {

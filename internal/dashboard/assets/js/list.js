@@ -6,16 +6,29 @@
   const by = id => document.getElementById(id);
   const closest = (e, selector) => e instanceof Element ? e.closest(selector) : null;
 
-  // Menus. A menu that opens loads its values and stays on the screen.
+  // Menus. A menu that opens loads its values and stays on the screen: its
+  // panel hangs from the edge of its button where more of it can be seen, also
+  // after the bar has wrapped or the window was resized.
+  const place = () => {
+    const page = document.documentElement.clientWidth;
+    for (const panel of document.querySelectorAll("details.menu[open] > .panel")) {
+      const button = panel.parentElement.getBoundingClientRect(), wide = panel.offsetWidth;
+      const fromLeft = Math.max(0, button.left + wide - page), fromRight = Math.max(0, wide - button.right);
+      panel.classList.toggle("flip", panel.parentElement.matches(".end") ? fromLeft < fromRight : fromRight < fromLeft);
+    }
+  };
+  const sizes = new ResizeObserver(place);
+  const watch = () => {
+    sizes.disconnect();
+    for (const e of document.querySelectorAll("#filters, .filterbar, #toolbar, #list .menu, #list .panel")) sizes.observe(e);
+  };
+  watch();
+  addEventListener("resize", place);
+  document.addEventListener("htmx:afterSettle", watch);
   document.addEventListener("toggle", event => {
     const menu = event.target;
     if (!(menu instanceof HTMLDetailsElement) || !menu.open || !menu.matches(".menu, .part")) return;
-    const panel = menu.querySelector(":scope > .panel");
-    if (panel) {
-      panel.classList.remove("flip");
-      const box = panel.getBoundingClientRect();
-      if (box.left < 0 || box.right > document.documentElement.clientWidth) panel.classList.add("flip");
-    }
+    place();
     const values = [...menu.querySelectorAll(".values[hx-get]")].filter(v => v.closest("details") === menu);
     for (const v of values) htmx.trigger(v, "fill");
     const find = [...menu.querySelectorAll(".find")].find(f => f.closest("details") === menu);
