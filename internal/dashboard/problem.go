@@ -33,6 +33,7 @@ func (d *dashboard) fail(w http.ResponseWriter, r *http.Request, user auth.User,
 	if here := r.URL.RequestURI(); f.Status >= http.StatusInternalServerError && r.Method == http.MethodGet && login.Local(here) {
 		f.Again = here
 	}
+	f.WriteRetryAfter(w.Header())
 	d.render(w, r, f.Status, "problem", page{Title: f.Title, User: user.Name, Data: f})
 }
 

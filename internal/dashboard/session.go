@@ -125,8 +125,7 @@ func (d *dashboard) few(next http.HandlerFunc) http.HandlerFunc {
 			defer func() { <-places }()
 			next(w, r)
 		default:
-			w.Header().Set("Retry-After", "1")
-			d.fail(w, r, auth.User{}, failure{Problem: problem.Problem{Status: http.StatusServiceUnavailable, Title: "Too many log-ins at once",
+			d.fail(w, r, auth.User{}, failure{Problem: problem.Problem{Status: http.StatusServiceUnavailable, Title: "Too many log-ins at once", RetryAfter: time.Second,
 				Detail: "Others are signing in at this moment. Try again shortly."}})
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -24,7 +25,7 @@ const (
 	RetryAfter = 10 * time.Second
 	// stallTimeout is how long a client may take for what was written at once.
 	stallTimeout = 30 * time.Second
-	// maxDuration bounds a whole export.
+	// maxDuration bounds a whole answer.
 	maxDuration = 30 * time.Minute
 )
 
@@ -44,8 +45,10 @@ type Options struct {
 	Retention time.Duration
 	// StallTimeout is how long a client may take for each 64 KiB; 0 means 30 s.
 	StallTimeout time.Duration
-	Now          func() time.Time
-	Log          logr.Logger
+	// MaxDuration bounds a whole answer; 0 means 30 min.
+	MaxDuration time.Duration
+	Now         func() time.Time
+	Log         logr.Logger
 }
 
 // Exporter answers with files. It is safe for concurrent use.
@@ -67,7 +70,28 @@ func New(opts Options) (*Exporter, error) {
 	if opts.StallTimeout == 0 {
 		opts.StallTimeout = stallTimeout
 	}
+	if opts.MaxDuration == 0 {
+		opts.MaxDuration = maxDuration
+	}
 	return &Exporter{Options: opts, running: map[string]int{}}, nil
+}
+
+// enter lets a request for a file through, of an export and of a snapshot
+// alike. The context ends with the time that it may take; release gives its
+// place to others.
+func (x *Exporter) enter(r *http.Request, user auth.User) (ctx context.Context, release func(), err error) {
+	if err := ofThisSite(r); err != nil {
+		return nil, nil, err
+	}
+	leave, err := x.acquire(user.Name)
+	if err != nil {
+		return nil, nil, err
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), x.MaxDuration)
+	return ctx, func() {
+		cancel()
+		leave()
+	}, nil
 }
 
 // acquire takes one of the places for exports.
@@ -93,18 +117,16 @@ func (x *Exporter) acquire(user string) (release func(), err error) {
 }
 
 // Serve answers a request with an export of what the scope covers. An error
-// means that nothing was sent: a *query.FieldError, ErrBusy, ErrYourOthers,
-// selfaudit.ErrNotRecorded or the store's. What goes wrong later breaks the
-// connection by a panic with http.ErrAbortHandler, after the row Failed.
-// An answer to HEAD, which has no rows, is not recorded.
+// means that nothing was sent: a *query.FieldError, ErrCrossSite, ErrBusy,
+// ErrYourOthers, selfaudit.ErrNotRecorded or the store's. What goes wrong later
+// breaks the connection by a panic with http.ErrAbortHandler, after the row
+// Failed. An answer to HEAD, which has no rows, is not recorded.
 func (x *Exporter) Serve(w http.ResponseWriter, r *http.Request, user auth.User, scope query.Scope, req Request) error {
-	release, err := x.acquire(user.Name)
+	ctx, release, err := x.enter(r, user)
 	if err != nil {
 		return err
 	}
 	defer release()
-	ctx, cancel := context.WithTimeout(r.Context(), maxDuration)
-	defer cancel()
 	out := newPatient(w, x.StallTimeout)
 	answer, err := begin(ctx, x.Store, scope, req, x.Now(), x.Retention)
 	if err != nil {
@@ -188,7 +210,7 @@ func (x *export) detail() map[string]string {
 	}
 }
 
-// patient gives a client a time for each write instead of one for the whole
+// patient gives a client a time for each 64 KiB instead of one for the whole
 // answer, and sends what was written at once.
 type patient struct {
 	w       http.ResponseWriter
@@ -204,16 +226,23 @@ func newPatient(w http.ResponseWriter, timeout time.Duration) *patient {
 	return p
 }
 
-// Write implements io.Writer.
-func (p *patient) Write(b []byte) (int, error) {
-	if err := p.control.SetWriteDeadline(time.Now().Add(p.timeout)); err != nil {
-		return 0, err
+// Write implements io.Writer. What is longer than a client is given one time
+// for, such as a row with a raw event of 1 MiB, goes piece by piece.
+func (p *patient) Write(b []byte) (written int, err error) {
+	for piece := range slices.Chunk(b, writeBytes) {
+		if err := p.control.SetWriteDeadline(time.Now().Add(p.timeout)); err != nil {
+			return written, err
+		}
+		n, err := p.w.Write(piece)
+		written += n
+		if err != nil {
+			return written, err
+		}
+		if err := p.control.Flush(); err != nil {
+			return written, err
+		}
 	}
-	n, err := p.w.Write(b)
-	if err != nil {
-		return n, err
-	}
-	return n, p.control.Flush()
+	return written, nil
 }
 
 // release lets the connection serve other requests.

@@ -1,6 +1,7 @@
 package export
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/hex"
 	"io"
@@ -14,16 +15,21 @@ import (
 )
 
 // Snapshot answers a request with a snapshot's bytes as they are, so that their
-// SHA-256 is the digest. An error means that nothing was sent: ErrNotFound and
-// others of the store, or selfaudit.ErrNotRecorded. What goes wrong later breaks
-// the connection by a panic with http.ErrAbortHandler. An answer to HEAD is not
-// recorded.
+// SHA-256 is the digest. It takes one of the places for exports, and as long as
+// one at most. An error means that nothing was sent: one of those of Serve, or
+// ErrNotFound. What goes wrong later breaks the connection by a panic with
+// http.ErrAbortHandler. An answer to HEAD is not recorded.
 func (x *Exporter) Snapshot(w http.ResponseWriter, r *http.Request, user auth.User, scope query.Scope, id string) error {
-	m, err := x.Store.Snapshot(r.Context(), scope, id)
+	ctx, release, err := x.enter(r, user)
 	if err != nil {
 		return err
 	}
-	body, err := x.Store.OpenSnapshot(r.Context(), scope, m.ID)
+	defer release()
+	m, err := x.Store.Snapshot(ctx, scope, id)
+	if err != nil {
+		return err
+	}
+	body, err := x.Store.OpenSnapshot(ctx, scope, m.ID)
 	if err != nil {
 		return err
 	}
@@ -46,14 +52,14 @@ func (x *Exporter) Snapshot(w http.ResponseWriter, r *http.Request, user auth.Us
 	if !scope.IsClusterWide() {
 		act.Namespaces = []string{m.Namespace} // that of one namespace, since it is covered
 	}
-	end, err := x.Records.Begin(r.Context(), act)
+	end, err := x.Records.Begin(ctx, act)
 	if err != nil {
 		return err
 	}
 	begin200(w, h)
 	out := newPatient(w, x.StallTimeout)
-	sent, err := io.Copy(out, body)
-	end(r.Context(), http.StatusOK, map[string]string{"bytes": strconv.FormatInt(sent, 10), "outcome": outcome(r, err)})
+	sent, err := io.Copy(out, untilDone{ctx, body})
+	end(ctx, http.StatusOK, map[string]string{"bytes": strconv.FormatInt(sent, 10), "outcome": outcome(r, err)})
 	if err != nil {
 		if r.Context().Err() == nil {
 			x.Log.Error(err, "Could not send a snapshot", "id", m.ID, "user", user.Name)
@@ -62,6 +68,21 @@ func (x *Exporter) Snapshot(w http.ResponseWriter, r *http.Request, user auth.Us
 	}
 	out.release()
 	return nil
+}
+
+// untilDone reads until a context ends: stores give bytes as long as they are
+// asked for.
+type untilDone struct {
+	ctx context.Context
+	io.Reader
+}
+
+// Read implements io.Reader.
+func (u untilDone) Read(p []byte) (int, error) {
+	if err := u.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return u.Reader.Read(p)
 }
 
 // begin200 sends headers.

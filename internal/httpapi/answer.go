@@ -103,11 +103,9 @@ func (a *api) refuse(w http.ResponseWriter, p problem.Problem) {
 		a.Log.Error(err, "Could not write a problem")
 	}
 	h := w.Header()
-	switch p.Status {
-	case http.StatusUnauthorized:
+	if p.Status == http.StatusUnauthorized {
 		h.Set("WWW-Authenticate", "Bearer")
-	case http.StatusServiceUnavailable, http.StatusTooManyRequests:
-		h.Set("Retry-After", "5")
 	}
+	p.WriteRetryAfter(h)
 	write(w, p.Status, "application/problem+json", append(body, '\n'))
 }

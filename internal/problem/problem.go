@@ -7,6 +7,8 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strconv"
+	"time"
 
 	"github.com/porter-dev/audit-operator/internal/auth"
 	"github.com/porter-dev/audit-operator/internal/export"
@@ -50,6 +52,18 @@ type Problem struct {
 	Title  string
 	Detail string
 	Fields []Field // what is wrong with the question, one by one
+	// RetryAfter is how long to wait where trying again may help; else 0.
+	RetryAfter time.Duration
+}
+
+// retryAfter is how long to wait for what passes by itself.
+const retryAfter = 5 * time.Second
+
+// WriteRetryAfter adds the header Retry-After where trying again may help.
+func (p Problem) WriteRetryAfter(h http.Header) {
+	if p.RetryAfter > 0 {
+		h.Set("Retry-After", strconv.Itoa(int(p.RetryAfter/time.Second)))
+	}
 }
 
 // Field is a parameter that is wrong.
@@ -90,30 +104,34 @@ func Of(err error) Problem {
 	case errors.Is(err, auth.ErrForbidden):
 		return Problem{Kind: Forbidden, Status: http.StatusForbidden, Title: "You may not see these events",
 			Detail: "You lack the right to read the events of a namespace that you ask for, or of any if you name none."}
+	case errors.Is(err, export.ErrCrossSite):
+		return Problem{Kind: CrossOrigin, Status: http.StatusForbidden, Title: "Request refused",
+			Detail: "A page of another site led here, and no other site may have you take events away. Open the link on the dashboard itself, or put its address into the browser."}
 	case errors.Is(err, store.ErrNotFound):
 		return Problem{Kind: NotFound, Status: http.StatusNotFound, Title: "Not found",
 			Detail: "There is nothing here, or nothing that you may see."}
 	}
 	switch {
 	case errors.Is(err, selfaudit.ErrNotRecorded):
-		return Problem{Kind: Unavailable, Status: http.StatusServiceUnavailable, Title: "Not available now",
+		return Problem{Kind: Unavailable, Status: http.StatusServiceUnavailable, Title: "Not available now", RetryAfter: retryAfter,
 			Detail: "That you take these events away has to be recorded, and the record can't be stored at the moment, so nothing was sent. Try again shortly."}
 	case errors.Is(err, export.ErrYourOthers):
-		return Problem{Kind: TooManyRequests, Status: http.StatusTooManyRequests, Title: "Too many exports at once",
+		return Problem{Kind: TooManyRequests, Status: http.StatusTooManyRequests, Title: "Too many exports at once", RetryAfter: export.RetryAfter,
 			Detail: "As many of your exports run now as may at once. Wait until one of them has ended."}
 	case errors.Is(err, export.ErrBusy):
-		return Problem{Kind: Unavailable, Status: http.StatusServiceUnavailable, Title: "Too many exports at once",
+		return Problem{Kind: Unavailable, Status: http.StatusServiceUnavailable, Title: "Too many exports at once", RetryAfter: export.RetryAfter,
 			Detail: "As many exports run now as may at once. Try again shortly."}
+	}
+	// Before the time that ran out: an answer that the API server owes has it too.
+	if errors.Is(err, auth.ErrNoAnswer) {
+		return Problem{Kind: Unavailable, Status: http.StatusServiceUnavailable, Title: "Not available now", RetryAfter: retryAfter,
+			Detail: "Your rights can't be checked at the moment, so nothing is shown. Try again shortly."}
 	}
 	for _, passing := range []error{store.ErrUnavailable, store.ErrOverloaded, store.ErrClosed, context.DeadlineExceeded} {
 		if errors.Is(err, passing) {
-			return Problem{Kind: Unavailable, Status: http.StatusServiceUnavailable, Title: "Not available now",
+			return Problem{Kind: Unavailable, Status: http.StatusServiceUnavailable, Title: "Not available now", RetryAfter: retryAfter,
 				Detail: "The events can't be read at the moment, or it takes too long. Try again shortly, or with a shorter time range."}
 		}
-	}
-	if errors.Is(err, auth.ErrNoAnswer) {
-		return Problem{Kind: Unavailable, Status: http.StatusServiceUnavailable, Title: "Not available now",
-			Detail: "Your rights can't be checked at the moment, so nothing is shown. Try again shortly."}
 	}
 	return Problem{Kind: Internal, Status: http.StatusInternalServerError, Title: "Something went wrong",
 		Detail: "The events could not be read. The operator's log says why."}

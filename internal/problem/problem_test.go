@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/porter-dev/audit-operator/internal/auth"
+	"github.com/porter-dev/audit-operator/internal/export"
 	"github.com/porter-dev/audit-operator/internal/query"
 	"github.com/porter-dev/audit-operator/internal/store"
 )
@@ -36,6 +38,7 @@ func TestOf(t *testing.T) {
 		{store.ErrClosed, Unavailable, 503, nil},
 		{context.DeadlineExceeded, Unavailable, 503, nil},
 		{fmt.Errorf("secret: %w", auth.ErrNoAnswer), Unavailable, 503, nil},
+		{export.ErrCrossSite, CrossOrigin, 403, nil},
 		{errors.New("secret of the driver"), Internal, 500, nil},
 	} {
 		p := Of(tt.err)
@@ -47,6 +50,28 @@ func TestOf(t *testing.T) {
 		}
 		if strings.Contains(fmt.Sprint(p), "secret") || strings.Contains(fmt.Sprint(p), "bob") {
 			t.Errorf("%v: the problem tells too much: %v", tt.err, p)
+		}
+	}
+}
+
+// What ran out of time while rights were checked says nothing of the events,
+// and what passes by itself says when to come back.
+func TestOfWhatPasses(t *testing.T) {
+	for _, tt := range []struct {
+		err     error
+		detail  string
+		seconds string
+	}{
+		{fmt.Errorf("%w: %w", auth.ErrNoAnswer, context.DeadlineExceeded), "rights can't be checked", "5"},
+		{fmt.Errorf("%w: %w", store.ErrUnavailable, context.DeadlineExceeded), "events can't be read", "5"},
+		{export.ErrBusy, "may at once", "10"},
+		{export.ErrYourOthers, "may at once", "10"},
+		{store.ErrNotFound, "nothing here", ""},
+	} {
+		p, h := Of(tt.err), http.Header{}
+		p.WriteRetryAfter(h)
+		if !strings.Contains(p.Detail, tt.detail) || h.Get("Retry-After") != tt.seconds {
+			t.Errorf("%v: %q, to come back after %q s", tt.err, p.Detail, h.Get("Retry-After"))
 		}
 	}
 }
