@@ -56,6 +56,7 @@ func (p programs) ask(t *testing.T, user, method, path string) webtest.Answer {
 		header.Set("Authorization", "Bearer "+world.Tokens[user])
 	}
 	answer := p.Do(t, method, path, nil, header)
+	readContract().conforms(t, method, path, "", answer)
 	return answer
 }
 

@@ -65,6 +65,7 @@ func (p programs) send(t *testing.T, user, path, body string) webtest.Answer {
 		t.Fatal(err)
 	}
 	answer := webtest.Answer{Status: resp.StatusCode, Header: resp.Header, Body: string(answered)}
+	readContract().conforms(t, http.MethodPost, path, body, answer)
 	return answer
 }
 
