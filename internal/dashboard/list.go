@@ -7,6 +7,7 @@ import (
 
 	"github.com/porter-dev/audit-operator/internal/audit"
 	"github.com/porter-dev/audit-operator/internal/auth"
+	"github.com/porter-dev/audit-operator/internal/export"
 	"github.com/porter-dev/audit-operator/internal/problem"
 	"github.com/porter-dev/audit-operator/internal/query"
 	"github.com/porter-dev/audit-operator/internal/snapshot"
@@ -43,6 +44,7 @@ type listData struct {
 	SaveLink   string
 	CSV        string
 	NDJSON     string
+	ExportMost int64 // how many rows either of them has at most
 }
 
 type row struct {
@@ -123,6 +125,7 @@ func (d *dashboard) list(w http.ResponseWriter, r *http.Request, user auth.User)
 	data.LiveLink = (&address{Filter: a.Filter, Live: !a.Live}).link()
 	data.SaveLink = query.AuditLogsPath + "/query?" + filter
 	data.CSV, data.NDJSON = "/api/v1/export?"+join("format=csv", filter), "/api/v1/export?"+join("format=ndjson", filter)
+	data.ExportMost = export.DefaultLimit
 	d.render(w, r, http.StatusOK, "list", page{Title: "API audit logs", User: user.Name, Place: inLogs, Data: data})
 }
 
