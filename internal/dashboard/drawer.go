@@ -50,7 +50,11 @@ func (d *dashboard) drawer(r *http.Request, scope query.Scope, user auth.User, i
 // eventFragment answers with the drawer alone, for the list that is open.
 func (d *dashboard) eventFragment(w http.ResponseWriter, r *http.Request, user auth.User) {
 	list, filter := listOf(r)
-	scope, err := d.Auth.Scope(r.Context(), user, namedNamespaces(r)...)
+	var scope query.Scope
+	namespaces, err := itemNamespaces(r)
+	if err == nil {
+		scope, err = d.Auth.Scope(r.Context(), user, namespaces...)
+	}
 	var data *eventData
 	switch {
 	case err == nil:

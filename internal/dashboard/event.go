@@ -40,11 +40,11 @@ func (d *dashboard) event(w http.ResponseWriter, r *http.Request, user auth.User
 		d.eventFragment(w, r, user)
 		return
 	}
-	scope, e, ok := d.oneEvent(w, r, user)
+	scope, named, e, ok := d.oneEvent(w, r, user)
 	if !ok {
 		return
 	}
-	data := d.eventData(r, scope, user, &e, query.Filter{Terms: query.Terms{Namespaces: namedNamespaces(r)}})
+	data := d.eventData(r, scope, user, &e, query.Filter{Terms: query.Terms{Namespaces: named}})
 	data.List = query.AuditLogsPath + namespaceOf(scope, e.Namespace)
 	if r.Context().Err() != nil {
 		return // nobody waits for the answer
@@ -52,30 +52,30 @@ func (d *dashboard) event(w http.ResponseWriter, r *http.Request, user auth.User
 	d.render(w, r, http.StatusOK, "event", page{Title: "Audit event", User: user.Name, Place: inLogs, Data: data})
 }
 
-// oneEvent reads the event that the path names. If it returns false it has
-// answered.
-func (d *dashboard) oneEvent(w http.ResponseWriter, r *http.Request, user auth.User) (query.Scope, audit.Event, bool) {
-	scope, ok := d.itemScope(w, r, user)
+// oneEvent reads the event that the path names, with the namespaces that the
+// address names. If it returns false it has answered.
+func (d *dashboard) oneEvent(w http.ResponseWriter, r *http.Request, user auth.User) (query.Scope, []string, audit.Event, bool) {
+	scope, named, ok := d.itemScope(w, r, user)
 	if !ok {
-		return scope, audit.Event{}, false
+		return scope, named, audit.Event{}, false
 	}
 	id, err := audit.ParseID(r.PathValue("id"))
 	if err != nil {
 		d.notFound(w, r, user)
-		return scope, audit.Event{}, false
+		return scope, named, audit.Event{}, false
 	}
 	e, err := d.Store.Event(r.Context(), scope, id)
 	if err != nil {
 		d.failed(w, r, user, err)
-		return scope, e, false
+		return scope, named, e, false
 	}
-	return scope, e, true
+	return scope, named, e, true
 }
 
 // eventRaw sends an event as it was received, byte for byte what its digest
 // covers.
 func (d *dashboard) eventRaw(w http.ResponseWriter, r *http.Request, user auth.User) {
-	_, e, ok := d.oneEvent(w, r, user)
+	_, _, e, ok := d.oneEvent(w, r, user)
 	if !ok {
 		return
 	}

@@ -1,14 +1,12 @@
 package dashboard
 
 import (
-	"errors"
 	"net/http"
 	"time"
 
 	"github.com/porter-dev/audit-operator/internal/audit"
 	"github.com/porter-dev/audit-operator/internal/auth"
 	"github.com/porter-dev/audit-operator/internal/export"
-	"github.com/porter-dev/audit-operator/internal/problem"
 	"github.com/porter-dev/audit-operator/internal/query"
 	"github.com/porter-dev/audit-operator/internal/snapshot"
 	"github.com/porter-dev/audit-operator/internal/store"
@@ -78,12 +76,8 @@ func (d *dashboard) list(w http.ResponseWriter, r *http.Request, user auth.User)
 		w.Header().Set("HX-Push-Url", a.link())
 	}
 	scope, err := d.Auth.Scope(r.Context(), user, a.Filter.Namespaces...)
-	if errors.Is(err, auth.ErrForbidden) || errors.Is(err, auth.ErrNamespaceNeeded) {
-		d.forbiddenList(w, r, user, a.Filter, err)
-		return
-	}
 	if err != nil {
-		d.failed(w, r, user, err)
+		d.refused(w, r, user, err, "", parameters(a.Filter))
 		return
 	}
 	tail, err := d.beginTail(r.Context(), scope, a, now)
@@ -108,7 +102,8 @@ func (d *dashboard) list(w http.ResponseWriter, r *http.Request, user auth.User)
 	}
 	data.Tail, data.Fixed = tail, fixedLink(a)
 	_, data.Only = scope.Namespaces()
-	data.Incomplete, data.Kept = d.completeness(a, now)
+	complete, _ := snapshot.Completeness(a.Window, now, d.Retention)
+	data.Incomplete, data.Kept = complete == snapshot.CompleteFalse, daysOf(d.Retention)
 	if view.Next != nil {
 		cursor := query.Cursor{Position: *view.Next, Window: a.Window, FilterHash: a.Filter.Hash()}
 		next := address{Filter: a.Filter, Cursor: cursor.Encode()}
@@ -127,17 +122,6 @@ func (d *dashboard) list(w http.ResponseWriter, r *http.Request, user auth.User)
 	data.CSV, data.NDJSON = "/api/v1/export?"+join("format=csv", filter), "/api/v1/export?"+join("format=ndjson", filter)
 	data.ExportMost = export.DefaultLimit
 	d.render(w, r, http.StatusOK, "list", page{Title: "API audit logs", User: user.Name, Place: inLogs, Data: data})
-}
-
-// completeness says whether the window reaches beyond what is kept, and how
-// long that is. A range that ends now was complete when its first page was
-// shown if it was then, so later pages don't differ.
-func (d *dashboard) completeness(a address, now time.Time) (incomplete bool, kept string) {
-	if a.Filter.Range.From.IsZero() {
-		now = a.Window.To
-	}
-	complete, _ := snapshot.Completeness(a.Window, now, d.Retention)
-	return complete == snapshot.CompleteFalse, daysOf(d.Retention)
 }
 
 // listRows returns events with the links that open them beside the list.
@@ -160,16 +144,4 @@ func (d *dashboard) rows(events []audit.Event, scope query.Scope) []row {
 		rows = append(rows, row{Event: e, Type: nameOf(names, e.ResourceType), Link: eventsPath + e.ID.String() + namespaceOf(scope, e.Namespace)})
 	}
 	return rows
-}
-
-// forbiddenList says how to look at what the caller may see. It shows nothing
-// but what the caller sent.
-func (d *dashboard) forbiddenList(w http.ResponseWriter, r *http.Request, user auth.User, f query.Filter, err error) {
-	page := failure{Problem: problem.Of(err), Rights: true, Namespace: true}
-	for _, param := range parameters(f) {
-		if param.Name != string(query.ByNamespace) {
-			page.Keep = append(page.Keep, param)
-		}
-	}
-	d.fail(w, r, user, page)
 }

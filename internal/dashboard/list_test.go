@@ -187,6 +187,11 @@ func TestOneEvent(t *testing.T) {
 			t.Errorf("the page lacks %q", want)
 		}
 	}
+	for _, wrong := range []string{"namespace=%zz", "namespace=shop;x", "rage=1"} {
+		if got := b.Get(t, "/security/audit-logs/events/"+e.ID.String()+"?"+wrong); got.Status != http.StatusBadRequest || strings.Contains(got.Body, "own-shop-app") {
+			t.Errorf("%s: status %d", wrong, got.Status)
+		}
+	}
 	for _, id := range []string{"x", strings.ToUpper(e.ID.String()), strings.Repeat("0", 31)} {
 		if got := b.Get(t, "/security/audit-logs/events/"+id); got.Status != http.StatusNotFound {
 			t.Errorf("event %s: status %d", id, got.Status)

@@ -1,17 +1,24 @@
 package dashboard_test
 
 import (
+	"fmt"
 	"html"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"regexp"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/porter-dev/audit-operator/internal/audit"
+	"github.com/porter-dev/audit-operator/internal/store"
+	"github.com/porter-dev/audit-operator/internal/store/embedded"
+	"github.com/porter-dev/audit-operator/internal/store/embedded/embeddedtest"
 	"github.com/porter-dev/audit-operator/internal/webtest"
 )
 
@@ -228,6 +235,70 @@ func TestListSaysHowCompleteItIs(t *testing.T) {
 		if incomplete && !strings.Contains(page, "Events are kept for 30 days") {
 			t.Errorf("%s: does not say for how long events are kept", query)
 		}
+	}
+}
+
+// A page says what holds when it is asked for, not when the first page was, and
+// no range that ends now is incomplete because its answer took a moment.
+func TestLaterPagesSayHowCompleteTheyAreNow(t *testing.T) {
+	var ahead atomic.Int64
+	clock := func() time.Time { return time.Now().Add(time.Duration(ahead.Add(int64(time.Millisecond)))) }
+	server := httptest.NewServer(world.HandlerAt(t, manyEvents(t, 60), clock))
+	defer server.Close()
+	b := world.NewBrowser(t)
+	b.Base = server.URL
+	b.Login(t, world.Tokens[everywhere], "")
+	says := func(page, want string) {
+		t.Helper()
+		if !strings.Contains(page, ">"+want+"<") {
+			t.Errorf("the page does not say %q", want)
+		}
+	}
+	first := b.Get(t, listPath+"?range=last_30_days").Body
+	says(first, "Completeness unknown")
+	next := html.UnescapeString(nextPage.FindStringSubmatch(first)[1])
+	ahead.Add(int64(time.Hour))
+	says(b.Get(t, next).Body, "Incomplete")
+	says(b.Get(t, listPath+"?range=last_30_days").Body, "Completeness unknown")
+	first = b.Get(t, listPath+"?range=29d").Body
+	says(b.Get(t, html.UnescapeString(nextPage.FindStringSubmatch(first)[1])).Body, "Completeness unknown")
+}
+
+// manyEvents returns a store with events of as many actors.
+func manyEvents(t *testing.T, n int) store.Store {
+	t.Helper()
+	s := embeddedtest.Open(t, embedded.Options{})
+	batch := store.Batch{Source: "s", ReceivedAt: time.Now()}
+	for i := range n {
+		e := someEvent(time.Minute + time.Duration(i)*time.Second)
+		e.Actor, e.ID, e.Raw = fmt.Sprintf("actor-%d", i), audit.ID{1, byte(i >> 8), byte(i)}, []byte("{}")
+		batch.Events = append(batch.Events, e)
+	}
+	if _, err := s.Append(t.Context(), batch); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// A menu says that there are other values where there are, and only there.
+func TestMenusSayWhetherThereIsMore(t *testing.T) {
+	for n, more := range map[int]bool{50: false, 51: true} {
+		server := httptest.NewServer(world.Handler(t, manyEvents(t, n), false))
+		defer server.Close()
+		b := world.NewBrowser(t)
+		b.Base = server.URL
+		b.Login(t, world.Tokens[everywhere], "")
+		for contains, more := range map[string]bool{"": more, "actor-": more, "+ACTOR-4+": false} {
+			menu := b.Do(t, http.MethodGet, listPath+"/values/actor?contains="+contains, nil, asScript)
+			shown := strings.Count(menu.Body, `class="n"`)
+			if menu.Status != http.StatusOK || strings.Contains(menu.Body, "most frequent") != more || shown != min(n, 50) && contains != "+ACTOR-4+" || shown == 0 {
+				t.Errorf("of %d values with %q the menu shows %d, and says that there is more: %t", n, contains, shown, !more)
+			}
+		}
+	}
+	b := world.As(t, everywhere)
+	if got := b.Get(t, listPath+"/values/actor?contains="+strings.Repeat("x", 256)); got.Status != http.StatusBadRequest || !strings.Contains(got.Body, "contains: must have at most 255") {
+		t.Errorf("a part that is too long answers %d", got.Status)
 	}
 }
 

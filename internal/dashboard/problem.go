@@ -2,8 +2,11 @@ package dashboard
 
 import (
 	"errors"
+	"maps"
 	"net/http"
+	"net/url"
 	"slices"
+	"strings"
 
 	"github.com/porter-dev/audit-operator/internal/auth"
 	"github.com/porter-dev/audit-operator/internal/login"
@@ -50,8 +53,8 @@ func (d *dashboard) failed(w http.ResponseWriter, r *http.Request, user auth.Use
 }
 
 // refused answers for an error of a page's scope: it says how to get rights, and
-// offers to look at one namespace on the page of a path, with the parameters to
-// keep. It shows nothing but what the caller sent.
+// offers to look at one namespace on the page of a path, the list's where it is
+// empty, with the parameters to keep. It shows nothing but what the caller sent.
 func (d *dashboard) refused(w http.ResponseWriter, r *http.Request, user auth.User, err error, action string, keep []parameter) {
 	if !errors.Is(err, auth.ErrForbidden) && !errors.Is(err, auth.ErrNamespaceNeeded) {
 		d.failed(w, r, user, err)
@@ -72,24 +75,51 @@ func (d *dashboard) notFound(w http.ResponseWriter, r *http.Request, user auth.U
 	d.failed(w, r, user, store.ErrNotFound)
 }
 
-// itemScope is the scope of a page of one thing, whose link may name a
-// namespace. If it returns false it has answered.
-func (d *dashboard) itemScope(w http.ResponseWriter, r *http.Request, user auth.User) (query.Scope, bool) {
-	scope, err := d.Auth.Scope(r.Context(), user, namedNamespaces(r)...)
+// itemScope is the scope of a page of one thing, whose link may name namespaces
+// and nothing else. If it returns false it has answered.
+func (d *dashboard) itemScope(w http.ResponseWriter, r *http.Request, user auth.User) (query.Scope, []string, bool) {
+	namespaces, err := itemNamespaces(r)
+	if err != nil {
+		d.failed(w, r, user, err)
+		return query.Scope{}, nil, false
+	}
+	scope, err := d.Auth.Scope(r.Context(), user, namespaces...)
 	switch {
 	case err == nil:
-		return scope, true
+		return scope, namespaces, true
 	case errors.Is(err, auth.ErrForbidden), errors.Is(err, auth.ErrNamespaceNeeded):
 		d.notFound(w, r, user)
 	default:
 		d.failed(w, r, user, err)
 	}
-	return query.Scope{}, false
+	return query.Scope{}, nil, false
 }
 
-// namedNamespaces are those that the address of a page of one thing names.
-func namedNamespaces(r *http.Request) []string {
-	return slices.DeleteFunc(r.URL.Query()[string(query.ByNamespace)], func(n string) bool { return n == "" })
+// itemNamespaces are those that the address of a page of one thing names. Its
+// error is a *query.FieldError.
+func itemNamespaces(r *http.Request) ([]string, error) {
+	values, err := readValues(r)
+	if err != nil {
+		return nil, err
+	}
+	namespaces := namedNamespaces(values)
+	return namespaces, noMore(values, string(query.ByNamespace))
+}
+
+// namedNamespaces removes the namespaces that an address names, and returns them.
+func namedNamespaces(values url.Values) []string {
+	name := string(query.ByNamespace)
+	named := slices.DeleteFunc(values[name], func(n string) bool { return n == "" })
+	delete(values, name)
+	return named
+}
+
+// noMore refuses a parameter that a page has not read.
+func noMore(values url.Values, known ...string) error {
+	if names := slices.Sorted(maps.Keys(values)); len(names) > 0 {
+		return &query.FieldError{Field: names[0], Problem: "is no parameter of this page; use " + strings.Join(known, " or ")}
+	}
+	return nil
 }
 
 // namespaceOf is what the link to a thing of a namespace ends with for those

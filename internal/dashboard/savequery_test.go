@@ -38,6 +38,9 @@ func TestSaveQueryPage(t *testing.T) {
 		{nobody, "", 403, []string{"How to get rights"}},
 		{everywhere, "name=A%20B", 400, []string{"name of an object", "Nothing is written"}},
 		{everywhere, "cluster=A%20B", 400, []string{"no cluster that an AuditSource can name"}},
+		{inShop, "cluster=own", 400, []string{"cluster: &#34;own&#34; can&#39;t be a part of an AuditLogQuery", "remove it from the view", "Nothing is written"}},
+		{inShop, "namespace=shop&cluster_exclude=elsewhere&format=yaml", 400, []string{"cluster_exclude: "}},
+		{everywhere, "namespace=shop&cluster=own", 200, []string{"kind: ClusterAuditLogQuery", "clusters:"}},
 		{everywhere, "nonsense=1", 400, []string{"is no filter"}},
 		{everywhere, "format=json", 400, []string{"must be yaml or absent"}},
 		{everywhere, "search=" + url.QueryEscape(webtest.Hostile), 200, []string{"&lt;script&gt;"}},
@@ -86,7 +89,22 @@ func TestSnapshotsPage(t *testing.T) {
 		t.Errorf("another's namespace answers %d", got.Status)
 	}
 	b := world.As(t, everywhere)
-	for _, wrong := range []string{"before=x", "before=a&before=b", "rage=1", "before=" + strings.Repeat("A", 80)} {
+	// A named namespace limits also those who may read all.
+	for query, want := range map[string][]string{
+		"namespace=shop": {"shop"}, "namespace=-": {""}, "namespace=shop&namespace=billing": {"billing", "shop"}, "namespace=kube-system": nil,
+	} {
+		page := b.Get(t, "/security/snapshots?"+query)
+		var got []string
+		for _, namespace := range []string{"", "billing", "shop"} {
+			if strings.Contains(page.Body, world.Snapshots[namespace].ID) {
+				got = append(got, namespace)
+			}
+		}
+		if diff := cmp.Diff(want, got); page.Status != 200 || diff != "" || !strings.Contains(page.Body, "Only those of") || want == nil && !strings.Contains(page.Body, "No snapshots of this") {
+			t.Errorf("%s: status %d, %s", query, page.Status, diff)
+		}
+	}
+	for _, wrong := range []string{"namespace=%zz", "namespace=shop;x", "before=x", "before=a&before=b", "rage=1", "before=" + strings.Repeat("A", 80)} {
 		if got := b.Get(t, "/security/snapshots?"+wrong); got.Status != 400 {
 			t.Errorf("%s answers %d", wrong, got.Status)
 		}

@@ -89,7 +89,7 @@ func asked(encoded string) []parameter {
 // openSnapshot opens the snapshot that the path names, if the user may see it.
 // If it returns false it has answered.
 func (d *dashboard) openSnapshot(w http.ResponseWriter, r *http.Request, user auth.User) (query.Scope, store.Manifest, io.ReadCloser, bool) {
-	scope, ok := d.itemScope(w, r, user)
+	scope, _, ok := d.itemScope(w, r, user)
 	if !ok {
 		return scope, store.Manifest{}, nil, false
 	}
@@ -125,7 +125,7 @@ func firstRows(body io.Reader) ([]string, error) {
 
 // download sends a snapshot's bytes as they are, so that their SHA-256 is the digest.
 func (d *dashboard) download(w http.ResponseWriter, r *http.Request, user auth.User) {
-	scope, ok := d.itemScope(w, r, user)
+	scope, _, ok := d.itemScope(w, r, user)
 	if !ok {
 		return
 	}

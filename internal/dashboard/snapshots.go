@@ -1,15 +1,12 @@
 package dashboard
 
 import (
-	"encoding/base64"
-	"fmt"
 	"net/http"
-	"regexp"
 	"strings"
-	"time"
 
 	"github.com/porter-dev/audit-operator/internal/auth"
 	"github.com/porter-dev/audit-operator/internal/query"
+	"github.com/porter-dev/audit-operator/internal/snapshot"
 	"github.com/porter-dev/audit-operator/internal/store"
 )
 
@@ -23,6 +20,8 @@ const (
 type snapshotsData struct {
 	Rows  []snapshotRow
 	Only  []string // the namespaces that the reader's rights end at
+	Named []string // those that the address asks for; none for all
+	All   string   // the list of all that the reader may see
 	Later bool
 	First string
 	Next  string
@@ -53,20 +52,19 @@ func (d *dashboard) snapshots(w http.ResponseWriter, r *http.Request, user auth.
 		d.failed(w, r, user, err)
 		return
 	}
-	namespaces := namedNamespaces(r)
-	delete(values, string(query.ByNamespace))
+	namespaces := namedNamespaces(values)
 	given, err := take(values, beforeParameter)
 	if err != nil {
 		d.failed(w, r, user, err)
 		return
 	}
-	for name := range values {
-		d.failed(w, r, user, &query.FieldError{Field: name, Problem: "is no parameter of this page; use " + beforeParameter + " and " + string(query.ByNamespace)})
+	if err := noMore(values, beforeParameter, string(query.ByNamespace)); err != nil {
+		d.failed(w, r, user, err)
 		return
 	}
 	var before *store.SnapshotPosition
 	if given != "" {
-		position, err := parseBefore(given)
+		position, err := snapshot.DecodePosition(beforeParameter, given)
 		if err != nil {
 			d.failed(w, r, user, err)
 			return
@@ -78,7 +76,7 @@ func (d *dashboard) snapshots(w http.ResponseWriter, r *http.Request, user auth.
 		d.refused(w, r, user, err, snapshotsPath, nil)
 		return
 	}
-	manifests, err := d.Store.ListSnapshots(r.Context(), scope, store.ListSnapshotsRequest{Before: before, Limit: snapshotRows + 1})
+	list, err := snapshot.List(r.Context(), d.Store, scope, namespaces, before, snapshotRows)
 	if err != nil {
 		d.failed(w, r, user, err)
 		return
@@ -87,14 +85,12 @@ func (d *dashboard) snapshots(w http.ResponseWriter, r *http.Request, user auth.
 	for i, n := range namespaces {
 		keep[i] = parameter{string(query.ByNamespace), n}
 	}
-	data := snapshotsData{Later: before != nil, First: withQuery(snapshotsPath, encode(keep...))}
+	data := snapshotsData{Named: namespaces, All: snapshotsPath, Later: before != nil, First: withQuery(snapshotsPath, encode(keep...))}
 	_, data.Only = scope.Namespaces()
-	if len(manifests) > snapshotRows {
-		manifests = manifests[:snapshotRows]
-		last := manifests[snapshotRows-1]
-		data.Next = withQuery(snapshotsPath, encode(append(keep, parameter{beforeParameter, formatBefore(store.SnapshotPosition{TakenAt: last.TakenAt, ID: last.ID})})...))
+	if list.Next != nil {
+		data.Next = withQuery(snapshotsPath, encode(append(keep, parameter{beforeParameter, snapshot.EncodePosition(*list.Next)})...))
 	}
-	for _, m := range manifests {
+	for _, m := range list.Manifests {
 		data.Rows = append(data.Rows, newSnapshotRow(m))
 	}
 	d.render(w, r, http.StatusOK, "snapshots", page{Title: "Snapshots", User: user.Name, Place: inSnapshots, Data: data})
@@ -105,31 +101,6 @@ func withQuery(path, encoded string) string {
 		return path
 	}
 	return path + "?" + encoded
-}
-
-var snapshotID = regexp.MustCompile(`^[0-9a-f]{32}$`)
-
-// formatBefore writes a position as parseBefore reads it.
-func formatBefore(p store.SnapshotPosition) string {
-	return base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, "%s %s", p.TakenAt.UTC().Format(time.RFC3339Nano), p.ID))
-}
-
-// parseBefore reads where a page of snapshots starts. Its error is a
-// *query.FieldError.
-func parseBefore(s string) (store.SnapshotPosition, error) {
-	wrong := &query.FieldError{Field: beforeParameter, Problem: "is no position that this page gives; begin at the first page"}
-	decoded, err := base64.RawURLEncoding.Strict().DecodeString(s)
-	if err != nil {
-		return store.SnapshotPosition{}, wrong
-	}
-	at, id, _ := strings.Cut(string(decoded), " ")
-	taken, err := time.Parse(time.RFC3339Nano, at)
-	p := store.SnapshotPosition{TakenAt: taken.UTC(), ID: id}
-	// Only what formatBefore writes: one position has one address.
-	if err != nil || !snapshotID.MatchString(id) || formatBefore(p) != s {
-		return store.SnapshotPosition{}, wrong
-	}
-	return p, nil
 }
 
 // history returns the other snapshots of a snapshot's query that the reader may

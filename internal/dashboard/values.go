@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/porter-dev/audit-operator/internal/auth"
 	"github.com/porter-dev/audit-operator/internal/query"
@@ -61,12 +60,8 @@ func (d *dashboard) values(w http.ResponseWriter, r *http.Request, user auth.Use
 		return
 	}
 	scope, err := d.valuesScope(r, user, dimension, filter)
-	if errors.Is(err, auth.ErrForbidden) || errors.Is(err, auth.ErrNamespaceNeeded) {
-		d.forbiddenList(w, r, user, filter, err)
-		return
-	}
 	if err != nil {
-		d.failed(w, r, user, err)
+		d.refused(w, r, user, err, "", parameters(filter))
 		return
 	}
 	w.Header().Add("Vary", "HX-Request")
@@ -76,16 +71,17 @@ func (d *dashboard) values(w http.ResponseWriter, r *http.Request, user auth.Use
 		most = menuValues
 	}
 	if dimension == query.ByStatusCode { // few enough for sums of their classes
-		most = store.MaxPage
+		most = store.MaxPage - 1
 	}
-	facet, err := d.Store.Facet(r.Context(), scope, store.FacetRequest{Filter: filter, Window: window, Dimension: dimension, Limit: most, Contains: contains})
+	// One more tells whether there are others.
+	facet, err := d.Store.Facet(r.Context(), scope, store.FacetRequest{Filter: filter, Window: window, Dimension: dimension, Limit: most + 1, Contains: contains})
 	if err != nil {
 		d.failed(w, r, user, err)
 		return
 	}
 	data := valuesData{menu: newMenu(dimension, filter, d.Types()), List: listLink(filter.Encode())}
-	data.Contains, data.Most, data.More = contains, int64(most), len(facet.Values) == most
-	data.merge(dimension, facet.Values)
+	data.Contains, data.Most, data.More = contains, int64(most), len(facet.Values) > most
+	data.merge(dimension, facet.Values[:min(most, len(facet.Values))])
 	if fragment {
 		d.renderPart(w, r, "values", "rows", data)
 		return
@@ -111,11 +107,11 @@ func readValuesAddress(r *http.Request) (query.Filter, string, error) {
 	if err != nil {
 		return query.Filter{}, "", err
 	}
-	if utf8.RuneCountInString(contains) > query.MaxValueLength || !utf8.ValidString(contains) || strings.ContainsRune(contains, 0) {
-		return query.Filter{}, "", &query.FieldError{Field: containsParameter, Problem: "must be text of at most 256 characters"}
+	if contains, err = query.PartOfValue(containsParameter, contains); err != nil {
+		return query.Filter{}, "", err
 	}
 	filter, err := readFilter(values)
-	return filter, strings.TrimSpace(contains), err
+	return filter, contains, err
 }
 
 // valuesScope is the scope of the filter. The menu of namespaces offers all

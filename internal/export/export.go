@@ -56,6 +56,9 @@ var Formats = []Format{CSV, NDJSON}
 type Request struct {
 	Filter query.Filter
 	Window query.Window
+	// Asked is when the request came, by which it resolved its window; zero
+	// means now.
+	Asked time.Time
 	// Limit is the most rows, the newest; 0 means DefaultLimit.
 	Limit  int64
 	Format Format
@@ -107,7 +110,7 @@ type export struct {
 }
 
 // begin reads the first page and the exact count, from one transaction.
-func begin(ctx context.Context, s Store, scope query.Scope, r Request, now time.Time, retention time.Duration) (*export, error) {
+func begin(ctx context.Context, s Store, scope query.Scope, r Request, retention time.Duration) (*export, error) {
 	if r.Limit == 0 {
 		r.Limit = DefaultLimit
 	}
@@ -119,7 +122,7 @@ func begin(ctx context.Context, s Store, scope query.Scope, r Request, now time.
 		return nil, fmt.Errorf("read the first page of an export: %w", err)
 	}
 	x := &export{Request: r, store: s, scope: scope, first: view, rows: min(view.Matched, r.Limit)}
-	x.complete, x.reason = snapshot.Completeness(r.Window, now, retention)
+	x.complete, x.reason = snapshot.Completeness(r.Window, r.Asked, retention)
 	return x, nil
 }
 

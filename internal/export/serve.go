@@ -128,7 +128,10 @@ func (x *Exporter) Serve(w http.ResponseWriter, r *http.Request, user auth.User,
 	}
 	defer release()
 	out := newPatient(w, x.StallTimeout)
-	answer, err := begin(ctx, x.Store, scope, req, x.Now(), x.Retention)
+	if req.Asked.IsZero() {
+		req.Asked = x.Now()
+	}
+	answer, err := begin(ctx, x.Store, scope, req, x.Retention)
 	if err != nil {
 		return err
 	}

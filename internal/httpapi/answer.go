@@ -10,7 +10,6 @@ import (
 
 	"github.com/porter-dev/audit-operator/internal/auth"
 	"github.com/porter-dev/audit-operator/internal/problem"
-	"github.com/porter-dev/audit-operator/internal/query"
 	"github.com/porter-dev/audit-operator/internal/snapshot"
 )
 
@@ -33,9 +32,9 @@ type about struct {
 	Complete completeness `json:"complete"`
 }
 
-func (a *api) about(w query.Window, asOf time.Time) about {
-	out := about{Window: window{From: w.From.UTC(), To: w.To.UTC()}, AsOf: asOf.UTC()}
-	out.Complete.Status, out.Complete.Reason = snapshot.Completeness(w, a.Now(), a.Retention)
+func (a *api) about(q question, asOf time.Time) about {
+	out := about{Window: window{From: q.Window.From.UTC(), To: q.Window.To.UTC()}, AsOf: asOf.UTC()}
+	out.Complete.Status, out.Complete.Reason = snapshot.Completeness(q.Window, q.asked, a.Retention)
 	return out
 }
 

@@ -30,7 +30,7 @@ func (a *api) export(w http.ResponseWriter, r *http.Request, user auth.User) err
 	if err != nil {
 		return err
 	}
-	req.Filter, req.Window = q.Filter, q.Window
+	req.Filter, req.Window, req.Asked = q.Filter, q.Window, q.asked
 	return a.Exports.Serve(w, r, user, scope, req)
 }
 

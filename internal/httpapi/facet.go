@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"errors"
 	"net/http"
 	"slices"
 
@@ -40,10 +39,10 @@ func (a *api) facet(w http.ResponseWriter, r *http.Request, user auth.User) erro
 		return problem.Problem{Kind: problem.NotFound, Status: http.StatusNotFound, Title: "Not found",
 			Detail: "Events have no such field to count by. " + v1 + "openapi.json lists those that there are."}
 	}
-	limit, contains, q := p.number("limit", defaultValues, mostValues), p.text("contains"), p.question(a.Now())
-	var tooMuch *query.FieldError
-	if errors.As((&query.Filter{Search: contains}).Validate(), &tooMuch) { // it is folded as a search is
-		p.wrong("contains", "", tooMuch.Problem)
+	limit, q := p.number("limit", defaultValues, mostValues), p.question(a.Now())
+	contains, err := query.PartOfValue("contains", p.text("contains"))
+	if err != nil {
+		p.errs = append(p.errs, err)
 	}
 	if err := p.err(); err != nil {
 		return err
@@ -56,7 +55,7 @@ func (a *api) facet(w http.ResponseWriter, r *http.Request, user auth.User) erro
 	if err != nil {
 		return err
 	}
-	answer := facetAnswer{Dimension: dimension, Values: []facetValue{}, More: len(facet.Values) > limit, about: a.about(q.Window, facet.AsOf)}
+	answer := facetAnswer{Dimension: dimension, Values: []facetValue{}, More: len(facet.Values) > limit, about: a.about(q, facet.AsOf)}
 	for _, v := range facet.Values[:min(limit, len(facet.Values))] {
 		answer.Values = append(answer.Values, facetValue{v.Value, v.Count})
 	}

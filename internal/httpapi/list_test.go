@@ -2,12 +2,15 @@ package httpapi_test
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/go-json-experiment/json"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/porter-dev/audit-operator/internal/snapshot"
@@ -111,6 +114,40 @@ func TestList(t *testing.T) {
 	if got := decode[page](t, p.get(t, inShop, list)); got.Matched != nil {
 		t.Errorf("a count of %d that nobody asked for", *got.Matched)
 	}
+}
+
+// An answer says what holds when it is asked for, not when the first page was,
+// and no range that ends now is incomplete because its answer took a moment.
+func TestCompletenessIsThatOfNow(t *testing.T) {
+	var ahead atomic.Int64
+	clock := func() time.Time { return time.Now().Add(time.Duration(ahead.Add(int64(time.Millisecond)))) }
+	server := httptest.NewServer(world.HandlerAt(t, world.Store, clock))
+	defer server.Close()
+	p := programs{&webtest.Browser{Client: server.Client(), Base: server.URL}}
+	says := func(want, path string) string {
+		t.Helper()
+		var got struct {
+			Next     string `json:"next"`
+			Complete struct {
+				Reason string `json:"reason"`
+			} `json:"complete"`
+		}
+		answer := p.get(t, everywhere, path)
+		if err := json.Unmarshal([]byte(answer.Body), &got); err != nil || got.Complete.Reason != want {
+			t.Errorf("%s says %q, want %q: %v", path, got.Complete.Reason, want, err)
+		}
+		return got.Next
+	}
+	const month = "range=last_30_days"
+	next := says("NotMeasured", list+"?limit=2&"+month)
+	says("NotMeasured", list+"/histogram?"+month)
+	says("NotMeasured", list+"/facets/actor?"+month)
+	if got := p.get(t, everywhere, "/api/v1/export?"+month).Header.Get("Audit-Complete-Reason"); got != "NotMeasured" {
+		t.Errorf("the export says %q", got)
+	}
+	ahead.Add(int64(time.Hour))
+	says("BeyondRetention", list+"?limit=2&"+month+"&cursor="+next)
+	says("NotMeasured", list+"?limit=2&"+month)
 }
 
 // A window that reaches beyond the retention says so.

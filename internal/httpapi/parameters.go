@@ -105,12 +105,13 @@ type question struct {
 	query.Filter
 	Window query.Window
 	After  *query.Position // where the page starts; nil for the first
+	asked  time.Time       // when it came
 }
 
 // question returns the filter and the window that it means now.
 func (p *parameters) question(now time.Time) question {
-	q := question{Filter: p.filter()}
-	p.resolve(&q, now)
+	q := question{Filter: p.filter(), asked: now}
+	p.resolve(&q)
 	return q
 }
 
@@ -121,7 +122,7 @@ func (p *parameters) page(now time.Time) question {
 	if encoded == "" {
 		return p.question(now)
 	}
-	q := question{Filter: p.filter()}
+	q := question{Filter: p.filter(), asked: now}
 	cursor, err := query.DecodeCursor(encoded, q.Filter)
 	if err != nil && len(p.errs) == 0 { // else the filter isn't the one that was meant
 		p.wrong("cursor", "", strayCursor)
@@ -130,9 +131,9 @@ func (p *parameters) page(now time.Time) question {
 	return q
 }
 
-func (p *parameters) resolve(q *question, now time.Time) {
+func (p *parameters) resolve(q *question) {
 	var err error
-	if q.Window, err = q.Range.Resolve(now); err != nil {
+	if q.Window, err = q.Range.Resolve(q.asked); err != nil {
 		p.errs = append(p.errs, err)
 	}
 }

@@ -141,9 +141,9 @@ func (f *porterFilter) question(project string, now time.Time) (question, error)
 		p.values.Set("search", f.Search)
 	}
 	f.times(p)
-	q := question{Filter: p.filter()}
+	q := question{Filter: p.filter(), asked: now}
 	if len(p.errs) == 0 {
-		p.resolve(&q, now)
+		p.resolve(&q)
 	}
 	return q, f.named(errors.Join(p.errs...))
 }

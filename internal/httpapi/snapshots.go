@@ -1,21 +1,13 @@
 package httpapi
 
 import (
-	"encoding/base64"
-	"encoding/binary"
-	"encoding/hex"
 	"net/http"
-	"slices"
-	"time"
 
 	"github.com/porter-dev/audit-operator/internal/auth"
 	"github.com/porter-dev/audit-operator/internal/query"
+	"github.com/porter-dev/audit-operator/internal/snapshot"
 	"github.com/porter-dev/audit-operator/internal/store"
 )
-
-// mostScanned bounds the manifests that one answer looks at for those of the
-// namespaces that are asked for.
-const mostScanned = 5 * store.MaxPage
 
 // snapshotsAnswer is a page of manifests, the newest first. It may hold fewer
 // than were asked for before the last page.
@@ -32,9 +24,9 @@ func (a *api) snapshots(w http.ResponseWriter, r *http.Request, user auth.User) 
 	limit, cursor, namespaces := p.number("limit", defaultPage, store.MaxPage), p.text("cursor"), p.namespaces()
 	var before *store.SnapshotPosition
 	if cursor != "" {
-		position, ok := decodePosition(cursor)
-		if !ok {
-			p.wrong("cursor", "", "is none that this list gave; begin with the first page")
+		position, err := snapshot.DecodePosition("cursor", cursor)
+		if err != nil {
+			p.errs = append(p.errs, err)
 		}
 		before = &position
 	}
@@ -45,46 +37,15 @@ func (a *api) snapshots(w http.ResponseWriter, r *http.Request, user auth.User) 
 	if err != nil {
 		return err
 	}
-	answer := snapshotsAnswer{Items: []store.Manifest{}}
-	for scanned := 0; ; {
-		most := limit + 1 // one more tells whether there is a next page
-		if len(namespaces) > 0 {
-			most = store.MaxPage
-		}
-		page, err := a.Store.ListSnapshots(r.Context(), scope, store.ListSnapshotsRequest{Before: before, Limit: min(most, store.MaxPage)})
-		if err != nil {
-			return err
-		}
-		for i := range page {
-			if !ofNamespaces(&page[i], namespaces) {
-				continue
-			}
-			if len(answer.Items) == limit {
-				answer.Next = encodePosition(answer.Items[limit-1].Position())
-				return send(w, answer)
-			}
-			answer.Items = append(answer.Items, page[i])
-		}
-		if len(page) < min(most, store.MaxPage) {
-			return send(w, answer)
-		}
-		last := page[len(page)-1].Position()
-		before = &last
-		if scanned += len(page); scanned >= mostScanned {
-			answer.Next = encodePosition(last)
-			return send(w, answer)
-		}
+	page, err := snapshot.List(r.Context(), a.Store, scope, namespaces, before, limit)
+	if err != nil {
+		return err
 	}
-}
-
-// ofNamespaces reports whether a snapshot is of one of the namespaces, if any
-// are named. Those of the whole cluster have query.NoNamespace.
-func ofNamespaces(m *store.Manifest, namespaces []string) bool {
-	of := m.Namespace
-	if of == "" {
-		of = query.NoNamespace
+	answer := snapshotsAnswer{Items: append([]store.Manifest{}, page.Manifests...)}
+	if page.Next != nil {
+		answer.Next = snapshot.EncodePosition(*page.Next)
 	}
-	return len(namespaces) == 0 || slices.Contains(namespaces, of)
+	return send(w, answer)
 }
 
 // snapshotScope is the scope of a question for one snapshot, which may name
@@ -111,33 +72,4 @@ func (a *api) snapshot(w http.ResponseWriter, r *http.Request, user auth.User) e
 		return err
 	}
 	return send(w, m)
-}
-
-const (
-	positionVersion = 1
-	positionLength  = 1 + 8 + 16
-)
-
-var positionEncoding = base64.RawURLEncoding.Strict()
-
-// encodePosition writes a position for a URL. It holds no right: what may be
-// seen is checked anew.
-func encodePosition(p store.SnapshotPosition) string {
-	b := binary.BigEndian.AppendUint64([]byte{positionVersion}, uint64(p.TakenAt.UnixMicro()))
-	id, err := hex.DecodeString(p.ID)
-	if err != nil || len(id) != 16 {
-		panic("httpapi: a snapshot's ID must be 32 hexadecimal digits")
-	}
-	return positionEncoding.EncodeToString(append(b, id...))
-}
-
-// decodePosition reads what encodePosition wrote, and nothing else.
-func decodePosition(s string) (p store.SnapshotPosition, ok bool) {
-	// The decoder passes over line breaks, which no position has.
-	b, err := positionEncoding.DecodeString(s)
-	if err != nil || len(s) != positionEncoding.EncodedLen(positionLength) || len(b) != positionLength || b[0] != positionVersion {
-		return p, false
-	}
-	at := time.UnixMicro(int64(binary.BigEndian.Uint64(b[1:]))).UTC()
-	return store.SnapshotPosition{TakenAt: at, ID: hex.EncodeToString(b[9:])}, true
 }

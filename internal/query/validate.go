@@ -40,6 +40,18 @@ func (f *Filter) Validate() error {
 	return errors.Join(errs...)
 }
 
+// PartOfValue reads what the values of a field are to contain: as a search is
+// read, without the space around it. Its error is a *FieldError of the named
+// parameter.
+func PartOfValue(parameter, s string) (string, error) {
+	s = strings.TrimSpace(s)
+	var wrong *FieldError
+	if errors.As((&Filter{Search: s}).Validate(), &wrong) {
+		return "", &FieldError{Field: parameter, Problem: wrong.Problem}
+	}
+	return s, nil
+}
+
 func (t *Terms) validate(suffix string) []error {
 	var errs []error
 	for _, field := range termFields {

@@ -153,10 +153,12 @@ func capture(ctx context.Context, s Store, r Request, window query.Window, body 
 	return m, err
 }
 
-// Completeness says how complete the answer about a window is at a time, and
-// why. A retention of 0 is endless.
-func Completeness(w query.Window, now time.Time, retention time.Duration) (complete, reason string) {
-	if retention > 0 && w.From.Before(now.Add(-retention)) {
+// Completeness says how complete the answer about a window is, and why, to a
+// question that was asked at a time: that of the request, by which it resolved
+// its window, and not one that a cursor remembers. A retention of 0 is endless.
+func Completeness(w query.Window, asked time.Time, retention time.Duration) (complete, reason string) {
+	// Windows are of whole microseconds.
+	if retention > 0 && w.From.Before(asked.Add(-retention).Truncate(time.Microsecond)) {
 		return CompleteFalse, BeyondRetention
 	}
 	return CompleteUnknown, NotMeasured

@@ -89,7 +89,7 @@ func moreListings() []*listing {
 		{name: "Porter's query", request: porter("query", `{"limit":1000}`), matches: inProject, check: checkItems(0, 1000)},
 		{name: "tail", page: true, request: tailed, check: checkTail},
 		{name: "save as a query", page: true, refuses: true, request: at(logs + "/query")},
-		{name: "snapshots", page: true, request: named("/security/snapshots"), matches: func(*selection, *realm) bool { return true }, check: checkSnapshots},
+		{name: "snapshots", page: true, rights: true, request: named("/security/snapshots"), check: checkSnapshots},
 		{name: "CSV", request: at("/api/v1/export"), check: checkFile},
 		{name: "NDJSON", request: at("/api/v1/export", "format", "ndjson"), check: checkFile},
 		{name: "NDJSON with raw", request: at("/api/v1/export", "format", "ndjson", "raw", "true"), check: checkFile},

@@ -260,6 +260,17 @@ func (world *World) HandlerWith(t testing.TB, s dashboard.Store, change func(*lo
 // HandlerOver is HandlerWith whose own records go to a store of the test's.
 func (world *World) HandlerOver(t testing.TB, s dashboard.Store, records store.Writer, change func(*login.Options)) http.Handler {
 	t.Helper()
+	return world.handler(t, s, records, change, nil)
+}
+
+// HandlerAt is Handler by another clock.
+func (world *World) HandlerAt(t testing.TB, s dashboard.Store, now func() time.Time) http.Handler {
+	t.Helper()
+	return world.handler(t, s, world.Records, func(*login.Options) {}, now)
+}
+
+func (world *World) handler(t testing.TB, s dashboard.Store, records store.Writer, change func(*login.Options), now func() time.Time) http.Handler {
+	t.Helper()
 	recorder, err := selfaudit.New(selfaudit.Options{Writer: records, Cluster: OwnCluster})
 	if err != nil {
 		t.Fatal(err)
@@ -275,7 +286,7 @@ func (world *World) HandlerOver(t testing.TB, s dashboard.Store, records store.W
 		t.Fatal(err)
 	}
 	h, err := web.New(web.Options{
-		Store: s, Auth: world.Auth(), Login: signIn, Records: recorder, Log: logr.Discard(), Retention: 720 * time.Hour,
+		Store: s, Auth: world.Auth(), Login: signIn, Records: recorder, Log: logr.Discard(), Retention: 720 * time.Hour, Now: now,
 		Types: func() []dashboard.ResourceType {
 			var out []dashboard.ResourceType
 			for _, t := range audit.BuiltInResourceTypes() {

@@ -36,7 +36,7 @@ type Manifest struct {
 // ClusterAuditLogQuery. Limited are the namespaces that the asker's rights end
 // at, none for who may read everything: as such an asker may read no
 // cluster-wide answer, there is one AuditLogQuery for each namespace that the
-// filter selects of them. Its error joins a *query.FieldError for each value
+// filter selects of them, and a filter of clusters is refused. Its error joins a *query.FieldError for each value
 // that the resources can't hold, with the URL's parameter names, and one for
 // a name that objects can't have.
 func Manifests(name string, f query.Filter, limited []string) ([]Manifest, error) {
@@ -45,6 +45,9 @@ func Manifests(name string, f query.Filter, limited []string) ([]Manifest, error
 		errs = append(errs, &query.FieldError{Field: "name", Value: cut(name), Problem: "is no name of an object; use lower-case letters, digits, - and ., like deletes-in-shop, at most 253"})
 	}
 	errs = append(errs, unsayable(f)...)
+	if len(limited) > 0 {
+		errs = append(errs, ofOneCluster(f)...)
+	}
 	if err := f.Validate(); err != nil {
 		errs = append(errs, err)
 	}
@@ -108,6 +111,20 @@ func unsayable(f query.Filter) []error {
 		check("namespace"+suffix, t.Namespaces, func(v string) bool { return v == query.NoNamespace || namespacePattern.MatchString(v) }, "is no name of a namespace")
 	}
 	slices.SortFunc(errs, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
+	return errs
+}
+
+// ofOneCluster refuses the terms of clusters, which an AuditLogQuery has none
+// for: without them it would ask for more.
+func ofOneCluster(f query.Filter) []error {
+	const problem = "can't be a part of an AuditLogQuery, which asks about the operator's own cluster alone; remove it from the view and save that"
+	var errs []error
+	if len(f.Clusters) > 0 {
+		errs = append(errs, &query.FieldError{Field: string(query.ByCluster), Value: cut(strings.Join(f.Clusters, ", ")), Problem: problem})
+	}
+	if len(f.Exclude.Clusters) > 0 {
+		errs = append(errs, &query.FieldError{Field: string(query.ByCluster) + "_exclude", Value: cut(strings.Join(f.Exclude.Clusters, ", ")), Problem: problem})
+	}
 	return errs
 }
 

@@ -24,6 +24,9 @@ func TestManifestsRefuse(t *testing.T) {
 		{"x", "namespace_exclude=Shop", nil, "namespace_exclude: \"Shop\" is no name of a namespace"},
 		{"x", "namespace=" + strings.Repeat("a", 64), nil, "is no name of a namespace"},
 		{"x", "namespace_exclude=shop", []string{"shop"}, "leaves none of the namespaces"},
+		{"x", "cluster=own", []string{"shop"}, "cluster: \"own\" can't be a part of an AuditLogQuery"},
+		{"x", "cluster=a&cluster=b&namespace=shop", []string{"bills", "shop"}, "cluster: \"a, b\" can't be"},
+		{"x", "cluster_exclude=own", []string{"shop"}, "cluster_exclude: \"own\" can't be a part"},
 	} {
 		values, err := url.ParseQuery(tt.filter)
 		if err != nil {
