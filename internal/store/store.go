@@ -241,9 +241,12 @@ type Tail struct {
 	AsOf   time.Time
 	Events []audit.Event // in the order of ingestion, without Raw
 	// Next is where the next call goes on, with this filter or another. It is
-	// opaque, says nothing to its holder and outlives the process.
+	// opaque and outlives the process. Neither it, which is another text each
+	// time, nor its length tells what others have stored.
 	Next string
-	More bool // the next call need not wait: more is there already
+	// More says that the next call need not wait: more is there already to be
+	// looked at, of which the scope may cover nothing.
+	More bool
 }
 
 // SourceStats is what a store has taken from a source since it first did.

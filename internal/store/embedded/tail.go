@@ -17,7 +17,8 @@ import (
 const tailRows = 1 << 18
 
 // Tail implements store.Reader. What is known without the database, that
-// nothing has come, does not ask it.
+// nothing has come to anybody, does not ask it. So the time that an answer takes
+// says something of what others do, as More does; positions don't.
 func (s *Store) Tail(ctx context.Context, scope query.Scope, req store.TailRequest) (store.Tail, error) {
 	tail, err := s.tail(ctx, scope, req)
 	if err != nil {
@@ -40,15 +41,22 @@ func (s *Store) tail(ctx context.Context, scope query.Scope, req store.TailReque
 	tail := store.Tail{AsOf: s.now()}
 	now := s.arrivals.get()
 	since := max(0, dayOf(req.Since))
+	seal := func(p tailPosition) string {
+		return s.positions.Seal(p.written(dayOf(tail.AsOf) + 1).encode()) // events may be ahead of the clock
+	}
 	if req.After == "" {
-		tail.Next = s.positions.Seal(positionAt(now, since).encode())
+		tail.Next = seal(positionAt(now, since))
 		return tail, nil
 	}
 	plain, err := s.positions.Open(req.After)
 	if err != nil {
 		return store.Tail{}, err
 	}
-	position, err := decodePosition(plain)
+	written, err := decodePosition(plain)
+	if err != nil {
+		return store.Tail{}, err
+	}
+	position, err := written.read(now)
 	if err != nil {
 		return store.Tail{}, err
 	}
@@ -73,7 +81,7 @@ func (s *Store) tail(ctx context.Context, scope query.Scope, req store.TailReque
 		}
 		tail.More = tail.More || t.from < t.end
 	}
-	tail.Next = s.positions.Seal(next.encode())
+	tail.Next = seal(next)
 	return tail, nil
 }
 

@@ -131,16 +131,18 @@ func (s *Store) keepArrivals(ctx context.Context) error {
 	return err
 }
 
-// newestArrival returns the position after all that is committed.
-func (s *Store) newestArrival(ctx context.Context) (tailPosition, error) {
-	for {
-		var p tailPosition
-		var unordered bool
-		if err := s.pool.QueryRow(ctx, newestArrival).Scan(&unordered, &p.seq, &p.anchor); err != nil || !unordered {
-			return p, err
-		}
-		if err := s.order(ctx); err != nil {
-			return p, err
-		}
+// newestArrival returns a position after all that was committed before the call.
+// It gives an order once: what has none afterwards was committed meanwhile, and
+// waits for the next call, so that those who commit all the time keep none from
+// its answer.
+func (s *Store) newestArrival(ctx context.Context) (p tailPosition, err error) {
+	var unordered bool
+	read := func() error { return s.pool.QueryRow(ctx, newestArrival).Scan(&unordered, &p.seq, &p.anchor) }
+	if err := read(); err != nil || !unordered {
+		return p, err
 	}
+	if err := s.order(ctx); err != nil {
+		return p, err
+	}
+	return p, read()
 }

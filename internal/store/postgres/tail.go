@@ -62,7 +62,8 @@ func (s *Store) tail(ctx context.Context, scope query.Scope, req store.TailReque
 		case req.After == "":
 			tail.Next = codec.Seal(newest.encode())
 		case done:
-			tail.Next, tail.More = req.After, after != newest
+			// Written anew, so that it doesn't tell that nothing has come to anybody.
+			tail.Next, tail.More = codec.Seal(after.encode()), after != newest
 		}
 		return nil
 	})

@@ -84,8 +84,8 @@ func testTail(t *testing.T, b *bench) {
 	b.ingest(t, store.Appended{Stored: 1}, before)
 	f := b.follow(t, query.ClusterWide(), query.Filter{}, time.Time{})
 	idle := f.req.After
-	if tail := f.next(t, 10); len(tail.Events) > 0 || tail.Next != idle || !tail.AsOf.Equal(b.clock.Now()) {
-		t.Errorf("Tail of nothing new has %d events, as of %s; the position changed: %t", len(tail.Events), tail.AsOf, tail.Next != idle)
+	if tail := f.next(t, 10); len(tail.Events) > 0 || tail.More || tail.Next == idle || !tail.AsOf.Equal(b.clock.Now()) {
+		t.Errorf("Tail of nothing new has %d events, more: %t, as of %s; the position tells that nothing came: %t", len(tail.Events), tail.More, tail.AsOf, tail.Next == idle)
 	}
 
 	late, ancient, ahead := plain(2, now.Add(-2*time.Minute)), plain(3, now.AddDate(0, 0, -4)), plain(4, now.Add(50*time.Minute))
@@ -254,6 +254,7 @@ func testTailScope(t *testing.T, b *bench) {
 	both := b.follow(t, query.InNamespaces("prod", "shop", "bills"), query.Filter{}, time.Time{})
 	one := b.follow(t, query.InNamespaces("prod", "shop"), query.Filter{Terms: query.Terms{Namespaces: []string{"bills", query.NoNamespace, "shop"}}}, time.Time{})
 	none := b.follow(t, query.Scope{}, query.Filter{}, time.Time{})
+	before := len(none.req.After)
 	b.ingest(t, store.Appended{Stored: 5}, at(1, "prod", "shop"), at(2, "prod", "bills"), at(3, "prod", "kube-system"), at(4, "staging", "shop"), at(5, "prod", ""))
 	for name, test := range map[string]struct {
 		f    *tailing
@@ -270,6 +271,9 @@ func testTailScope(t *testing.T, b *bench) {
 		if d := diff(sortedByID(want), sortedByID(got)); d != "" {
 			t.Errorf("%s (-want +got):\n%s", name, d)
 		}
+	}
+	if got := len(none.req.After); got != before {
+		t.Errorf("what others stored makes a position of %d characters one of %d", before, got)
 	}
 	// Another's position gives no more than one's own scope.
 	both.req.After, both.got = wide.req.After, nil
