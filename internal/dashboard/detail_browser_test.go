@@ -3,8 +3,10 @@ package dashboard_test
 import (
 	"crypto/rand"
 	"fmt"
+	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -168,6 +170,83 @@ func TestTailOfNothing(t *testing.T) {
 		t.Errorf("of a range that has ended the page says %s", got)
 	}
 }
+
+// Where the tail can't go on, because another store is behind the address now, it
+// says so and starts again when it is told to, not by itself. What can't be read
+// at the moment is asked for again, now and then.
+func TestTailThatCanNotGoOn(t *testing.T) {
+	var now atomic.Pointer[http.Handler]
+	serve := func() store.Store {
+		s := embeddedtest.Open(t, embedded.Options{})
+		h := world.Handler(t, s, false)
+		now.Store(&h)
+		return s
+	}
+	var refused, lists, failing atomic.Int32
+	s := serve()
+	tab := browsertest.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == listPath && lists.Add(1) > 0 && failing.Load() > 0 {
+			failing.Add(-1)
+			http.Error(w, "not now", http.StatusServiceUnavailable)
+			return
+		}
+		answer := &statusWriter{ResponseWriter: w}
+		(*now.Load()).ServeHTTP(answer, r)
+		if strings.HasSuffix(r.URL.Path, "/tail") && answer.status == http.StatusBadRequest {
+			refused.Add(1)
+		}
+	}), browsertest.Look{})
+	tab.SignIn(world.Tokens[everywhere], listPath+"?live=1")
+	tab.Visible("#tail[data-state=live]")
+	add := func(name string) {
+		t.Helper()
+		e := someEvent(0)
+		e.ResourceName, e.Raw = name, []byte("{}")
+		_, _ = rand.Read(e.ID[:])
+		if _, err := s.Append(t.Context(), store.Batch{Source: "s", ReceivedAt: time.Now(), Events: []audit.Event{e}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rows := func(names string) string {
+		return `[...document.querySelectorAll("#rows tr .name")].map(e => e.textContent).join(" ") === "` + names + `"`
+	}
+	tab.Tolerate("status of 503")
+	tab.Tolerate("status of 400")
+	failing.Store(1)
+	before := lists.Load()
+	add("first")
+	tab.Await("the row comes though the list could not be read at first", rows("first"))
+	if got := lists.Load() - before; got != 2 {
+		t.Errorf("the list was asked for %d times, want 2", got)
+	}
+
+	s = serve()
+	tab.Visible("#tail[data-state=refused]")
+	tab.Visible("#tail-again")
+	tab.Await("there is nothing to pause", `document.getElementById("tail-pause").hidden`)
+	tab.Axe("tail that can't go on")
+	tab.Click("#tail-again")
+	tab.Visible("#tail[data-state=live]")
+	add("second")
+	tab.Await("it has begun anew", rows("second"))
+	if got := refused.Load(); got != 1 {
+		t.Errorf("it asked %d times with a position that is refused", got)
+	}
+}
+
+// statusWriter knows the status that was answered.
+type statusWriter struct {
+	http.ResponseWriter
+	status int
+}
+
+func (w *statusWriter) WriteHeader(status int) {
+	w.status = status
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Unwrap is for http.ResponseController.
+func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // Copying gives what it says.
 func TestCopyInABrowser(t *testing.T) {

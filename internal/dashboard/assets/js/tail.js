@@ -3,7 +3,7 @@
 // so often, from one answer.
 (() => {
   "use strict";
-  const every = 2000, agreeEvery = 15000, mostRows = 500, longestWait = 60000;
+  const every = 2000, agreeEvery = 15000, mostRows = 500, mostSeen = 5000, longestWait = 60000;
   const by = id => document.getElementById(id);
   let run = null; // what belongs to one list; a new list has its own
 
@@ -21,9 +21,16 @@
   const state = (name, text) => {
     const bar = by("tail"), said = by("tail-state");
     if (!bar || !said) return;
-    if (bar.dataset.state !== name && (name === "lost" || name === "ended" || bar.dataset.state === "lost")) tell(text, true);
+    if (bar.dataset.state !== name && (name === "lost" || name === "ended" || name === "refused" || bar.dataset.state === "lost")) tell(text, true);
     bar.dataset.state = name;
     if (said.textContent !== text) said.textContent = text;
+  };
+  // over ends the tail for good: only a new list goes on.
+  const over = (name, text) => {
+    run.paused = run.over = true;
+    clearTimeout(run.timer);
+    state(name, text);
+    for (const [id, hidden] of [["tail-pause", true], ["tail-again", false]]) if (by(id)) by(id).hidden = hidden;
   };
   // For those who hear the page: at most every ten seconds, never row by row.
   const tell = (text, now) => {
@@ -57,6 +64,8 @@
       audit.show(own);
     }
     while (body.children.length > mostRows) body.lastElementChild.remove();
+    // What the table has may come again with the list, nothing else does.
+    if (run.seen.size > mostSeen) run.seen = new Set([...run.seen].slice(-mostSeen / 2).concat([...body.children].map(idOf)));
     return added;
   };
 
@@ -66,8 +75,9 @@
     return answer;
   };
   // agree brings chart and count to what the table shows, from one answer. Where
-  // there is no table yet it brings all of it.
+  // there is no table yet it brings all of it. If it can't, that waits its turn.
   const agree = async own => {
+    own.agreeAt = Date.now() + agreeEvery;
     const answer = await loaded(own.here, own.stop.signal);
     if (!answer.ok || run !== own) return;
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
@@ -88,7 +98,7 @@
     for (const id of ["chart", "summary"]) put(id);
     insert(page.querySelectorAll("#rows > tr"), true);
     run.fresh = 0;
-    run.agreed = Date.now();
+    run.lacking = false;
     showNew();
   };
 
@@ -100,11 +110,13 @@
       const answer = await loaded(`${own.poll}${own.poll.includes("?") ? "&" : "?"}after=${encodeURIComponent(own.next)}`, own.stop.signal);
       if (run !== own) return;
       if (answer.status === 401 || answer.status === 403 || answer.status === 404) {
-        own.paused = true;
-        state("ended", "Ended: you may no longer see these events. Load the page again.");
+        over("ended", "Ended: you may no longer see these events.");
         return;
       }
-      if (answer.status === 400) { location.reload(); return; } // the position is of another store
+      if (answer.status === 400 || answer.status === 414 || answer.status === 431) { // the position is too old, or of another store
+        over("refused", "Stopped: it can’t be told any more what is new since.");
+        return;
+      }
       if (!answer.ok) throw new Error(String(answer.status));
       const table = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("table[data-next]");
       if (!table) throw new Error("not an answer of the tail");
@@ -117,16 +129,16 @@
           const added = insert(rows, true);
           own.fresh += added;
           own.untold += added;
-        } else {
-          await agree(own);
-          return;
+        } else if (!own.lacking) {
+          own.agreeAt = 0;
         }
+        own.lacking = true;
       }
       const more = "more" in table.dataset;
       state(more ? "behind" : "live", more ? "Behind, catching up" : "Live");
       showNew();
       if (more) wait = 0;
-      else if (own.fresh && Date.now() - own.agreed > agreeEvery) await agree(own);
+      else if (own.lacking && Date.now() >= own.agreeAt) await agree(own);
     } catch (problem) {
       if (problem.name === "AbortError" || run !== own) return;
       own.failed++;
@@ -156,7 +168,7 @@
     here.searchParams.delete("event");
     run = {
       bar, poll: bar.dataset.poll, next: bar.dataset.next, here: here.href, seen: new Set(), stop: new AbortController(),
-      fresh: 0, untold: 0, told: 0, failed: 0, agreed: Date.now(), paused: false, asking: false, timer: 0,
+      fresh: 0, untold: 0, told: 0, failed: 0, agreeAt: Date.now() + agreeEvery, lacking: false, paused: false, over: false, asking: false, timer: 0,
     };
     for (const tr of document.querySelectorAll("#rows > tr")) run.seen.add(idOf(tr));
     state("live", "Live");
@@ -171,7 +183,7 @@
 
   document.addEventListener("click", event => {
     const button = event.target instanceof Element && event.target.closest("#tail-pause");
-    if (!button || !run) return;
+    if (!button || !run || run.over) return;
     run.paused = !run.paused;
     button.setAttribute("aria-pressed", String(run.paused));
     button.textContent = run.paused ? "Go on" : "Pause";
