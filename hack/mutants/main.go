@@ -41,7 +41,7 @@ func main() {
 }
 
 func run(ctx context.Context, out io.Writer, only string) error {
-	chosen := slices.Concat(mutants, rights)
+	chosen := slices.Concat(mutants, rights, pages)
 	if only != "" {
 		chosen = slices.DeleteFunc(chosen, func(m mutant) bool { return m.name != only })
 	}

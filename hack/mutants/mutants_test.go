@@ -12,7 +12,7 @@ import (
 // for make mutants to say, which takes long.
 func TestMutantsFit(t *testing.T) {
 	names := map[string]bool{}
-	for _, m := range slices.Concat(mutants, rights) {
+	for _, m := range slices.Concat(mutants, rights, pages) {
 		if names[m.name] {
 			t.Errorf("two mutants are named %s", m.name)
 		}

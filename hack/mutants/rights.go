@@ -136,7 +136,7 @@ var rights = []mutant{
 	},
 	{
 		name: "things-of-unnamed-namespaces", file: "internal/dashboard/problem.go",
-		old:      "d.Auth.Scope(r.Context(), user, namedNamespaces(r)...)",
+		old:      "d.Auth.Scope(r.Context(), user, namespaces...)",
 		new:      "d.Auth.Scope(r.Context(), user)",
 		packages: []string{"./internal/web"}, tests: "TestTenancy/embedded",
 	},
@@ -196,8 +196,8 @@ var rights = []mutant{
 	},
 	{
 		name: "api-snapshots-without-scope", file: "internal/httpapi/snapshots.go",
-		old:      "a.Store.ListSnapshots(r.Context(), scope,",
-		new:      "a.Store.ListSnapshots(r.Context(), query.ClusterWide(),",
+		old:      "snapshot.List(r.Context(), a.Store, scope,",
+		new:      "snapshot.List(r.Context(), a.Store, query.ClusterWide(),",
 		packages: []string{"./internal/web"}, tests: "TestTenancy/embedded",
 	},
 	{
