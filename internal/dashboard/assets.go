@@ -92,7 +92,6 @@ func (d *dashboard) asset(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Cache-Control", "public, max-age=31536000, immutable")
 	h.Set("Content-Type", a.kind)
-	h.Set("Vary", "Accept-Encoding")
 	content := a.content
 	if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
 		h.Set("Content-Encoding", "gzip")

@@ -34,7 +34,7 @@ type snapshotData struct {
 // snapshot shows the page to browsers and gives programs the body, so that the
 // address in a query's status serves both.
 func (d *dashboard) snapshot(w http.ResponseWriter, r *http.Request, user auth.User) {
-	w.Header().Set("Vary", "Accept")
+	w.Header().Add("Vary", "Accept")
 	if !wantsPage(r) {
 		d.download(w, r, user)
 		return

@@ -57,7 +57,11 @@ func New(opts Options) (http.Handler, error) {
 	mux := http.NewServeMux()
 	mux.Handle("/", pages)
 	mux.Handle(httpapi.Path, api)
-	return headers(bodies(mux)), nil
+	answers, err := compressed(mux)
+	if err != nil {
+		return nil, err
+	}
+	return headers(bodies(answers)), nil
 }
 
 // headers sets what every answer carries. Referrers stay on this site; the
