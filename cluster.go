@@ -69,12 +69,14 @@ func reachCluster(ctx context.Context) (*cluster, error) {
 
 // What may be asked of the API server in a second about callers, and at once
 // after a quiet time. Each has limits of its own: neither do people keep the
-// controllers waiting nor the controllers people, and a caller whose namespaces
-// are looked for keeps nobody waiting who names one. A caller that is known
-// costs three reviews in ten seconds; a search asks about each namespace.
+// controllers waiting nor the controllers people, a caller whose namespaces are
+// looked for keeps nobody waiting who names one, and who makes tokens up keeps
+// nobody waiting who is signed in. A caller that is known costs three reviews in
+// ten seconds, a token that isn't one; a search asks about each namespace.
 const (
-	reviewsQPS, reviewsBurst   = 200, 400
-	searchesQPS, searchesBurst = 200, 1000
+	reviewsQPS, reviewsBurst     = 200, 400
+	strangersQPS, strangersBurst = 100, 200
+	searchesQPS, searchesBurst   = 200, 1000
 )
 
 // callers returns what finds out who callers are and what they may see.
@@ -88,6 +90,10 @@ func (c *cluster) callers(name string) (*auth.Auth, error) {
 	if err != nil {
 		return nil, err
 	}
+	strangers, err := kubernetes.NewForConfig(limited(strangersQPS, strangersBurst))
+	if err != nil {
+		return nil, err
+	}
 	searches := limited(searchesQPS, searchesBurst)
 	finder, err := kubernetes.NewForConfig(searches)
 	if err != nil {
@@ -97,7 +103,7 @@ func (c *cluster) callers(name string) (*auth.Auth, error) {
 	if err != nil {
 		return nil, err
 	}
-	return auth.New(reviews, auth.Options{Cluster: name, Finder: finder, Namespaces: func(ctx context.Context) ([]string, error) {
+	return auth.New(reviews, auth.Options{Cluster: name, Finder: finder, Strangers: strangers, Namespaces: func(ctx context.Context) ([]string, error) {
 		// One more than are looked at says that there are too many.
 		list, err := lister.Resource(corev1.SchemeGroupVersion.WithResource("namespaces")).List(ctx, metav1.ListOptions{Limit: auth.MaxNamespaces + 1})
 		if err != nil {

@@ -82,6 +82,10 @@ type Options struct {
 	// With a limit of its own it can't keep others waiting who name what they
 	// want to see.
 	Finder kubernetes.Interface
+	// Strangers asks about tokens that were not good yet (default: the client of
+	// New). With a limit of its own, who makes tokens up can't keep those waiting
+	// who are signed in.
+	Strangers kubernetes.Interface
 	// Now is the clock of the caches (default time.Now).
 	Now func() time.Time
 }
@@ -90,7 +94,9 @@ type Options struct {
 type Auth struct {
 	client     kubernetes.Interface
 	opts       Options
-	tokens     *cache[User]
+	tokens     *cache[User] // that were good when they were last asked about
+	strangers  *cache[User] // apart, so that no made-up token pushes another out
+	known      *known
 	rights     *cache[struct{}]
 	candidates *cache[[]string]
 	finds      *cache[found] // apart, so that looking at many pushes no other answer out
@@ -106,10 +112,15 @@ func New(client kubernetes.Interface, opts Options) *Auth {
 	if opts.Finder == nil {
 		opts.Finder = client
 	}
+	if opts.Strangers == nil {
+		opts.Strangers = client
+	}
 	return &Auth{
 		client:     client,
 		opts:       opts,
 		tokens:     newCache[User](opts.Now, answersLast, answersKept, ErrUnauthenticated),
+		strangers:  newCache[User](opts.Now, answersLast, answersKept, ErrUnauthenticated),
+		known:      newKnown(),
 		rights:     newCache[struct{}](opts.Now, answersLast, answersKept, ErrForbidden),
 		candidates: newCache[[]string](opts.Now, answersLast, 1, nil),
 		finds:      newCache[found](opts.Now, answersLast, findsKept, nil),
@@ -124,24 +135,45 @@ func (a *Auth) Authenticate(ctx context.Context, token string) (User, error) {
 		return User{}, ErrUnauthenticated
 	}
 	// The key is a hash, so that the cache holds nothing that could be used.
-	return a.tokens.get(ctx, sha256.Sum256([]byte(token)), func(ctx context.Context, _ User) (User, error) {
-		ctx, cancel := context.WithTimeout(ctx, reviewTimeout)
-		defer cancel()
-		review, err := a.client.AuthenticationV1().TokenReviews().Create(ctx,
-			&authenticationv1.TokenReview{Spec: authenticationv1.TokenReviewSpec{Token: token}}, metav1.CreateOptions{})
-		if err != nil {
-			return User{}, fmt.Errorf("review a token: %w: %w", ErrNoAnswer, err)
+	k := key(sha256.Sum256([]byte(token)))
+	if a.known.has(k) {
+		return a.tokens.get(ctx, k, func(ctx context.Context, _ User) (User, error) {
+			user, err := owner(ctx, a.client, token)
+			if errors.Is(err, ErrUnauthenticated) {
+				a.known.remove(k)
+			}
+			return user, err
+		})
+	}
+	return a.strangers.get(ctx, k, func(ctx context.Context, _ User) (User, error) {
+		asked := a.opts.Now()
+		user, err := owner(ctx, a.opts.Strangers, token)
+		if err == nil {
+			a.tokens.keep(k, user, asked)
+			a.known.add(k)
 		}
-		if !review.Status.Authenticated {
-			return User{}, ErrUnauthenticated
-		}
-		u := review.Status.User
-		user := User{Name: u.Username, UID: u.UID, Groups: u.Groups, Extra: map[string][]string{}}
-		for k, v := range u.Extra {
-			user.Extra[k] = v
-		}
-		return user, user.check()
+		return user, err
 	})
+}
+
+// owner has the API server review a token.
+func owner(ctx context.Context, client kubernetes.Interface, token string) (User, error) {
+	ctx, cancel := context.WithTimeout(ctx, reviewTimeout)
+	defer cancel()
+	review, err := client.AuthenticationV1().TokenReviews().Create(ctx,
+		&authenticationv1.TokenReview{Spec: authenticationv1.TokenReviewSpec{Token: token}}, metav1.CreateOptions{})
+	if err != nil {
+		return User{}, fmt.Errorf("review a token: %w: %w", ErrNoAnswer, err)
+	}
+	if !review.Status.Authenticated {
+		return User{}, ErrUnauthenticated
+	}
+	u := review.Status.User
+	user := User{Name: u.Username, UID: u.UID, Groups: u.Groups, Extra: map[string][]string{}}
+	for k, v := range u.Extra {
+		user.Extra[k] = v
+	}
+	return user, user.check()
 }
 
 // check refuses users that stand for nobody: rights given to them are not

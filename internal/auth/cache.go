@@ -79,13 +79,22 @@ func (c *cache[T]) ask(ctx context.Context, k key, before T, ask func(context.Co
 	if answer.err != nil && (c.refusal == nil || !errors.Is(answer.err, c.refusal)) {
 		return answer
 	}
+	c.put(k, answer)
+	return answer
+}
+
+// keep takes in a value that was asked for elsewhere, at a time.
+func (c *cache[T]) keep(k key, value T, asked time.Time) {
+	c.put(k, entry[T]{value: value, expires: asked.Add(c.last)})
+}
+
+func (c *cache[T]) put(k key, answer entry[T]) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if _, ok := c.entries[k]; !ok {
 		c.makeRoom()
 	}
 	c.entries[k] = answer
-	return answer
 }
 
 // makeRoom drops what is over, and any one answer if that is not enough.

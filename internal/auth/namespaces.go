@@ -102,5 +102,6 @@ func (a *Auth) allowedOf(ctx context.Context, user User, namespaces []string) ([
 			return err
 		})
 	}
-	return allowed, reviews.Wait()
+	err := reviews.Wait() // before anything of allowed is read
+	return allowed, err
 }
