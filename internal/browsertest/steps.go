@@ -14,6 +14,7 @@ import (
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 )
 
 // do runs the browser's actions; what fails, or takes too long, fails the test.
@@ -143,10 +144,26 @@ func (tab *Tab) Fill(selector, text string) {
 	switch {
 	case text == "":
 		tab.Keys("\b")
-	case len(text) > 100: // as if it were pasted
-		call(tab, input.InsertText, input.InsertTextParams{Text: text})
+	case len(text) > 100:
+		tab.Paste(text)
 	default:
 		tab.Keys(text)
+	}
+}
+
+// Paste puts a text in wherever the focus is, at once.
+func (tab *Tab) Paste(text string) {
+	tab.t.Helper()
+	call(tab, input.InsertText, input.InsertTextParams{Text: text})
+}
+
+// FillTime types a time of the browser's zone into a field for date and time, in
+// the order that an American keyboard expects.
+func (tab *Tab) FillTime(selector string, at time.Time) {
+	tab.t.Helper()
+	tab.Press(selector, at.Format("01022006")+kb.ArrowRight+at.Format("030405PM"))
+	if got := tab.Value(selector); got != at.Format("2006-01-02T15:04:05") && got != at.Format("2006-01-02T15:04") {
+		tab.t.Fatalf("typing %s into %s gives %q", at, selector, got)
 	}
 }
 
@@ -161,7 +178,15 @@ func (tab *Tab) Press(selector, keys string) {
 // Keys presses keys wherever the focus is.
 func (tab *Tab) Keys(keys string, options ...chromedp.KeyOption) {
 	tab.t.Helper()
-	tab.do(fmt.Sprintf("press %.20q", keys), chromedp.KeyEvent(keys, options...))
+	tab.do(fmt.Sprintf("press %.20q", keys), chromedp.KeyEvent(keys, append(options, asKeyboard)...))
+}
+
+// asKeyboard sends a key as keyboards do. Only so a page that takes a key for
+// itself keeps it from being written, too.
+func asKeyboard(p *input.DispatchKeyEventParams) {
+	if p.Type == kb.KeyDown {
+		p.Type = kb.KeyRawDown
+	}
 }
 
 // Shift is held while Keys presses others.
@@ -171,7 +196,7 @@ var Shift = chromedp.KeyModifiers(chromedp.ModifierShift)
 // element, e, is the wanted one, and fails when it comes to none.
 func (tab *Tab) Tab(what, wanted string) {
 	tab.t.Helper()
-	script := `(e => ` + wanted + `)(document.activeElement)`
+	script := `(e => !!(` + wanted + `))(document.activeElement)`
 	for range 300 {
 		tab.Keys("\t")
 		if Eval[bool](tab, script) {

@@ -125,7 +125,18 @@ func TestCopyLink(t *testing.T) {
 	}
 	other := tab.Another(browsertest.Look{})
 	other.SignIn(world.Tokens[webtest.Everywhere], strings.TrimPrefix(link, tab.Base))
-	shows(t, other, w.count(sevenDays, func(e *audit.Event) bool { return e.Method == "DELETE" }))
+	n := w.count(sevenDays, func(e *audit.Event) bool { return e.Method == "DELETE" })
+	shows(t, other, n)
+
+	// A link with fixed times shows what was there, also after more has come.
+	tab.Click("#summary [data-copy]")
+	tab.Await("the link is copied", `document.querySelector("#toast").textContent.includes("these times")`)
+	fixed := strings.TrimPrefix(tab.Clipboard(), tab.Base)
+	w.add(t, weekEvent(162, time.Now().UTC().Truncate(time.Microsecond)))
+	other.Reload()
+	shows(t, other, n+1)
+	other.Go(fixed)
+	shows(t, other, n)
 }
 
 // The address is the state: written by hand, with back, forward and reload.

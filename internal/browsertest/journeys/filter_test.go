@@ -62,9 +62,8 @@ func TestTimeRange(t *testing.T) {
 	from, to := w.events[60].OccurredAt, w.events[20].OccurredAt
 	tokyo := time.FixedZone("JST", 9*3600)
 	tab.Click("#m-time > summary")
-	for selector, at := range map[string]time.Time{"#from": from, "#to": to} {
-		browsertest.Eval[bool](tab, `(e => { e.value = "`+at.In(tokyo).Format("2006-01-02T15:04:05")+`"; e.dispatchEvent(new Event("input", {bubbles: true})); return true })(document.querySelector("`+selector+`"))`)
-	}
+	tab.FillTime("#from", from.In(tokyo))
+	tab.FillTime("#to", to.In(tokyo))
 	tab.Click("#m-time button.primary")
 	tab.At(entrance + "&from=" + url.QueryEscape(from.Format(time.RFC3339)) + "&to=" + url.QueryEscape(to.Format(time.RFC3339)))
 	n := 0
@@ -74,6 +73,20 @@ func TestTimeRange(t *testing.T) {
 		}
 	}
 	shows(t, tab, n)
+	contains(t, "the window", tab.Text("#count"), from.In(tokyo).Format(time.DateTime), to.In(tokyo).Format(time.DateTime))
+	// Who opens the same address elsewhere reads the same times in another zone.
+	tab.As(browsertest.Look{TimeZone: "America/St_Johns"})
+	tab.Reload()
+	shows(t, tab, n)
+	stJohns, err := time.LoadLocation("America/St_Johns")
+	if err != nil {
+		t.Fatal(err)
+	}
+	contains(t, "the window", tab.Text("#count"), from.In(stJohns).Format(time.DateTime), to.In(stJohns).Format(time.DateTime))
+	tab.Click("#m-time > summary")
+	if got := tab.Value("#from"); got != from.In(stJohns).Format("2006-01-02T15:04:05") {
+		t.Errorf("the field for the beginning holds %s", got)
+	}
 }
 
 // Each filter includes and excludes what its menu offers, by checkboxes, and

@@ -11,8 +11,6 @@ import (
 
 	"github.com/porter-dev/audit-operator/internal/audit"
 	"github.com/porter-dev/audit-operator/internal/browsertest"
-	"github.com/porter-dev/audit-operator/internal/query"
-	"github.com/porter-dev/audit-operator/internal/snapshot"
 	"github.com/porter-dev/audit-operator/internal/store"
 	"github.com/porter-dev/audit-operator/internal/webtest"
 )
@@ -26,16 +24,7 @@ func TestSnapshots(t *testing.T) {
 	now := time.Now()
 	var taken []store.Manifest
 	for i := range queries {
-		name := fmt.Sprintf("query-%02d", i)
-		m, err := snapshot.Take(t.Context(), w, snapshot.Request{
-			ID: snapshot.ID(name, 1, ""), Owner: store.Owner{Kind: "AuditLogQuery", Namespace: "shop", Name: name, UID: name},
-			Scope: query.InNamespaces(webtest.OwnCluster, "shop"), Filter: query.Filter{Terms: query.Terms{Methods: []string{"DELETE"}, Namespaces: []string{"shop"}}},
-			Limit: 1000, Now: now.Add(time.Duration(i) * time.Second), Retention: 720 * time.Hour,
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		taken = append(taken, m)
+		taken = append(taken, w.snapshot(t, fmt.Sprintf("query-%02d", i), now.Add(time.Duration(i)*time.Second)))
 	}
 	slices.Reverse(taken) // newest first, as they are listed
 	tab := recorded(t, w, webtest.InShop, entrance)

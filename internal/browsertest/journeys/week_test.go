@@ -11,6 +11,8 @@ import (
 
 	"github.com/porter-dev/audit-operator/internal/audit"
 	"github.com/porter-dev/audit-operator/internal/browsertest"
+	"github.com/porter-dev/audit-operator/internal/query"
+	"github.com/porter-dev/audit-operator/internal/snapshot"
 	"github.com/porter-dev/audit-operator/internal/store"
 	"github.com/porter-dev/audit-operator/internal/store/embedded"
 	"github.com/porter-dev/audit-operator/internal/store/embedded/embeddedtest"
@@ -48,6 +50,20 @@ func (w week) add(t *testing.T, events ...audit.Event) {
 	if _, err := w.Append(t.Context(), store.Batch{Source: "control-plane", ReceivedAt: time.Now(), Events: events}); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// snapshot takes one of the deletions in shop, at a time, for a query of a name.
+func (w week) snapshot(t *testing.T, name string, at time.Time) store.Manifest {
+	t.Helper()
+	m, err := snapshot.Take(t.Context(), w, snapshot.Request{
+		ID: snapshot.ID(name, 1, ""), Owner: store.Owner{Kind: "AuditLogQuery", Namespace: "shop", Name: name, UID: name},
+		Scope: query.InNamespaces(webtest.OwnCluster, "shop"), Filter: query.Filter{Terms: query.Terms{Methods: []string{"DELETE"}, Namespaces: []string{"shop"}}},
+		Limit: 1000, Now: at, Retention: 720 * time.Hour,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
 }
 
 func weekEvent(i int, at time.Time) audit.Event {

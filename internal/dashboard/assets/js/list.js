@@ -34,7 +34,8 @@
     const find = [...menu.querySelectorAll(".find")].find(f => f.closest("details") === menu);
     if (find) {
       if (find.value) find.value = "";
-      if (matchMedia("(hover: hover)").matches) find.focus();
+      // Not where that brings up a keyboard on the screen.
+      if (!matchMedia("(pointer: coarse)").matches) find.focus();
     }
   }, true);
   const shut = menu => {
