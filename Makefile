@@ -90,6 +90,13 @@ bench: needs ## Run the benchmarks, those of queries over EVENTS events (default
 	go test -run '^$$' -bench . -benchtime 1x -timeout 60m -v ./hack/bench -events=$(EVENTS)
 EVENTS ?= 2000000
 
+.PHONY: lighthouse
+lighthouse: needs ## Have Lighthouse score the pages; the reports land in artifacts/lighthouse.
+	assets=$$(hack/controlplane.sh)
+	hack/chromium.sh
+	lighthouse=$$(hack/lighthouse.sh)
+	KUBEBUILDER_ASSETS=$$assets LIGHTHOUSE=$$lighthouse go test -run '^$$' -bench Lighthouse -benchtime 1x -timeout 30m -v ./internal/browsertest/journeys
+
 .PHONY: fuzz
 fuzz: needs ## Run every fuzz target for FUZZTIME (default 20s); CI does for a minute.
 	hack/fuzz.sh $(or $(FUZZTIME),20s)

@@ -37,21 +37,25 @@ type process struct {
 	ends []context.CancelFunc
 }
 
+// Chromium returns the path of the browser.
+func Chromium() (string, error) {
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
+		if found, err := exec.LookPath(name); err == nil {
+			return found, nil
+		}
+	}
+	return "", errors.New("there is no Chromium: apt-get install chromium, or run make test as root, which installs it")
+}
+
 func (p *process) start() (context.Context, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.ctx != nil {
 		return p.ctx, nil
 	}
-	path := ""
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
-		if found, err := exec.LookPath(name); err == nil {
-			path = found
-			break
-		}
-	}
-	if path == "" {
-		return nil, errors.New("there is no Chromium: apt-get install chromium, or run make test as root, which installs it")
+	path, err := Chromium()
+	if err != nil {
+		return nil, err
 	}
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU,
 		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-domain-reliability", true), chromedp.Flag("no-pings", true),

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"testing"
 
 	"github.com/chromedp/cdproto/page"
 )
@@ -14,14 +15,7 @@ import (
 // ignores and make clean removes.
 func (tab *Tab) Screenshot(name string) {
 	tab.t.Helper()
-	root, err := repository()
-	if err != nil {
-		tab.t.Fatal(err)
-	}
-	dir := filepath.Join(root, "artifacts", "screenshots")
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		tab.t.Fatal(err)
-	}
+	dir := Artifacts(tab.t, "screenshots")
 	path := filepath.Join(dir, fmt.Sprintf("%s-%s-%d.png", name, tab.Look.Theme, tab.Look.Width))
 	if err := os.WriteFile(path, tab.Picture(true), 0o644); err != nil {
 		tab.t.Fatal(err)
@@ -33,6 +27,20 @@ func (tab *Tab) Screenshot(name string) {
 func (tab *Tab) Picture(whole bool) []byte {
 	tab.t.Helper()
 	return call(tab, page.CaptureScreenshot, page.CaptureScreenshotParams{CaptureBeyondViewport: &whole}).Data
+}
+
+// Artifacts returns a folder of the repository's artifacts, and makes it.
+func Artifacts(t testing.TB, name string) string {
+	t.Helper()
+	root, err := repository()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(root, "artifacts", name)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return dir
 }
 
 func repository() (string, error) {

@@ -112,6 +112,8 @@ func TestExport(t *testing.T) {
 	if strings.Count(rows, "project.audit_export") != 4 || strings.Count(rows, "project.audit_login") != 1 || strings.Count(rows, "system:serviceaccount:default:everywhere") != 5 {
 		t.Errorf("recorded are %s", rows)
 	}
+	tab.Go(list + "?action=project.audit_export&client=operator&stage=ResponseComplete")
+	shows(t, tab, 2)
 	tab.Click("#rows > tr:first-child .action")
 	tab.Visible("#drawer aside")
 	contains(t, "the record", tab.Text("#drawer .json"), `"audit.porter.run/format": "ndjson"`, `"audit.porter.run/rows": "`+itoa(len(want))+`"`, `"audit.porter.run/outcome": "sent"`, "namespace=billing&namespace=shop")

@@ -107,7 +107,7 @@ func TestKeyboardAlone(t *testing.T) {
 // Wherever the tabulator stops, the stop can be seen, and nothing covers it.
 func TestFocusIsSeen(t *testing.T) {
 	w := newWeek(t)
-	w.snapshot(t, "deletions", time.Now())
+	takeSnapshot(t, w, "deletions", time.Now())
 	tab := at(t, w, webtest.Everywhere, list, browsertest.Look{})
 	for _, address := range []string{entrance, entrance + "&live=1&event=" + w.events[0].ID.String(), events + w.events[0].ID.String(), list + "/query?method=DELETE", list + "/values/actor", "/security/snapshots", list + "?actr=1"} {
 		tab.Tolerate("status of 400")

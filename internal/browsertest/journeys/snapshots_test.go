@@ -24,7 +24,7 @@ func TestSnapshots(t *testing.T) {
 	now := time.Now()
 	var taken []store.Manifest
 	for i := range queries {
-		taken = append(taken, w.snapshot(t, fmt.Sprintf("query-%02d", i), now.Add(time.Duration(i)*time.Second)))
+		taken = append(taken, takeSnapshot(t, w, fmt.Sprintf("query-%02d", i), now.Add(time.Duration(i)*time.Second)))
 	}
 	slices.Reverse(taken) // newest first, as they are listed
 	tab := recorded(t, w, webtest.InShop, entrance)

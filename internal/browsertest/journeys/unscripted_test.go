@@ -117,7 +117,7 @@ func TestFiltersWithoutScripts(t *testing.T) {
 // query and of a snapshot.
 func TestTakingWithoutScripts(t *testing.T) {
 	w := newWeek(t)
-	m := w.snapshot(t, "deletions", time.Now())
+	m := takeSnapshot(t, w, "deletions", time.Now())
 	tab := at(t, w, webtest.Everywhere, list+"?method=DELETE", browsertest.Look{NoScript: true})
 	want := browsertest.Eval[[]string](tab, `[...document.querySelectorAll("#rows a.open")].map(a => new URL(a.href).searchParams.get("event"))`)
 	if len(want) == 0 {

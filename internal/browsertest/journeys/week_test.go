@@ -52,10 +52,10 @@ func (w week) add(t *testing.T, events ...audit.Event) {
 	}
 }
 
-// snapshot takes one of the deletions in shop, at a time, for a query of a name.
-func (w week) snapshot(t *testing.T, name string, at time.Time) store.Manifest {
+// takeSnapshot takes one of the deletions in shop, at a time, for a query of a name.
+func takeSnapshot(t testing.TB, s store.Store, name string, at time.Time) store.Manifest {
 	t.Helper()
-	m, err := snapshot.Take(t.Context(), w, snapshot.Request{
+	m, err := snapshot.Take(t.Context(), s, snapshot.Request{
 		ID: snapshot.ID(name, 1, ""), Owner: store.Owner{Kind: "AuditLogQuery", Namespace: "shop", Name: name, UID: name},
 		Scope: query.InNamespaces(webtest.OwnCluster, "shop"), Filter: query.Filter{Terms: query.Terms{Methods: []string{"DELETE"}, Namespaces: []string{"shop"}}},
 		Limit: 1000, Now: at, Retention: 720 * time.Hour,
