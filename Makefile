@@ -125,6 +125,12 @@ golden: needs ## Record the golden audit events anew from a real kube-apiserver.
 	assets=$$(hack/controlplane.sh)
 	KUBEBUILDER_ASSETS=$$assets go test ./internal/collector -run TestRealAPIServer -count=1 -record
 
+.PHONY: pictures
+pictures: needs ## Make the README's pictures of the pages anew.
+	assets=$$(hack/controlplane.sh)
+	hack/chromium.sh
+	KUBEBUILDER_ASSETS=$$assets go test -run TestPictures -count=1 ./internal/browsertest/journeys -pictures=$(CURDIR)/docs/images
+
 ##@ Other
 
 .PHONY: help

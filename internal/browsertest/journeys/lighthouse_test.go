@@ -44,25 +44,32 @@ func BenchmarkLighthouse(b *testing.B) {
 		b.Fatalf("there are %d events: %v", len(view.Events), err)
 	}
 
+	// Lighthouse makes the machine slower until it is like a phone. How much that
+	// takes depends on the machine, and on what else it does.
+	speed := lighthouse(b, "warm-up", "phone", server.URL+"/login", cookies, 1).speed
 	for _, page := range []struct{ name, path string }{
 		{"list", entrance}, {"event", events + view.Events[0].ID.String()}, {"snapshot", query.SnapshotsPath + m.ID}, {"login", "/login"},
 	} {
 		for _, device := range []string{"phone", "desktop"} {
 			b.Run(page.name+"/"+device, func(b *testing.B) {
-				var scores map[string]int
+				var got measured
 				for b.Loop() {
-					// What else the machine does only takes away from the score.
+					// Other work only takes away from a score, so the best of three counts.
 					for range 3 {
-						scores = lighthouse(b, page.name+"-"+device, device, server.URL+page.path, cookies)
-						if scores["performance"] >= leastScores["performance"] {
+						again := lighthouse(b, page.name+"-"+device, device, server.URL+page.path, cookies, slowdown(speed, device))
+						speed = again.speed
+						if got.scores == nil || again.scores["performance"] > got.scores["performance"] {
+							got = again
+						}
+						if got.scores["performance"] >= leastScores["performance"] {
 							break
 						}
 					}
 				}
 				for category, least := range leastScores {
-					b.ReportMetric(float64(scores[category]), category)
-					if scores[category] < least {
-						b.Errorf("%s of %s as a %s: %d of 100, want %d at least", category, page.name, device, scores[category], least)
+					b.ReportMetric(float64(got.scores[category]), category)
+					if got.scores[category] < least {
+						b.Errorf("%s of %s as a %s: %d of 100, want %d at least", category, page.name, device, got.scores[category], least)
 					}
 				}
 			})
@@ -70,8 +77,27 @@ func BenchmarkLighthouse(b *testing.B) {
 	}
 }
 
-// lighthouse measures a page once and returns its scores by category.
-func lighthouse(b *testing.B, report, device, url, cookies string) map[string]int {
+// measured is what Lighthouse says: scores by category, and how fast the
+// machine was, as its benchmarkIndex.
+type measured struct {
+	scores map[string]int
+	speed  float64
+}
+
+// slowdown returns by how much the processor must be slower to be like that of
+// a phone of the middle class, as Lighthouse's table of devices has it.
+func slowdown(speed float64, device string) int {
+	switch {
+	case device == "desktop" || speed < 800:
+		return 1
+	case speed < 1500:
+		return 2
+	}
+	return 4
+}
+
+// lighthouse measures a page once.
+func lighthouse(b *testing.B, report, device, url, cookies string, slower int) measured {
 	b.Helper()
 	headers, err := json.Marshal(map[string]string{"Cookie": cookies})
 	if err != nil {
@@ -92,6 +118,8 @@ func lighthouse(b *testing.B, report, device, url, cookies string) map[string]in
 		`--chrome-flags=--headless=new --no-sandbox --disable-gpu --disable-component-update --no-pings --host-resolver-rules="MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"`}
 	if device == "desktop" {
 		args = append(args, "--preset=desktop")
+	} else {
+		args = append(args, fmt.Sprintf("--throttling.cpuSlowdownMultiplier=%d", slower))
 	}
 	c := exec.CommandContext(b.Context(), "node", args...)
 	c.Env = append(os.Environ(), "CHROME_PATH="+chromium)
@@ -105,6 +133,7 @@ func lighthouse(b *testing.B, report, device, url, cookies string) map[string]in
 	var got struct {
 		FinalDisplayedURL string                   `json:"finalDisplayedUrl"`
 		RuntimeError      struct{ Message string } `json:"runtimeError"`
+		Environment       struct{ BenchmarkIndex float64 }
 		Categories        map[string]struct {
 			Score     float64
 			AuditRefs []struct {
@@ -133,6 +162,6 @@ func lighthouse(b *testing.B, report, device, url, cookies string) map[string]in
 			}
 		}
 	}
-	b.Logf("%s: %v; lacks: %s", report, scores, strings.Join(lacks, "; "))
-	return scores
+	b.Logf("%s: %v at a speed of %.0f, slowed down by %d; lacks: %s", report, scores, got.Environment.BenchmarkIndex, slower, strings.Join(lacks, "; "))
+	return measured{scores, got.Environment.BenchmarkIndex}
 }
