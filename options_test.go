@@ -56,6 +56,8 @@ func TestParse(t *testing.T) {
 		{"client of nothing", append(required, "--oidc-client-id=audit", "--oidc-name=x"), []string{"--oidc-client-id: has no effect without --oidc-issuer-url", "--oidc-name: has no effect"}},
 		{"proxies", append(required, "--proxy-trusted-cidrs=10.0.0.0/24,fd00::/64", "--proxy-group-separator=,"), nil},
 		{"a proxy's address", append(required, "--proxy-trusted-cidrs=10.0.0.1"), []string{"--proxy-trusted-cidrs: give ranges"}},
+		{"a mapped proxy", append(required, "--proxy-trusted-cidrs=10.0.0.0/24,::ffff:10.0.1.0/120"), []string{"--proxy-trusted-cidrs: give ranges of IPv4 as such, like 10.0.3.0/24"}},
+		{"mapped proxies", append(required, "--proxy-trusted-cidrs=::ffff:10.0.0.0/80"), []string{"--proxy-trusted-cidrs: give ranges of IPv4 as such"}},
 		{"every proxy", append(required, "--proxy-trusted-cidrs=0.0.0.0/0"), []string{"--proxy-trusted-cidrs: give ranges of addresses, like 10.0.3.0/24, and not all"}},
 		{"headers of nobody", append(required, "--proxy-user-header=X-User"), []string{"--proxy-user-header: has no effect without --proxy-trusted-cidrs"}},
 		{"header", append(required, "--proxy-trusted-cidrs=10.0.0.0/24", "--proxy-user-header=Authorization"), []string{"--proxy-user-header: give a header that the proxy sets"}},

@@ -27,13 +27,13 @@ func newPages(ctx context.Context, events store.Store, in *intake, callers *auth
 	if err != nil {
 		return nil, fmt.Errorf("prepare the dashboard's session keys: %w", err)
 	}
+	oidc, proxy := o.signIn.providers()
 	recorder, err := selfaudit.New(selfaudit.Options{
-		Writer: events, Cluster: o.clusterName, Metrics: selfaudit.NewMetrics(metrics.Registry), Log: log.WithName("selfaudit"),
+		Writer: events, Cluster: o.clusterName, ClientAddress: proxy.ClientAddress, Metrics: selfaudit.NewMetrics(metrics.Registry), Log: log.WithName("selfaudit"),
 	})
 	if err != nil {
 		return nil, err
 	}
-	oidc, proxy := o.signIn.providers()
 	signIn, err := login.New(login.Options{
 		Auth: callers, HashKey: hash, BlockKey: block, Secure: o.secure(), Lifetime: o.signIn.lifetime, OIDC: oidc, Proxy: proxy, Log: log.WithName("login"),
 		SignedIn: func(r *http.Request, user auth.User, means login.Means) { recorder.SignedIn(r, user, string(means)) },

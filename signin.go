@@ -78,7 +78,7 @@ func (o *signInOptions) validate(dashboardURL string, changed func(flag string) 
 			wrong("proxy-trusted-cidrs", "give ranges of addresses, like 10.0.3.0/24 or fd00:3::/64, or 10.0.3.7/32 for one")
 			return
 		}
-		o.proxy.Trusted = append(o.proxy.Trusted, prefix.Masked())
+		o.proxy.Trusted = append(o.proxy.Trusted, prefix)
 	}
 	o.proxy.Validate(field)
 }

@@ -282,6 +282,8 @@ type clock struct {
 
 func (c *clock) now() time.Time { c.mu.Lock(); defer c.mu.Unlock(); return time.Now().Add(c.ahead) }
 
+func (c *clock) set(ahead time.Duration) { c.mu.Lock(); defer c.mu.Unlock(); c.ahead = ahead }
+
 func (c *clock) forward(d time.Duration) { c.mu.Lock(); defer c.mu.Unlock(); c.ahead += d }
 
 func TestLogInsAndSessionsEnd(t *testing.T) {

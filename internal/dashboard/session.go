@@ -116,6 +116,20 @@ func goOn(w http.ResponseWriter, next string) {
 	w.WriteHeader(http.StatusSeeOther)
 }
 
+// formed reads a request's form before next gets it, which then waits for
+// nothing that the client could keep back. How long it may take is bounded where
+// all bodies are.
+func (d *dashboard) formed(next http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		r.Body = http.MaxBytesReader(w, r.Body, formMost)
+		if err := r.ParseForm(); err != nil {
+			d.showLogin(w, r, http.StatusBadRequest, loginData{Wrong: "The form could not be read; what it held was too long, or took too long."})
+			return
+		}
+		next(w, r)
+	}
+}
+
 // few lets only so many requests through at once.
 func (d *dashboard) few(next http.HandlerFunc) http.HandlerFunc {
 	places := make(chan struct{}, loginsMost)
@@ -132,11 +146,6 @@ func (d *dashboard) few(next http.HandlerFunc) http.HandlerFunc {
 }
 
 func (d *dashboard) signIn(w http.ResponseWriter, r *http.Request) {
-	r.Body = http.MaxBytesReader(w, r.Body, formMost)
-	if err := r.ParseForm(); err != nil {
-		d.showLogin(w, r, http.StatusBadRequest, loginData{Wrong: "The form could not be read; what it held was too long."})
-		return
-	}
 	next, token := r.PostForm.Get("next"), strings.TrimSpace(r.PostForm.Get("token"))
 	_, err := d.Login.WithToken(w, r, token)
 	switch {

@@ -20,6 +20,9 @@ type Door string
 // The doors.
 const (
 	Page     Door = "page"     // the list of events
+	Values   Door = "values"   // the values of a filter's menu
+	Tail     Door = "tail"     // rows that are new on the list
+	Save     Door = "save"     // a view as a query resource
 	Event    Door = "event"    // one event in full
 	Snapshot Door = "snapshot" // a snapshot's page
 	Download Door = "download" // a snapshot's bytes
@@ -34,7 +37,7 @@ const (
 )
 
 var doors = []Door{
-	Page, Event, Snapshot, Download, Query,
+	Page, Values, Tail, Save, Event, Snapshot, Download, Query,
 	APIList, APIEvent, APIHistogram, APIFacet, APISnapshots, APIExport,
 }
 

@@ -204,6 +204,7 @@ func TestOptionsOfProxies(t *testing.T) {
 		"oauth2-proxy":    {func(p *Proxy) { p.UserHeader, p.GroupHeader = "X-Forwarded-Email", "X-Forwarded-Groups" }, ""},
 		"everybody":       {func(p *Proxy) { p.Trusted = append(p.Trusted, netip.MustParsePrefix("0.0.0.0/0")) }, "Trusted"},
 		"everybody, IPv6": {func(p *Proxy) { p.Trusted = append(p.Trusted, netip.MustParsePrefix("::/0")) }, "Trusted"},
+		"IPv4 as IPv6":    {func(p *Proxy) { p.Trusted = append(p.Trusted, netip.MustParsePrefix("::ffff:10.0.0.0/104")) }, "Trusted"},
 		"no header":       {func(p *Proxy) { p.UserHeader = "" }, "UserHeader"},
 		"no name":         {func(p *Proxy) { p.GroupHeader = "X Group" }, "GroupHeader"},
 		"credentials":     {func(p *Proxy) { p.UserHeader = "authorization" }, "UserHeader"},

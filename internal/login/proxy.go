@@ -38,6 +38,10 @@ func (p *Proxy) Validate(wrong func(field, problem string)) {
 			wrong("Trusted", "give ranges of addresses, like 10.0.3.0/24, and not all that there are")
 			break
 		}
+		if prefix.Addr().Is4In6() { // no address is one, once it is unmapped
+			wrong("Trusted", "give ranges of IPv4 as such, like 10.0.3.0/24 instead of ::ffff:10.0.3.0/120")
+			break
+		}
 	}
 	for field, name := range map[string]string{"UserHeader": p.UserHeader, "GroupHeader": p.GroupHeader} {
 		switch canonical := http.CanonicalHeaderKey(name); {
@@ -94,13 +98,47 @@ func (p *proxy) caller(r *http.Request) (auth.User, bool, error) {
 	return user, true, err
 }
 
-func (p *proxy) trusts(peer string) bool {
-	address, err := netip.ParseAddrPort(peer)
-	if err != nil {
-		return false
+func (p *Proxy) trusts(peer string) bool {
+	from, ok := addressOf(peer)
+	return ok && p.contains(from)
+}
+
+func (p *Proxy) contains(address netip.Addr) bool {
+	return slices.ContainsFunc(p.Trusted, func(prefix netip.Prefix) bool { return prefix.Contains(address) })
+}
+
+// ClientAddress returns the address that a request comes from. Trusted proxies
+// say in X-Forwarded-For who is before them; anybody else is where the connection
+// comes from. A nil Proxy trusts none.
+func (p *Proxy) ClientAddress(r *http.Request) string {
+	at, ok := addressOf(r.RemoteAddr)
+	if !ok {
+		return r.RemoteAddr
 	}
-	from := address.Addr().Unmap().WithZone("")
-	return slices.ContainsFunc(p.Trusted, func(prefix netip.Prefix) bool { return prefix.Contains(from) })
+	// The last is what the nearest proxy has added; what is before the first that
+	// nobody trusts can be made up.
+	before := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
+	for i := len(before) - 1; i >= 0 && p != nil && p.contains(at); i-- {
+		next, ok := addressOf(strings.TrimSpace(before[i]))
+		if !ok {
+			break
+		}
+		at = next
+	}
+	return at.String()
+}
+
+// addressOf reads an address, which may have a port.
+func addressOf(text string) (netip.Addr, bool) {
+	address, err := netip.ParseAddr(text)
+	if err != nil {
+		withPort, err := netip.ParseAddrPort(text)
+		if err != nil {
+			return netip.Addr{}, false
+		}
+		address = withPort.Addr()
+	}
+	return address.Unmap().WithZone(""), true
 }
 
 // tell logs that headers were ignored, at most once a minute, since anybody can

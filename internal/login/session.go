@@ -60,8 +60,9 @@ func (c codec) decode(name, value string, content any) bool {
 }
 
 // strict makes compressed JSON and takes nothing but what it makes: no unknown,
-// repeated or misspelt member, nothing that isn't UTF-8. A cookie holds secrets
-// or what others chose, never both, so lengths tell nothing of a secret.
+// repeated or misspelt member, nothing that isn't UTF-8. Lengths tell nothing of
+// a secret: a session holds a token or what others chose, never both, and what
+// an attempt keeps secret beside the address to go on at is new each time.
 type strict struct{}
 
 func (strict) Serialize(content any) ([]byte, error) {

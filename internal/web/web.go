@@ -61,7 +61,7 @@ func New(opts Options) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	return headers(bodies(answers)), nil
+	return headers(bodies(answers, bodyTimeout)), nil
 }
 
 // headers sets what every answer carries. Referrers stay on this site; the

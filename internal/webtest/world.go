@@ -271,11 +271,12 @@ func (world *World) HandlerAt(t testing.TB, s dashboard.Store, now func() time.T
 
 func (world *World) handler(t testing.TB, s dashboard.Store, records store.Writer, change func(*login.Options), now func() time.Time) http.Handler {
 	t.Helper()
-	recorder, err := selfaudit.New(selfaudit.Options{Writer: records, Cluster: OwnCluster})
+	var options login.Options
+	recorder, err := selfaudit.New(selfaudit.Options{Writer: records, Cluster: OwnCluster, ClientAddress: func(r *http.Request) string { return options.Proxy.ClientAddress(r) }})
 	if err != nil {
 		t.Fatal(err)
 	}
-	options := login.Options{
+	options = login.Options{
 		Auth: world.Auth(), HashKey: make([]byte, 64), BlockKey: make([]byte, 32), Log: logr.Discard(),
 		SignedIn: func(r *http.Request, user auth.User, means login.Means) { recorder.SignedIn(r, user, string(means)) },
 		Proxy:    &login.Proxy{Trusted: []netip.Prefix{netip.MustParsePrefix(ProxyAddress + "/32")}, UserHeader: login.UserHeader, GroupHeader: login.GroupHeader},
