@@ -17,6 +17,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/coreos/go-oidc/v3/oidc"
@@ -153,6 +154,8 @@ const (
 	// metadataLast is how long what the provider says of itself is believed.
 	// Unknown signing keys are looked up at once.
 	metadataLast = time.Hour
+	// staleWait is how long a log-in waits for news where something is known.
+	staleWait = time.Second
 	// retryAfter is how long a provider that failed is left alone.
 	retryAfter = 2 * time.Second
 	// providerTimeout bounds each question to the provider, answerMost its answer.
@@ -167,7 +170,8 @@ type provider struct {
 	now func() time.Time
 	log logr.Logger
 
-	turn    chan struct{} // one asks at a time; holds what follows
+	mu      sync.Mutex
+	asking  chan struct{} // closed when what is asked now is answered; nil if nothing is
 	known   *metadata
 	tried   time.Time // last
 	failure error     // of the last try
@@ -184,37 +188,64 @@ type metadata struct {
 func newProvider(o OIDCOptions, now func() time.Time, log logr.Logger) *provider {
 	parts, _ := json.Marshal([]string{o.IssuerURL, o.ClientID, o.UsernameClaim, o.prefix(), o.GroupsClaim, o.GroupsPrefix}) // strings are always JSON
 	sum := sha256.Sum256(parts)
-	return &provider{OIDCOptions: o, by: hex.EncodeToString(sum[:8]), now: now, log: log, turn: make(chan struct{}, 1)}
+	return &provider{OIDCOptions: o, by: hex.EncodeToString(sum[:8]), now: now, log: log}
 }
 
-// ask returns what is known of the provider, and asks it where that is old. What
-// is known stays in use while the provider is away.
+// ask returns what is known of the provider, and has it asked where that is old.
+// What is known stays in use while the provider is away or slow.
 func (p *provider) ask(ctx context.Context) (*metadata, error) {
-	select {
-	case p.turn <- struct{}{}:
-		defer func() { <-p.turn }()
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-	now := p.now()
-	if p.known != nil && now.Sub(p.known.learnt) < metadataLast {
-		return p.known, nil
-	}
-	if p.failure == nil || now.Sub(p.tried) >= retryAfter {
-		var learnt *metadata
-		// Who asked may go away; the answer is for all.
-		learnt, p.failure = p.discover(context.WithoutCancel(ctx), now)
-		p.tried = now
-		if p.failure == nil {
-			p.known = learnt
-			return learnt, nil
+	asking, known := p.begin(ctx)
+	if asking != nil {
+		var late <-chan time.Time
+		if known != nil {
+			patience := time.NewTimer(staleWait)
+			defer patience.Stop()
+			late = patience.C
 		}
-		p.log.Error(p.failure, "Could not ask the identity provider about itself", "issuer", p.IssuerURL)
+		select {
+		case <-asking:
+		case <-late:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
 	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	if p.known != nil {
 		return p.known, nil
 	}
 	return nil, fmt.Errorf("%w: %w", ErrProvider, p.failure)
+}
+
+// begin begins to ask the provider if what is known is missing or old and nobody
+// asks. It returns what is closed when the answer is there, if anybody needs it.
+func (p *provider) begin(ctx context.Context) (asking <-chan struct{}, known *metadata) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := p.now()
+	if p.known != nil && now.Sub(p.known.learnt) < metadataLast {
+		return nil, p.known
+	}
+	if p.asking == nil && (p.failure == nil || now.Sub(p.tried) >= retryAfter) {
+		p.asking = make(chan struct{})
+		// Who asked may go away; the answer is for all.
+		go p.learn(context.WithoutCancel(ctx), now)
+	}
+	return p.asking, p.known
+}
+
+func (p *provider) learn(ctx context.Context, now time.Time) {
+	learnt, err := p.discover(ctx, now)
+	if err != nil {
+		p.log.Error(err, "Could not ask the identity provider about itself", "issuer", p.IssuerURL)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.tried, p.failure = now, err; err == nil {
+		p.known = learnt
+	}
+	close(p.asking)
+	p.asking = nil
 }
 
 func (p *provider) discover(ctx context.Context, now time.Time) (*metadata, error) {
