@@ -16,7 +16,8 @@ type empty struct {
 	Nothing bool      // the caller may see no event at all
 }
 
-// emptiness looks beyond the window of an answer that is empty.
+// emptiness looks beyond the window of an answer that is empty, and not into it:
+// that would take as long as the answer did.
 func (d *dashboard) emptiness(ctx context.Context, scope query.Scope, a address, now time.Time) (empty, error) {
 	always := query.Window{From: time.Unix(0, 0).UTC(), To: now.Add(2 * time.Hour)}
 	if d.Retention > 0 {
@@ -25,15 +26,20 @@ func (d *dashboard) emptiness(ctx context.Context, scope query.Scope, a address,
 	}
 	any := a.Filter
 	any.Range = query.TimeRange{}
-	view, err := d.Store.View(ctx, scope, store.ViewRequest{Filter: any, Window: always, Limit: 1})
-	if err != nil {
-		return empty{}, err
+	for _, beyond := range []query.Window{{From: a.Window.To, To: always.To}, {From: always.From, To: a.Window.From}} {
+		if !beyond.From.Before(beyond.To) {
+			continue
+		}
+		view, err := d.Store.View(ctx, scope, store.ViewRequest{Filter: any, Window: beyond, Limit: 1})
+		if err != nil {
+			return empty{}, err
+		}
+		if len(view.Events) > 0 {
+			at := view.Events[0].OccurredAt
+			any.Range = query.TimeRange{From: at.Truncate(time.Hour).Add(-time.Hour), To: at.Truncate(time.Hour).Add(2 * time.Hour)}
+			return empty{Newest: at, Show: a.withFilter(any)}, nil
+		}
 	}
-	if len(view.Events) > 0 {
-		at := view.Events[0].OccurredAt
-		any.Range = query.TimeRange{From: at.Truncate(time.Hour).Add(-time.Hour), To: at.Truncate(time.Hour).Add(2 * time.Hour)}
-		return empty{Newest: at, Show: a.withFilter(any)}, nil
-	}
-	view, err = d.Store.View(ctx, scope, store.ViewRequest{Window: always, Limit: 1})
+	view, err := d.Store.View(ctx, scope, store.ViewRequest{Window: always, Limit: 1})
 	return empty{Nothing: len(view.Events) == 0}, err
 }

@@ -23,12 +23,17 @@ func (s *Store) View(ctx context.Context, scope query.Scope, req store.ViewReque
 	}
 	err := s.read(ctx, "store.view", func(ctx context.Context, tx *readTx) error {
 		view.AsOf = tx.asOf
-		if req.Limit > 0 {
-			if err := viewRows(ctx, tx, scope, req, &view); err != nil {
-				return err
-			}
+		if err := viewCounts(ctx, tx, scope, req, &view); err != nil || req.Limit <= 0 {
+			return err
 		}
-		return viewCounts(ctx, tx, scope, req, &view)
+		window, some := req.Window, true
+		if req.HistogramWidth != 0 {
+			window, some = rowsAmong(view.Histogram, req)
+		}
+		if !some {
+			return nil
+		}
+		return viewRows(ctx, tx, scope, req, window, &view)
 	})
 	if err != nil {
 		return store.View{}, fmt.Errorf("view events: %w", err)
@@ -36,11 +41,36 @@ func (s *Store) View(ctx context.Context, scope query.Scope, req store.ViewReque
 	return view, nil
 }
 
-// viewRows reads a page. It walks backwards and stops when the page is full, so
+// rowsAmong returns the part of the window that holds the rows of a page, by the
+// histogram that was read: what was looked through once, and has nothing, need
+// not be again. It returns false where there are no rows.
+func rowsAmong(histogram []store.Bucket, req store.ViewRequest) (w query.Window, some bool) {
+	limit := int64(min(req.Limit, store.MaxPage))
+	found := int64(0)
+	for _, b := range slices.Backward(histogram) {
+		if found > limit {
+			break
+		}
+		if req.After != nil && b.Start.After(req.After.OccurredAt) {
+			continue // its rows are newer
+		}
+		end := b.Start.Add(req.HistogramWidth)
+		if !some {
+			w.To, some = earliest(end, req.Window.To), true
+		}
+		w.From = latest(b.Start, req.Window.From)
+		// Of the bucket that the page begins in, some rows are newer.
+		if req.After == nil || !end.After(req.After.OccurredAt) {
+			found += b.Count
+		}
+	}
+	return w, some
+}
+
+// viewRows reads a page of a window. It walks backwards and stops when the page is full, so
 // a page of the newest events costs an hour, not the window.
-func viewRows(ctx context.Context, tx *readTx, scope query.Scope, req store.ViewRequest, view *store.View) error {
+func viewRows(ctx context.Context, tx *readTx, scope query.Scope, req store.ViewRequest, window query.Window, view *store.View) error {
 	limit := min(req.Limit, store.MaxPage)
-	window := req.Window
 	if req.After != nil {
 		if end := req.After.OccurredAt.Add(time.Microsecond); end.Before(window.To) {
 			window.To = end

@@ -52,6 +52,22 @@ func testGenerated(t *testing.T, b *bench) {
 			t.Fatalf("View's next page = %v with %d of %d", view.Next, limit, len(want))
 		}
 
+		if len(want) > 0 {
+			at := rapid.IntRange(0, len(want)-1).Draw(t, "after")
+			after := query.PositionOf(&want[at])
+			view, err := b.View(ctx, scope, store.ViewRequest{Filter: filter, Window: window, Limit: limit, After: &after, Count: true, HistogramWidth: width})
+			if err != nil {
+				t.Fatalf("View: %v", err)
+			}
+			rest := want[at+1:]
+			if d := diff(rest[:min(limit, len(rest))], view.Events); d != "" {
+				t.Fatalf("View's events after one (-want +got):\n%s", d)
+			}
+			if view.Matched != int64(len(want)) || (view.Next != nil) != (len(rest) > limit) {
+				t.Fatalf("View's count after one = %d, want %d; next page %v with %d of %d", view.Matched, len(want), view.Next, limit, len(rest))
+			}
+		}
+
 		dimension, contains := oneOf(t, "dimension", query.Dimensions), ""
 		if rapid.Bool().Draw(t, "contains?") {
 			contains = oneOf(t, "contains", someParts)
