@@ -11,6 +11,7 @@ import (
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/input"
+	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
@@ -105,6 +106,12 @@ func (tab *Tab) SignIn(token, path string) {
 	tab.Fill("#token", token)
 	tab.Press("#token", "\r")
 	tab.Await("being signed in", `!document.querySelector("#token") && document.readyState == "complete" && location.pathname != "/login"`)
+}
+
+// ForgetCookies ends the session as far as the browser knows of it.
+func (tab *Tab) ForgetCookies() {
+	tab.t.Helper()
+	call(tab, network.ClearBrowserCookies, cdp.Empty{})
 }
 
 // Click clicks the first element that a selector matches with the mouse, once

@@ -20,9 +20,10 @@ const (
 
 type userHandler func(w http.ResponseWriter, r *http.Request, user auth.User)
 
-// wantsPage reports whether a request is a browser's, which all ask for HTML.
+// wantsPage reports whether a request is a browser's: all ask for HTML, but for
+// those of htmx, which name themselves.
 func wantsPage(r *http.Request) bool {
-	return strings.Contains(strings.Join(r.Header.Values("Accept"), ","), "text/html")
+	return r.Header.Get("HX-Request") != "" || strings.Contains(strings.Join(r.Header.Values("Accept"), ","), "text/html")
 }
 
 // authenticated lets next answer only for a user that is known. Browsers go to

@@ -173,7 +173,7 @@
   // leads there and back.
   document.addEventListener("htmx:beforeSwap", event => {
     const from = event.detail.xhr && event.detail.xhr.responseURL;
-    if (!from || new URL(from, location.href).pathname !== "/login") return;
+    if (!from || new URL(from, location.href).pathname !== "/login" || !event.detail.shouldSwap) return;
     event.detail.shouldSwap = false;
     location.reload();
   });
