@@ -28,6 +28,9 @@ type mutant struct {
 	tests    string   // those that are run, as go test -run has it; all by default
 }
 
+// all returns the mutants of every area.
+func all() []mutant { return slices.Concat(intake, embedded, postgres, operator, rights, doors, pages) }
+
 func main() {
 	only := flag.String("only", "", "run the mutant of this name alone")
 	flag.Parse()
@@ -41,7 +44,7 @@ func main() {
 }
 
 func run(ctx context.Context, out io.Writer, only string) error {
-	chosen := slices.Concat(mutants, rights, pages)
+	chosen := all()
 	if only != "" {
 		chosen = slices.DeleteFunc(chosen, func(m mutant) bool { return m.name != only })
 	}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
-	"slices"
 	"testing"
 )
 
@@ -12,7 +11,7 @@ import (
 // for make mutants to say, which takes long.
 func TestMutantsFit(t *testing.T) {
 	names := map[string]bool{}
-	for _, m := range slices.Concat(mutants, rights, pages) {
+	for _, m := range all() {
 		if names[m.name] {
 			t.Errorf("two mutants are named %s", m.name)
 		}

@@ -78,7 +78,9 @@ func (w *world) downloads(t *testing.T, read func(p []byte) (int, error), opts e
 
 func (w *world) getAt(t *testing.T, path string) (status int, body string, err error) {
 	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, w.URL+path, nil)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, w.URL+path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,150 @@
+package main
+
+// embedded breaks what the embedded store promises.
+var embedded = []mutant{
+	{
+		name: "no-scope-in-one-read", file: "internal/store/embedded/read.go",
+		old:      "			cond.scope(scope)\n			cond.and(\"id = \"",
+		new:      "			cond.scope(query.ClusterWide())\n			cond.and(\"id = \"",
+		packages: []string{"./internal/store/embedded"},
+	},
+	{
+		name: "no-scope-in-same-request", file: "internal/store/embedded/where.go",
+		old:      "	c.scope(scope)\n	window := store.SameRequestWindow(e)\n",
+		new:      "	c.scope(query.ClusterWide())\n	window := store.SameRequestWindow(e)\n",
+		packages: []string{"./internal/store/embedded"},
+	},
+	{
+		name: "cursor-on-the-wrong-column", file: "internal/store/embedded/where.go",
+		old:      "c.and(\"(occurred_at < \" + at",
+		new:      "c.and(\"(stage_at < \" + at",
+		packages: []string{"./internal/store/embedded"},
+	},
+	{
+		name: "retention-drops-today", file: "internal/store/embedded/retain.go",
+		old:      "if day >= today || ",
+		new:      "if day > today || ",
+		packages: []string{"./internal/store/embedded"},
+	},
+	{
+		name: "tail-loses-late-events", file: "internal/store/embedded/tail.go",
+		old:      "		case day < p.since:\n",
+		new:      "		case day < p.since || len(p.days) > 0 && seen.rows == 0:\n",
+		packages: []string{"./internal/store/embedded"}, tests: "TestStore/Tail",
+	},
+	{
+		name: "tail-ignores-scope", file: "internal/store/embedded/tail.go",
+		old:      "newWhere(scope, &req.Filter, query.Window{From",
+		new:      "newWhere(query.ClusterWide(), &req.Filter, query.Window{From",
+		packages: []string{"./internal/store/embedded"}, tests: "TestStore/Tail",
+	},
+	{
+		name: "facet-ignores-scope", file: "internal/store/embedded/read.go",
+		old:      "newWhere(scope, &filter, req.Window)",
+		new:      "newWhere(query.ClusterWide(), &filter, req.Window)",
+		packages: []string{"./internal/store/embedded"}, tests: "TestStore/(Generated|ManyNamespaces)",
+	},
+	{
+		name: "snapshots-of-every-namespace", file: "internal/store/embedded/snapshots.go",
+		old:      "	if scope.IsClusterWide() {\n		found = ",
+		new:      "	if scope.IsClusterWide() || !scope.IsZero() {\n		found = ",
+		packages: []string{"./internal/store/embedded"}, tests: "TestStore/ListSnapshots",
+	},
+	{
+		name: "segment-not-synced", file: "internal/store/embedded/commit.go",
+		old:      "			errs = append(errs, g.file.Sync())\n",
+		new:      "			_ = g\n",
+		packages: []string{"./internal/store/embedded"},
+	},
+	{
+		name: "segment-name-not-synced", file: "internal/store/embedded/segment.go",
+		old:      "		err = syncDir(filepath.Dir(path))\n",
+		new:      "		_ = syncDir\n",
+		packages: []string{"./internal/store/embedded"},
+	},
+	{
+		name: "log-name-not-synced", file: "internal/store/embedded/writer.go",
+		old:      "		err = w.syncLogName()\n",
+		new:      "		_ = w.syncLogName\n",
+		packages: []string{"./internal/store/embedded"},
+	},
+	{
+		name: "directory-name-not-synced", file: "internal/store/embedded/open.go",
+		old:      "		if err := syncDir(parent); err != nil",
+		new:      "		if _, err := os.Stat(parent); err != nil",
+		packages: []string{"./internal/store/embedded"},
+	},
+	{
+		name: "torn-log-keeps-the-store-shut", file: "internal/store/embedded/database.go",
+		old:      "	if err := cutTornLog(opts.Dir, err, opts.Log); err != nil {\n",
+		new:      "	_ = cutTornLog\n	if err != nil {\n",
+		packages: []string{"./internal/store/embedded"},
+	},
+	{
+		name: "damaged-log-cut-silently", file: "internal/store/embedded/wal.go",
+		old:      "; n > 1 || n == 1 && !bytes.HasSuffix(rest, walCommit) {\n",
+		new:      "; n < 0 {\n",
+		packages: []string{"./internal/store/embedded"},
+	},
+	{
+		name: "incomplete-checkpoint-stays", file: "internal/store/embedded/undo.go",
+		old:      "		if bytes.Equal(now, entry[8:undoBlockEntry]) {\n",
+		new:      "		if true {\n",
+		packages: []string{"./internal/store/embedded"},
+	},
+	{
+		name: "ready-while-commits-fail", file: "internal/store/embedded/ready.go",
+		old:      "	if failed != nil {\n",
+		new:      "	if failed != nil && false {\n",
+		packages: []string{"./internal/store/embedded"},
+	},
+	{
+		name: "fresh-filter-gives-way-first", file: "internal/store/embedded/warm.go",
+		old:      "	f.used[day] = f.tick",
+		new:      "	_ = f.tick",
+		packages: []string{"./internal/store/embedded"},
+	},
+	{
+		name: "hung-for-ever", file: "internal/store/embedded/commit.go",
+		old:      "				s.timed(group[0].run)\n",
+		new:      "				group[0].run()\n",
+		packages: []string{"./internal/store/embedded"},
+	},
+	{
+		name: "read-cancelled-while-it-begins", file: "internal/store/embedded/database.go",
+		old:      "db.sql.BeginTx(context.WithoutCancel(ctx), nil)",
+		new:      "db.sql.BeginTx(ctx, nil)",
+		packages: []string{"./internal/store/embedded"},
+	},
+	{
+		name: "backup-without-its-files", file: "internal/store/embedded/backup.go",
+		old:      "	err := os.Link(",
+		new:      "	err := os.Symlink(",
+		packages: []string{"./internal/store/embedded"},
+	},
+	{
+		name: "backup-padding-not-compared", file: "internal/store/embedded/archive_read.go",
+		old:      "	if a.read != a.written {\n		return damaged(\"its end",
+		new:      "	if false {\n		return damaged(\"its end",
+		packages: []string{"./internal/store/embedded"},
+	},
+	{
+		name: "half-a-restore-is-a-store", file: "internal/store/embedded/restore.go",
+		old:      "errors.Join(writeSynced(filepath.Join(dir, restoringFile), nil), syncDir(dir))",
+		new:      "syncDir(dir)",
+		packages: []string{"./internal/store/embedded"},
+	},
+	{
+		name: "raws-cut-after-the-commit", file: "internal/store/embedded/commit.go",
+		old:      "		s.writer.broken = true\n		return markVolume(err)\n",
+		new:      "		s.writer.broken = true\n		for _, g := range s.writer.segments {\n			err = errors.Join(err, g.cut())\n		}\n		return markVolume(err)\n",
+		packages: []string{"./internal/store/embedded"},
+	},
+	{
+		name: "copied-totals-added-again", file: "internal/store/embedded/totals.go",
+		old:      "			others[k] = t.Grown(others[k])\n",
+		new:      "			others[k] = t.Plus(others[k])\n",
+		packages: []string{"./internal/store/embedded"},
+		tests:    "TestHoldings",
+	},
+}

@@ -1,0 +1,95 @@
+package main
+
+// operator breaks the controllers, snapshots, the copy, and how the process begins and ends.
+var operator = []mutant{
+	{
+		name: "digest-over-unsorted-keys", file: "internal/snapshot/record.go",
+		old:      "	ActedVia     string     `json:\"actedVia,omitzero\"`\n	Action       string     `json:\"action,omitzero\"`\n",
+		new:      "	Action       string     `json:\"action,omitzero\"`\n	ActedVia     string     `json:\"actedVia,omitzero\"`\n",
+		packages: []string{"./internal/snapshot"},
+	},
+	{
+		name: "status-written-unchanged", file: "controllers/statuswriter.go",
+		old:      "	if equality.Semantic.DeepEqual(w.written, o) {\n",
+		new:      "	if equality.Semantic.DeepEqual(w.written, nil) {\n",
+		packages: []string{"./controllers"},
+	},
+	{
+		name: "snapshot-replaced-silently", file: "controllers/query_controller.go",
+		old:      "	if status.Snapshot == nil || status.Snapshot.ID != id {\n		if err := r.take(",
+		new:      "	if true {\n		if err := r.take(",
+		packages: []string{"./controllers"},
+	},
+	{
+		name: "namespaced-query-sees-everything", file: "controllers/query_controller.go",
+		old:      "	return query.InNamespaces(r.ClusterName, q.GetNamespace())\n",
+		new:      "	return query.ClusterWide()\n",
+		packages: []string{"./controllers"},
+	},
+	{
+		name: "end-cuts-deliveries", file: "serve.go",
+		old:      "	err := server.Shutdown(ending)\n",
+		new:      "	_ = ending\n	err := server.Close()\n",
+		packages: []string{"."},
+	},
+	{
+		name: "probes-end-before-deliveries", file: "main.go",
+		old:      "	group.Go(func() error { return mgr.Start(managed) })\n",
+		new:      "	_ = managed\n	group.Go(func() error { return mgr.Start(ctx) })\n",
+		packages: []string{"."},
+	},
+	{
+		name: "conflict-keeps-credentials", file: "controllers/follow.go",
+		old:      "	if err != nil && !errors.Is(err, credentials.ErrNotIssued) && !errors.Is(err, credentials.ErrConflict) {\n",
+		new:      "	if err != nil {\n",
+		packages: []string{"./controllers"},
+	},
+	{
+		name: "requests-outlive-the-drain", file: "serve.go",
+		old:      "		return server.Close()\n",
+		new:      "		return nil\n",
+		packages: []string{"."},
+	},
+	{
+		name: "every-replica-leads", file: "lead.go",
+		old:      "	if !l.store.shared {\n",
+		new:      "	if true {\n",
+		packages: []string{"."},
+		tests:    "TestReplicasAreOne",
+	},
+	{
+		name: "replica-ends-with-its-lease", file: "lead.go",
+		old:      "		l.log.Error(err, \"Leads no longer; stands for the next term\")\n",
+		new:      "		return err\n",
+		packages: []string{"."},
+		tests:    "TestReplicaWithoutAPIServer",
+	},
+	{
+		name: "lease-not-given-back", file: "lead.go",
+		old:      "		LeaderElectionReleaseOnCancel:       true,\n",
+		new:      "",
+		packages: []string{"."},
+		tests:    "TestReplicaTakesOver",
+	},
+	{
+		name: "followers-do-not-follow", file: "main.go",
+		old:      "	if err := controllers.Follow(mgr, options); err != nil {\n",
+		new:      "	if err := error(nil); err != nil {\n",
+		packages: []string{"."},
+		tests:    "TestReplicasAreOne",
+	},
+	{
+		name: "end-waits-for-the-api-server", file: "cluster.go",
+		old:      "	return promptCache{filled}, err\n",
+		new:      "	return filled, err\n",
+		packages: []string{"."},
+		tests:    "TestCacheEnds",
+	},
+	{
+		name: "copy-of-damaged-raws", file: "internal/transfer/page.go",
+		old:      "	if damage == nil && len(e.Raw) > 0 && sha256.Sum256(e.Raw) != e.RawSHA256 {\n",
+		new:      "	if damage == nil && len(e.Raw) < 0 && sha256.Sum256(e.Raw) != e.RawSHA256 {\n",
+		packages: []string{"./internal/transfer"},
+		tests:    "Damaged",
+	},
+}
