@@ -5,6 +5,7 @@ import (
 
 	"github.com/porter-dev/audit-operator/internal/auth"
 	"github.com/porter-dev/audit-operator/internal/export"
+	"github.com/porter-dev/audit-operator/internal/query"
 )
 
 // export sends the newest events of a filter as a file.
@@ -42,7 +43,7 @@ func (p *parameters) format() export.Format {
 		return export.CSV
 	case export.CSV, export.NDJSON:
 	default:
-		p.wrong("format", shorten(string(v)), "is no format; use csv or ndjson")
+		p.wrong("format", query.Shorten(string(v)), "is no format; use csv or ndjson")
 	}
 	return v
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/porter-dev/audit-operator/internal/auth"
+	"github.com/porter-dev/audit-operator/internal/query"
 	"github.com/porter-dev/audit-operator/internal/store"
 )
 
@@ -71,7 +72,7 @@ func (p *parameters) width(given string, length time.Duration) time.Duration {
 		}
 		names = append(names, name)
 	}
-	p.wrong("width", shorten(given), "is no width; use one of "+strings.Join(names, ", "))
+	p.wrong("width", query.Shorten(given), "is no width; use one of "+strings.Join(names, ", "))
 	return 0
 }
 

@@ -62,7 +62,7 @@ func (p *parameters) number(name string, absent, most int) int {
 	}
 	n, err := strconv.Atoi(v)
 	if err != nil || n < 1 || n > most {
-		p.wrong(name, shorten(v), fmt.Sprintf("must be a number from 1 to %d", most))
+		p.wrong(name, query.Shorten(v), fmt.Sprintf("must be a number from 1 to %d", most))
 	}
 	return n
 }
@@ -71,7 +71,7 @@ func (p *parameters) number(name string, absent, most int) int {
 func (p *parameters) flag(name string) bool {
 	v := p.text(name)
 	if v != "" && v != "true" && v != "false" {
-		p.wrong(name, shorten(v), "must be true or false")
+		p.wrong(name, query.Shorten(v), "must be true or false")
 	}
 	return v == "true"
 }
@@ -143,17 +143,8 @@ func (p *parameters) resolve(q *question) {
 func (p *parameters) err() error {
 	for _, name := range slices.Sorted(maps.Keys(p.values)) {
 		if !slices.Contains(p.known, name) {
-			p.wrong(shorten(name), "", "is no parameter here; use "+strings.Join(p.known, ", "))
+			p.wrong(query.Shorten(name), "", "is no parameter here; use "+strings.Join(p.known, ", "))
 		}
 	}
 	return errors.Join(p.errs...)
-}
-
-// shorten cuts what an error repeats.
-func shorten(v string) string {
-	const most = 64
-	if runes := []rune(v); len(runes) > most {
-		return string(runes[:most]) + "…"
-	}
-	return v
 }

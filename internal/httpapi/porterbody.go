@@ -100,14 +100,14 @@ func bodyError(err error) error {
 	var semantic *json.SemanticError
 	switch {
 	case errors.Is(err, json.ErrUnknownName) && errors.As(err, &semantic):
-		return invalidBody(shorten(semantic.JSONPointer.LastToken()), "is no field of the body; see docs/spec/api.md, or "+v1+"openapi.json")
+		return invalidBody(query.Shorten(semantic.JSONPointer.LastToken()), "is no field of the body; see docs/spec/api.md, or "+v1+"openapi.json")
 	case errors.Is(err, jsontext.ErrDuplicateName) && errors.As(err, &syntactic):
-		return invalidBody(shorten(syntactic.JSONPointer.LastToken()), "may be given once")
+		return invalidBody(query.Shorten(syntactic.JSONPointer.LastToken()), "may be given once")
 	case errors.As(err, &syntactic):
 		return invalidBody("", fmt.Sprintf("the body is not JSON, at byte %d", syntactic.ByteOffset))
 	case errors.As(err, &semantic):
 		first, _, _ := strings.Cut(strings.TrimPrefix(string(semantic.JSONPointer), "/"), "/")
-		return invalidBody(shorten(first), mustNotBe(semantic.JSONKind))
+		return invalidBody(query.Shorten(first), mustNotBe(semantic.JSONKind))
 	}
 	return invalidBody("", "the body can't be read")
 }
@@ -135,7 +135,7 @@ func (f *porterFilter) question(project string, now time.Time) (question, error)
 	f.lists(p)
 	f.applications(p)
 	if strings.TrimSpace(f.Path) != "" {
-		p.wrong("path", shorten(f.Path), "can't be matched by itself here; use search, which looks for a part of a path, an actor or a resource name")
+		p.wrong("path", query.Shorten(f.Path), "can't be matched by itself here; use search, which looks for a part of a path, an actor or a resource name")
 	}
 	if f.Search != "" {
 		p.values.Set("search", f.Search)
@@ -200,7 +200,7 @@ func (f *porterFilter) applications(p *parameters) {
 func (p *parameters) writtenOut(name string, ids []code) {
 	for _, id := range ids {
 		if strings.Contains(string(id), "*") {
-			p.wrong(name, shorten(string(id)), "must be written out: * has no meaning here")
+			p.wrong(name, query.Shorten(string(id)), "must be written out: * has no meaning here")
 		}
 	}
 }
@@ -251,11 +251,11 @@ func (p *parameters) oneOf(dateName string, date *string, timeName string, at *s
 	if err == nil {
 		t = t.Add(whole)
 	} else if t, err = time.Parse(time.RFC3339Nano, v); err != nil {
-		p.wrong(name, shorten(v), "is no time; use RFC 3339 like 2026-11-01T00:00:00Z, or a date like 2026-11-01 for the whole day in UTC")
+		p.wrong(name, query.Shorten(v), "is no time; use RFC 3339 like 2026-11-01T00:00:00Z, or a date like 2026-11-01 for the whole day in UTC")
 		return time.Time{}, name
 	}
 	if t = t.UTC(); t.Year() < 1970 || t.Year() > 9999 {
-		p.wrong(name, shorten(v), "must be from 1970 to 9999")
+		p.wrong(name, query.Shorten(v), "must be from 1970 to 9999")
 		return time.Time{}, name
 	}
 	return t, name

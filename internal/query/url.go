@@ -128,7 +128,7 @@ func ParseValues(values url.Values) (Filter, error) {
 	if v := single("dry_run"); v != "" {
 		dryRun := v == "true"
 		if !dryRun && v != "false" {
-			errs = append(errs, &FieldError{Field: "dry_run", Value: shorten(v), Problem: "must be true or false"})
+			errs = append(errs, &FieldError{Field: "dry_run", Value: Shorten(v), Problem: "must be true or false"})
 		}
 		f.DryRun = &dryRun
 	}
@@ -146,7 +146,7 @@ func ParseValues(values url.Values) (Filter, error) {
 	}
 	for name := range values {
 		if !known[name] {
-			errs = append(errs, &FieldError{Field: shorten(name), Problem: "is no filter; use " + strings.Join(Parameters(), ", ")})
+			errs = append(errs, &FieldError{Field: Shorten(name), Problem: "is no filter; use " + strings.Join(Parameters(), ", ")})
 		}
 	}
 	if len(errs) == 0 {
@@ -174,7 +174,7 @@ func parseTime(name, v string, errs *[]error) time.Time {
 			return t
 		}
 	}
-	*errs = append(*errs, &FieldError{Field: name, Value: shorten(v), Problem: "is no time; use RFC 3339 like 2026-11-01T00:00:00Z, from 1970 on"})
+	*errs = append(*errs, &FieldError{Field: name, Value: Shorten(v), Problem: "is no time; use RFC 3339 like 2026-11-01T00:00:00Z, from 1970 on"})
 	return time.Time{}
 }
 

@@ -62,7 +62,7 @@ func (t *Terms) validate(suffix string) []error {
 		}
 		for _, v := range values {
 			if problem := field.problem(v); problem != "" {
-				errs = append(errs, &FieldError{Field: field.name + suffix, Value: shorten(v), Problem: problem})
+				errs = append(errs, &FieldError{Field: field.name + suffix, Value: Shorten(v), Problem: problem})
 			}
 		}
 	}
@@ -187,7 +187,8 @@ func textual(v string) string {
 	return ""
 }
 
-func shorten(v string) string {
+// Shorten cuts what an error repeats of a question.
+func Shorten(v string) string {
 	const most = 64
 	if utf8.RuneCountInString(v) <= most {
 		return v
@@ -198,7 +199,7 @@ func shorten(v string) string {
 // ParsePrefix reads an address or a CIDR range, as a range: masked, and an
 // IPv4-mapped one as IPv4. Zones are refused.
 func ParsePrefix(s string) (netip.Prefix, error) {
-	wrong := &FieldError{Field: "ip", Value: shorten(s), Problem: "is no address and no CIDR range; use one like 192.0.2.7 or 10.0.0.0/8"}
+	wrong := &FieldError{Field: "ip", Value: Shorten(s), Problem: "is no address and no CIDR range; use one like 192.0.2.7 or 10.0.0.0/8"}
 	if !strings.Contains(s, "/") {
 		addr, err := netip.ParseAddr(s)
 		if err != nil || addr.Zone() != "" {

@@ -42,7 +42,7 @@ type Manifest struct {
 func Manifests(name string, f query.Filter, limited []string) ([]Manifest, error) {
 	var errs []error
 	if problems := validation.IsDNS1123Subdomain(name); len(problems) > 0 {
-		errs = append(errs, &query.FieldError{Field: "name", Value: cut(name), Problem: "is no name of an object; use lower-case letters, digits, - and ., like deletes-in-shop, at most 253"})
+		errs = append(errs, &query.FieldError{Field: "name", Value: query.Shorten(name), Problem: "is no name of an object; use lower-case letters, digits, - and ., like deletes-in-shop, at most 253"})
 	}
 	errs = append(errs, unsayable(f)...)
 	if len(limited) > 0 {
@@ -102,7 +102,7 @@ func unsayable(f query.Filter) []error {
 	check := func(field string, values []string, is func(string) bool, what string) {
 		for _, v := range values {
 			if !is(v) || utf8.RuneCountInString(v) > longestPlace {
-				errs = append(errs, &query.FieldError{Field: field, Value: cut(v), Problem: what})
+				errs = append(errs, &query.FieldError{Field: field, Value: query.Shorten(v), Problem: what})
 			}
 		}
 	}
@@ -120,20 +120,12 @@ func ofOneCluster(f query.Filter) []error {
 	const problem = "can't be a part of an AuditLogQuery, which asks about the operator's own cluster alone; remove it from the view and save that"
 	var errs []error
 	if len(f.Clusters) > 0 {
-		errs = append(errs, &query.FieldError{Field: string(query.ByCluster), Value: cut(strings.Join(f.Clusters, ", ")), Problem: problem})
+		errs = append(errs, &query.FieldError{Field: string(query.ByCluster), Value: query.Shorten(strings.Join(f.Clusters, ", ")), Problem: problem})
 	}
 	if len(f.Exclude.Clusters) > 0 {
-		errs = append(errs, &query.FieldError{Field: string(query.ByCluster) + "_exclude", Value: cut(strings.Join(f.Exclude.Clusters, ", ")), Problem: problem})
+		errs = append(errs, &query.FieldError{Field: string(query.ByCluster) + "_exclude", Value: query.Shorten(strings.Join(f.Exclude.Clusters, ", ")), Problem: problem})
 	}
 	return errs
-}
-
-func cut(s string) string {
-	const most = 64
-	if utf8.RuneCountInString(s) <= most {
-		return s
-	}
-	return string([]rune(s)[:most]) + "…"
 }
 
 // manifest writes one resource. It is made of plain values and not of the API's
