@@ -44,6 +44,7 @@ var hostileWhole = []string{
 	strings.Repeat("long words and ", 400),
 	strings.Repeat("<div data-pwned>", 500),
 	strings.Repeat("\u0489", 1000),
+	"Z" + strings.Repeat("\u033f\u0333", 500),
 }
 
 // hostileParts do harm wherever they stand.

@@ -130,9 +130,23 @@ func listRows(a address, events []audit.Event, types []ResourceType) []row {
 	rows := make([]row, len(events))
 	for i := range events {
 		e := &events[i]
-		rows[i] = row{Event: e, Type: nameOf(names, e.ResourceType), Link: a.withEvent(e.ID.String())}
+		rows[i] = row{Event: shownInRow(e), Type: escapeUnseen(nameOf(names, e.ResourceType)), Link: a.withEvent(e.ID.String())}
 	}
 	return rows
+}
+
+// shownInRow returns an event as a row shows it. Its texts stand side by side,
+// so what can't be seen, or would turn around what follows, is written as
+// escapes.
+func shownInRow(e *audit.Event) *audit.Event {
+	shown := *e
+	for _, text := range []*string{
+		&shown.Actor, &shown.ActedVia, &shown.Method, &shown.ResourceName, &shown.Resource, &shown.Subresource, &shown.Namespace,
+		&shown.Action, &shown.Path, &shown.Source, &shown.Stage,
+	} {
+		*text = escapeUnseen(*text)
+	}
+	return &shown
 }
 
 // rows returns events with the links to their pages, which stay within the scope.
@@ -141,7 +155,7 @@ func (d *dashboard) rows(events []audit.Event, scope query.Scope) []row {
 	var rows []row
 	for i := range events {
 		e := &events[i]
-		rows = append(rows, row{Event: e, Type: nameOf(names, e.ResourceType), Link: eventsPath + e.ID.String() + namespaceOf(scope, e.Namespace)})
+		rows = append(rows, row{Event: shownInRow(e), Type: escapeUnseen(nameOf(names, e.ResourceType)), Link: eventsPath + e.ID.String() + namespaceOf(scope, e.Namespace)})
 	}
 	return rows
 }
