@@ -61,5 +61,10 @@ func (tab *Tab) violations() []violation {
 		tab.t.Fatal(err)
 	}
 	Eval[bool](tab, `(() => { if (!window.axe) { `+source+` } return true })()`)
-	return Eval[[]violation](tab, axeRun)
+	// It looks at every element, which takes a busy machine long.
+	found, err := evalWithin[[]violation](tab, axeRun, 6*wait)
+	if err != nil {
+		tab.t.Fatalf("axe-core: %v\n%s", err, tab.state())
+	}
+	return found
 }

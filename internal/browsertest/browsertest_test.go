@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -110,9 +111,39 @@ func TestOverflow(t *testing.T) {
 	if got := tab.Overflow(); !strings.Contains(got, "div.bar") || strings.Contains(got, ", p") {
 		t.Errorf("what is too wide: %q, want div.bar alone", got)
 	}
+	cut := Serve(t, serve(`<div class="panel" style="position: absolute; left: -50px; width: 200px">cut</div>`), Look{})
+	cut.Go("/")
+	if got := cut.Overflow(); !strings.Contains(got, "left: div.panel") {
+		t.Errorf("what is cut off: %q, want div.panel", got)
+	}
 	tab.As(Look{})
 	if got := tab.Overflow(); got != "" {
 		t.Errorf("on a laptop: %q, want nothing", got)
+	}
+}
+
+// The keyboard's check finds what hides its focus, and what covers it.
+func TestKeyboard(t *testing.T) {
+	body := `<style>.bare:focus-visible { outline: none } .lid { position: fixed; inset: auto 0 0 0; height: 60px; background: #fff }</style>` +
+		`<a href="/1" class="bare">one</a> <a href="/2">two</a><a href="/3" class="under" style="position: fixed; bottom: 10px">three</a><div class="lid"></div>`
+	tab := Serve(t, serve(body), Look{})
+	tab.Go("/")
+	got := Eval[[]string](tab, unseen)
+	if len(got) != 2 || !strings.HasPrefix(got[0], "shows no focus: <a href=\"/1\"") || !strings.HasPrefix(got[1], "is covered when it has the focus: <a href=\"/3\"") {
+		t.Errorf("the keyboard's check says %q", got)
+	}
+}
+
+// Of WCAG 2.2 the size of targets is looked at too.
+func TestAxeTargets(t *testing.T) {
+	tab := Serve(t, serve(`<style>a { display: inline-block; width: 12px; height: 12px; overflow: hidden }</style><p><a href="/1">1</a><a href="/2">2</a><a href="/3">3</a></p>`), Look{})
+	tab.Go("/")
+	var ids []string
+	for _, v := range tab.violations() {
+		ids = append(ids, v.ID)
+	}
+	if !slices.Contains(ids, "target-size") {
+		t.Errorf("of targets of 12 pixels axe-core finds %v", ids)
 	}
 }
 

@@ -60,7 +60,11 @@ func Eval[T any](tab *Tab, script string) T {
 }
 
 func eval[T any](tab *Tab, script string) (T, error) {
-	ctx, cancel := context.WithTimeout(tab.ctx, wait)
+	return evalWithin[T](tab, script, wait)
+}
+
+func evalWithin[T any](tab *Tab, script string, within time.Duration) (T, error) {
+	ctx, cancel := context.WithTimeout(tab.ctx, within)
 	defer cancel()
 	await := func(p *runtime.EvaluateParams) { p.AwaitPromise = new(!tab.Look.NoScript) }
 	return chromedp.Run(ctx, chromedp.Evaluate[T](script, await))
@@ -310,16 +314,18 @@ func (tab *Tab) Attribute(selector, name string) string {
 }
 
 // Overflow says which elements make the page wider than the window, so that it
-// scrolls sideways; nothing should.
+// scrolls sideways, or are cut off at its beginning; nothing should.
 func (tab *Tab) Overflow() string {
 	tab.t.Helper()
 	return Eval[string](tab, `(() => {
 		const root = document.documentElement;
-		if (root.scrollWidth <= root.clientWidth) return "";
 		const inside = e => { for (let p = e.parentElement; p; p = p.parentElement) if (getComputedStyle(p).overflowX != "visible" && p != document.body && p != root) return true; return false };
-		return root.scrollWidth + " of " + root.clientWidth + " pixels: " + [...document.body.querySelectorAll("*")].
-			filter(e => e.getBoundingClientRect().right > root.clientWidth + 1 && !inside(e)).
-			slice(0, 5).map(e => e.tagName.toLowerCase() + (e.id && "#" + e.id) + (typeof e.className == "string" && e.className && "." + e.className.trim().split(/\s+/).join("."))).join(", ");
+		const named = found => found.slice(0, 5).map(e => e.tagName.toLowerCase() + (e.id && "#" + e.id) + (typeof e.className == "string" && e.className && "." + e.className.trim().split(/\s+/).join("."))).join(", ");
+		const all = [...document.body.querySelectorAll("*")];
+		const cut = all.filter(e => { const box = e.getBoundingClientRect(); return box.left < -1 && box.right > 1 && e.checkVisibility() && !inside(e) });
+		if (cut.length) return "cut off at the left: " + named(cut);
+		if (root.scrollWidth <= root.clientWidth) return "";
+		return root.scrollWidth + " of " + root.clientWidth + " pixels: " + named(all.filter(e => e.getBoundingClientRect().right > root.clientWidth + 1 && !inside(e)));
 	})()`)
 }
 

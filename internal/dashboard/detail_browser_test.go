@@ -345,21 +345,3 @@ func TestKeysInABrowser(t *testing.T) {
 		t.Error("after a reload they are on again")
 	}
 }
-
-// Pages of snapshots, of a query to save and of problems, as people see them.
-func TestPagesInABrowser(t *testing.T) {
-	tab := browsertest.Serve(t, world.Handler(t, world.Store, false), browsertest.Look{})
-	tab.Tolerate("status of 40")
-	tab.SignIn(world.Tokens[everywhere], "/security/snapshots")
-	for name, path := range map[string]string{
-		"snapshots": "/security/snapshots", "snapshot": "/security/snapshots/" + world.Snapshots["shop"].ID,
-		"save-query": "/security/audit-logs/query?resource_type=application&method_exclude=GET&namespace=shop", "save-wrong": "/security/audit-logs/query?cluster=A%20B",
-		"event": "/security/audit-logs/events/" + world.Events["hostile"].ID.String(), "wrong-filter": "/security/audit-logs?rage=1", "not-found": "/security/elsewhere",
-	} {
-		tab.Go(path)
-		for _, look := range []browsertest.Look{{}, {Theme: "dark"}, {Width: browsertest.Phone}} {
-			tab.As(look)
-			tab.Axe(name)
-		}
-	}
-}

@@ -61,6 +61,8 @@ type World struct {
 	Events  map[string]audit.Event
 	// Snapshots by what they are limited to: a namespace, or nothing.
 	Snapshots map[string]store.Manifest
+	// Namespaces says which there are; nil asks the API server.
+	Namespaces func(context.Context) ([]string, error)
 }
 
 // Main makes the world, runs a package's tests in it and ends the process.
@@ -231,17 +233,23 @@ func (world *World) fillStore(ctx context.Context) error {
 // Auth returns one that asks the API server of the world, and looks for a
 // caller's namespaces among all that there are.
 func (world *World) Auth() *auth.Auth {
-	return auth.New(world.Kube, auth.Options{Cluster: OwnCluster, Namespaces: func(ctx context.Context) ([]string, error) {
-		list, err := world.Kube.CoreV1().Namespaces().List(ctx, metav1.ListOptions{})
-		if err != nil {
-			return nil, err
-		}
-		var names []string
-		for _, ns := range list.Items {
-			names = append(names, ns.Name)
-		}
-		return names, nil
-	}})
+	namespaces := world.Namespaces
+	if namespaces == nil {
+		namespaces = world.allNamespaces
+	}
+	return auth.New(world.Kube, auth.Options{Cluster: OwnCluster, Namespaces: namespaces})
+}
+
+func (world *World) allNamespaces(ctx context.Context) ([]string, error) {
+	list, err := world.Kube.CoreV1().Namespaces().List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, ns := range list.Items {
+		names = append(names, ns.Name)
+	}
+	return names, nil
 }
 
 // Handler returns the real handler over a store.

@@ -43,11 +43,15 @@
     menu.open = false;
     if (inside) menu.querySelector("summary").focus();
   };
-  document.addEventListener("click", event => {
-    for (const menu of document.querySelectorAll("details.menu[open], details.why[open]")) {
-      if (!menu.contains(event.target)) menu.open = false;
-    }
-  });
+  // What is open closes when the pointer or the focus goes elsewhere, which it
+  // would cover.
+  for (const leaving of ["click", "focusin"]) {
+    document.addEventListener(leaving, event => {
+      for (const menu of document.querySelectorAll("details.menu[open], details.why[open]")) {
+        if (!menu.contains(event.target)) menu.open = false;
+      }
+    });
+  }
   document.addEventListener("keydown", event => {
     if (event.defaultPrevented || event.isComposing) return;
     const menu = closest(event.target, "details.menu[open]");
