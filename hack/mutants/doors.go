@@ -93,9 +93,9 @@ var doors = []mutant{
 		packages: []string{"./internal/dashboard"}, tests: "TestSlowForms",
 	},
 	{
-		name: "body-deadline-goes-on", file: "internal/web/body.go",
-		old:      "	if errors.Is(err, io.EOF) {\n",
-		new:      "	if errors.Is(err, io.EOF) && false {\n",
+		name: "deadline-without-a-body", file: "internal/web/body.go",
+		old:      "		if r.Body != http.NoBody {\n",
+		new:      "		if r.Body != nil {\n",
 		packages: []string{"./internal/web"}, tests: "TestBodies",
 	},
 	{

@@ -31,7 +31,7 @@ func TestBodiesBoundNoAnswers(t *testing.T) {
 	}), timeout))
 	defer server.Close()
 	for _, tt := range []struct{ method, path, body string }{
-		{http.MethodPost, "/", "a=b"}, {http.MethodPost, "/", strings.Repeat("x", 100<<10)}, {http.MethodPost, "/unread", "a=b"}, {http.MethodPost, "/", ""}, {http.MethodGet, "/", ""},
+		{http.MethodPost, "/", "a=b"}, {http.MethodPost, "/", strings.Repeat("x", 100<<10)}, {http.MethodPost, "/unread", "a=b"}, {http.MethodPost, "/", ""}, {http.MethodGet, "/unread", ""},
 	} {
 		r, err := http.NewRequestWithContext(t.Context(), tt.method, server.URL+tt.path, strings.NewReader(tt.body))
 		if err != nil {
