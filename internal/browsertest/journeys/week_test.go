@@ -119,7 +119,7 @@ func at(t *testing.T, s store.Store, user, address string, look browsertest.Look
 // agree with it.
 func shows(t *testing.T, tab *browsertest.Tab, n int) {
 	t.Helper()
-	tab.Await(fmt.Sprintf("the count to be %d", n), fmt.Sprintf(`document.querySelector("#count strong")?.textContent == "%d"`, n))
+	tab.Await(fmt.Sprintf("the count to be %d", n), fmt.Sprintf(`document.readyState == "complete" && document.querySelector("#count strong")?.textContent == "%d"`, n))
 	if rows := tab.Count("#rows > tr"); rows != min(n, 50) {
 		t.Errorf("%d events are counted, and %d are in the table", n, rows)
 	}
