@@ -119,7 +119,8 @@ func (tab *Tab) ForgetCookies() {
 }
 
 // Click clicks the first element that a selector matches with the mouse, once
-// it is visible, stands still and nothing covers it.
+// it is visible, stands still, nothing covers it, and nothing is about to take
+// its place.
 func (tab *Tab) Click(selector string) {
 	tab.t.Helper()
 	var at, before []float64
@@ -137,7 +138,7 @@ func (tab *Tab) Click(selector string) {
 // clickable gives where an element can be clicked, if it can, after what moves
 // has moved by a frame's time.
 const clickable = `(e => {
-	if (!e?.checkVisibility({visibilityProperty: true})) return null;
+	if (!e?.checkVisibility({visibilityProperty: true}) || e.closest(".htmx-request")) return null;
 	let box = e.getClientRects()[0];
 	if (!box || box.top < 0 || box.bottom > innerHeight || box.left < 0 || box.right > innerWidth) e.scrollIntoView({block: "center", inline: "nearest", behavior: "instant"});
 	box = e.getClientRects()[0];
