@@ -101,7 +101,7 @@ var rights = []mutant{
 	{
 		name: "unanswered-namespaces-are-left-out", file: "internal/auth/namespaces.go",
 		old:      "			if errors.Is(err, ErrForbidden) {\n				return nil\n",
-		new:      "			if err != nil {\n				return nil\n",
+		new:      "			if errors.Is(err, ErrForbidden) || err != nil {\n				return nil\n",
 		packages: []string{"./internal/auth"}, tests: "TestOneReviewFails",
 	},
 	{
@@ -154,8 +154,8 @@ var rights = []mutant{
 	},
 	{
 		name: "values-without-scope", file: "internal/dashboard/values.go",
-		old:      "d.Store.Facet(r.Context(), scope,",
-		new:      "d.Store.Facet(r.Context(), query.ClusterWide(),",
+		old:      "	facet, err := d.Store.Facet(r.Context(), scope,",
+		new:      "	scope = query.ClusterWide()\n	facet, err := d.Store.Facet(r.Context(), scope,",
 		packages: []string{"./internal/web"}, tests: "TestTenancy/embedded",
 	},
 	{
@@ -184,26 +184,26 @@ var rights = []mutant{
 	},
 	{
 		name: "api-facet-without-scope", file: "internal/httpapi/facet.go",
-		old:      "a.Store.Facet(r.Context(), scope,",
-		new:      "a.Store.Facet(r.Context(), query.ClusterWide(),",
+		old:      "	facet, err := a.Store.Facet(r.Context(), scope,",
+		new:      "	scope = query.ClusterWide()\n	facet, err := a.Store.Facet(r.Context(), scope,",
 		packages: []string{"./internal/web"}, tests: "TestTenancy/embedded",
 	},
 	{
 		name: "api-event-without-scope", file: "internal/httpapi/event.go",
-		old:      "a.Store.Event(r.Context(), scope, id)",
-		new:      "a.Store.Event(r.Context(), query.ClusterWide(), id)",
+		old:      "	e, err := a.Store.Event(r.Context(), scope, id)",
+		new:      "	scope = query.ClusterWide()\n	e, err := a.Store.Event(r.Context(), scope, id)",
 		packages: []string{"./internal/web"}, tests: "TestTenancy/embedded",
 	},
 	{
 		name: "api-snapshots-without-scope", file: "internal/httpapi/snapshots.go",
-		old:      "snapshot.List(r.Context(), a.Store, scope,",
-		new:      "snapshot.List(r.Context(), a.Store, query.ClusterWide(),",
+		old:      "	page, err := snapshot.List(r.Context(), a.Store, scope,",
+		new:      "	scope = query.ClusterWide()\n	page, err := snapshot.List(r.Context(), a.Store, scope,",
 		packages: []string{"./internal/web"}, tests: "TestTenancy/embedded",
 	},
 	{
 		name: "api-snapshot-without-scope", file: "internal/httpapi/snapshots.go",
-		old:      "a.Store.Snapshot(r.Context(), scope,",
-		new:      "a.Store.Snapshot(r.Context(), query.ClusterWide(),",
+		old:      "	m, err := a.Store.Snapshot(r.Context(), scope,",
+		new:      "	scope = query.ClusterWide()\n	m, err := a.Store.Snapshot(r.Context(), scope,",
 		packages: []string{"./internal/web"}, tests: "TestTenancy/embedded",
 	},
 	{
