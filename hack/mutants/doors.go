@@ -70,7 +70,7 @@ var doors = []mutant{
 	},
 	{
 		name: "exports-for-other-sites", file: "internal/export/serve.go",
-		old:      "	if err := ofThisSite(r); err != nil {\n		return nil, nil, err\n	}\n",
+		old:      "	if login.FromAnotherSite(r) {\n		return nil, nil, ErrCrossSite\n	}\n",
 		new:      "",
 		packages: []string{"./internal/httpapi"}, tests: "TestFilesForOtherSites",
 	},

@@ -130,8 +130,8 @@ var rights = []mutant{
 	},
 	{
 		name: "things-answer-403", file: "internal/dashboard/problem.go",
-		old:      "	case errors.Is(err, auth.ErrForbidden), errors.Is(err, auth.ErrNamespaceNeeded):\n		d.notFound(w, r, user)\n",
-		new:      "	case errors.Is(err, auth.ErrNamespaceNeeded):\n		d.notFound(w, r, user)\n",
+		old:      "	if errors.Is(err, auth.ErrForbidden) || errors.Is(err, auth.ErrNamespaceNeeded) {\n		err = store.ErrNotFound\n",
+		new:      "	if errors.Is(err, auth.ErrNamespaceNeeded) {\n		err = store.ErrNotFound\n",
 		packages: []string{"./internal/web"}, tests: "TestTenancy/embedded",
 	},
 	{

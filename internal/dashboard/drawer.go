@@ -1,7 +1,6 @@
 package dashboard
 
 import (
-	"errors"
 	"net/http"
 	"net/url"
 	"strings"
@@ -50,19 +49,11 @@ func (d *dashboard) drawer(r *http.Request, scope query.Scope, user auth.User, i
 // eventFragment answers with the drawer alone, for the list that is open.
 func (d *dashboard) eventFragment(w http.ResponseWriter, r *http.Request, user auth.User) {
 	list, filter := listOf(r)
-	var scope query.Scope
-	namespaces, err := itemNamespaces(r)
-	if err == nil {
-		scope, err = d.Auth.Scope(r.Context(), user, namespaces...)
-	}
+	scope, _, err := d.scopeOfItem(r, user)
 	var data *eventData
-	switch {
-	case err == nil:
+	if err == nil {
 		data = d.drawer(r, scope, user, r.PathValue("id"), filter, list)
-	case errors.Is(err, auth.ErrForbidden), errors.Is(err, auth.ErrNamespaceNeeded):
-		err = store.ErrNotFound
-		fallthrough
-	default:
+	} else {
 		p := problem.Of(err)
 		data = &eventData{Drawer: true, Close: list, List: list, Problem: &p}
 	}

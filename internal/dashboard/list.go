@@ -129,10 +129,13 @@ func listRows(a address, events []audit.Event, types []ResourceType) []row {
 	names := displayNames(types)
 	rows := make([]row, len(events))
 	for i := range events {
-		e := &events[i]
-		rows[i] = row{Event: shownInRow(e), Type: escapeUnseen(nameOf(names, e.ResourceType)), Link: a.withEvent(e.ID.String())}
+		rows[i] = newRow(&events[i], names, a.withEvent(events[i].ID.String()))
 	}
 	return rows
+}
+
+func newRow(e *audit.Event, names map[string]string, link string) row {
+	return row{Event: shownInRow(e), Type: escapeUnseen(nameOf(names, e.ResourceType)), Link: link}
 }
 
 // shownInRow returns an event as a row shows it. Its texts stand side by side,
@@ -155,7 +158,7 @@ func (d *dashboard) rows(events []audit.Event, scope query.Scope) []row {
 	var rows []row
 	for i := range events {
 		e := &events[i]
-		rows = append(rows, row{Event: shownInRow(e), Type: escapeUnseen(nameOf(names, e.ResourceType)), Link: eventsPath + e.ID.String() + namespaceOf(scope, e.Namespace)})
+		rows = append(rows, newRow(e, names, eventsPath+e.ID.String()+namespaceOf(scope, e.Namespace)))
 	}
 	return rows
 }

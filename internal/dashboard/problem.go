@@ -75,24 +75,28 @@ func (d *dashboard) notFound(w http.ResponseWriter, r *http.Request, user auth.U
 	d.failed(w, r, user, store.ErrNotFound)
 }
 
-// itemScope is the scope of a page of one thing, whose link may name namespaces
-// and nothing else. If it returns false it has answered.
+// itemScope is the scope of a page of one thing, with the namespaces that its
+// link names. If it returns false it has answered.
 func (d *dashboard) itemScope(w http.ResponseWriter, r *http.Request, user auth.User) (query.Scope, []string, bool) {
-	namespaces, err := itemNamespaces(r)
+	scope, namespaces, err := d.scopeOfItem(r, user)
 	if err != nil {
 		d.failed(w, r, user, err)
-		return query.Scope{}, nil, false
+	}
+	return scope, namespaces, err == nil
+}
+
+// scopeOfItem is the scope of one thing, whose link may name namespaces and
+// nothing else. To those who may not see it there is nothing.
+func (d *dashboard) scopeOfItem(r *http.Request, user auth.User) (query.Scope, []string, error) {
+	namespaces, err := itemNamespaces(r)
+	if err != nil {
+		return query.Scope{}, nil, err
 	}
 	scope, err := d.Auth.Scope(r.Context(), user, namespaces...)
-	switch {
-	case err == nil:
-		return scope, namespaces, true
-	case errors.Is(err, auth.ErrForbidden), errors.Is(err, auth.ErrNamespaceNeeded):
-		d.notFound(w, r, user)
-	default:
-		d.failed(w, r, user, err)
+	if errors.Is(err, auth.ErrForbidden) || errors.Is(err, auth.ErrNamespaceNeeded) {
+		err = store.ErrNotFound
 	}
-	return query.Scope{}, nil, false
+	return scope, namespaces, err
 }
 
 // itemNamespaces are those that the address of a page of one thing names. Its

@@ -12,6 +12,7 @@ import (
 	"github.com/go-logr/logr"
 
 	"github.com/porter-dev/audit-operator/internal/auth"
+	"github.com/porter-dev/audit-operator/internal/login"
 	"github.com/porter-dev/audit-operator/internal/query"
 	"github.com/porter-dev/audit-operator/internal/selfaudit"
 )
@@ -35,6 +36,8 @@ var (
 	ErrBusy = errors.New("too many exports run now")
 	// ErrYourOthers means that as many of this caller's exports run as may.
 	ErrYourOthers = errors.New("too many of your exports run now")
+	// ErrCrossSite means that a page of another site had a browser ask for a file.
+	ErrCrossSite = errors.New("a page of another site asks for a file")
 )
 
 // Options of New. Now and Log are optional.
@@ -80,8 +83,12 @@ func New(opts Options) (*Exporter, error) {
 // alike. The context ends with the time that it may take; release gives its
 // place to others.
 func (x *Exporter) enter(r *http.Request, user auth.User) (ctx context.Context, release func(), err error) {
-	if err := ofThisSite(r); err != nil {
-		return nil, nil, err
+	// It would have the server work, and be recorded, in the name of somebody who
+	// meant nothing. How the caller is known does not matter: a page can't send
+	// another site a bearer token, so one that comes with such a request was added
+	// on the way, by a proxy that takes the browser's cookie for it.
+	if login.FromAnotherSite(r) {
+		return nil, nil, ErrCrossSite
 	}
 	leave, err := x.acquire(user.Name)
 	if err != nil {
