@@ -3,10 +3,13 @@ package main
 import (
 	"net/http"
 	"os"
+	"strings"
 	"testing"
 
 	rbacv1 "k8s.io/api/rbac/v1"
 	"sigs.k8s.io/yaml"
+
+	"github.com/porter-dev/audit-operator/api/v1alpha1"
 )
 
 // A running manager has no open door: what nobody vouches for gets nothing.
@@ -71,4 +74,28 @@ func shippedRule(t *testing.T, path string) rbacv1.PolicyRule {
 		t.Fatalf("%s: %d rules, %v", path, len(role.Rules), err)
 	}
 	return role.Rules[0]
+}
+
+// A proxy that is trusted says who is before it, and so do the operator's own
+// records.
+func TestOwnRecordsNameTheClient(t *testing.T) {
+	api := startAPIServer(t)
+	reader := api.serviceAccount(t, "reader")
+	api.grant(t, "reader", rbacv1.PolicyRule{APIGroups: []string{v1alpha1.GroupVersion.Group}, Resources: []string{"auditlogqueries/events"}, Verbs: []string{"get"}})
+	m := api.startManager(t, "--proxy-trusted-cidrs=127.0.0.0/8,::1/128")
+	pages := "http://" + m.pages
+	m.await(t, pages+"/api/v1/audit-logs", reader, http.StatusOK)
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, pages+"/api/v1/export", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+reader)
+	r.Header.Set("X-Forwarded-For", "203.0.113.9")
+	if status, body, err := send(r); err != nil || status != http.StatusOK {
+		t.Fatalf("export: status %d, %v: %s", status, err, body)
+	}
+	status, body, err := request(t, http.MethodGet, pages+"/api/v1/audit-logs?action=project.audit_export&ip=203.0.113.9", reader, nil)
+	if err != nil || status != http.StatusOK || !strings.Contains(body, `"ips":["203.0.113.9"]`) {
+		t.Errorf("status %d, %v: no export from 203.0.113.9 in %s", status, err, body)
+	}
 }
