@@ -8,14 +8,62 @@ import (
 	"os/exec"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
 
 	"github.com/porter-dev/audit-operator/api/v1alpha1"
 )
+
+// Each address is counted as the door that it is.
+func TestDoorsAreCounted(t *testing.T) {
+	api := startAPIServer(t)
+	m := api.startManager(t)
+	scraper := api.serviceAccount(t, "counter", "/metrics")
+	want := map[string]int{}
+	for path, door := range map[string]string{
+		"/security/audit-logs":                             "page",
+		"/security/audit-logs/values/actor":                "values",
+		"/security/audit-logs/tail":                        "tail",
+		"/security/audit-logs/query":                       "save",
+		"/security/audit-logs/events/0":                    "event",
+		"/security/audit-logs/events/0/raw":                "event",
+		"/security/snapshots":                              "snapshot",
+		"/security/snapshots/0":                            "snapshot",
+		"/security/snapshots/0/ndjson":                     "download",
+		"/api/v1/audit-logs":                               "api_list",
+		"/api/v1/audit-logs/0":                             "api_event",
+		"/api/v1/audit-logs/histogram":                     "api_histogram",
+		"/api/v1/audit-logs/facets/actor":                  "api_facet",
+		"/api/v1/snapshots":                                "api_snapshots",
+		"/api/v1/snapshots/0":                              "api_snapshots",
+		"/api/v1/snapshots/0/records":                      "download",
+		"/api/v1/export":                                   "api_export",
+		"POST /api/v2/projects/shop/api-audit-logs/query":  "api_list",
+		"POST /api/v2/projects/shop/api-audit-logs/export": "api_export",
+	} {
+		method := http.MethodGet
+		if rest, ok := strings.CutPrefix(path, "POST "); ok {
+			method, path = http.MethodPost, rest
+		}
+		if status, _, err := request(t, method, "http://"+m.pages+path, "", nil); err != nil || status != http.StatusUnauthorized {
+			t.Errorf("%s: status %d, %v", path, status, err)
+		}
+		want[door]++
+	}
+	got := map[string]int{}
+	text := m.await(t, "https://"+m.metrics+"/metrics", scraper, http.StatusOK)
+	for _, found := range regexp.MustCompile(`audit_query_duration_seconds_count\{door="(\w+)",outcome="refused"\} ([1-9]\d*)`).FindAllStringSubmatch(text, -1) {
+		got[found[1]], _ = strconv.Atoi(found[2])
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("asked for (-) and counted (+) differ:\n%s", diff)
+	}
+}
 
 // What a running manager exposes is well formed, holds nothing of what it
 // stores, and is what the rules, the dashboard and the handbook speak of.
