@@ -80,21 +80,21 @@ func shippedRule(t *testing.T, path string) rbacv1.PolicyRule {
 // records.
 func TestOwnRecordsNameTheClient(t *testing.T) {
 	api := startAPIServer(t)
-	reader := api.serviceAccount(t, "reader")
-	api.grant(t, "reader", rbacv1.PolicyRule{APIGroups: []string{v1alpha1.GroupVersion.Group}, Resources: []string{"auditlogqueries/events"}, Verbs: []string{"get"}})
+	exporter := api.serviceAccount(t, "exporter")
+	api.grant(t, "exporter", rbacv1.PolicyRule{APIGroups: []string{v1alpha1.GroupVersion.Group}, Resources: []string{"auditlogqueries/events"}, Verbs: []string{"get"}})
 	m := api.startManager(t, "--proxy-trusted-cidrs=127.0.0.0/8,::1/128")
 	pages := "http://" + m.pages
-	m.await(t, pages+"/api/v1/audit-logs", reader, http.StatusOK)
+	m.await(t, pages+"/api/v1/audit-logs", exporter, http.StatusOK)
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, pages+"/api/v1/export", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.Header.Set("Authorization", "Bearer "+reader)
+	r.Header.Set("Authorization", "Bearer "+exporter)
 	r.Header.Set("X-Forwarded-For", "203.0.113.9")
 	if status, body, err := send(r); err != nil || status != http.StatusOK {
 		t.Fatalf("export: status %d, %v: %s", status, err, body)
 	}
-	status, body, err := request(t, http.MethodGet, pages+"/api/v1/audit-logs?action=project.audit_export&ip=203.0.113.9", reader, nil)
+	status, body, err := request(t, http.MethodGet, pages+"/api/v1/audit-logs?action=project.audit_export&ip=203.0.113.9", exporter, nil)
 	if err != nil || status != http.StatusOK || !strings.Contains(body, `"ips":["203.0.113.9"]`) {
 		t.Errorf("status %d, %v: no export from 203.0.113.9 in %s", status, err, body)
 	}

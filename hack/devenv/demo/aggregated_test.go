@@ -30,9 +30,12 @@ func TestRequestThroughTwoAPIServers(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	all, err := d.ask(t.Context())
+	log, all, err := d.settle(t.Context())
 	if err != nil {
 		t.Fatal(err)
+	}
+	if err := d.checkIDs(log, all); err != nil {
+		t.Error(err)
 	}
 	ends, err := flunderEnds(all)
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/porter-dev/audit-operator/api/v1alpha1"
 	"github.com/porter-dev/audit-operator/internal/audit"
+	"github.com/porter-dev/audit-operator/internal/selfaudit"
 )
 
 // selects says for each sample what it asks for, in other words than its spec:
@@ -118,7 +119,7 @@ func compare(log map[string]*audit.Event, a *answer) error {
 
 // checkIDs tells how the answer compares with what each API server wrote
 // before it, all of which it holds; what it holds beyond that must be in the
-// logs by now.
+// logs by now, or a record of what the demo did with the operator.
 func (d *demo) checkIDs(written map[string]*audit.Event, all *answer) error {
 	log, err := d.logs.read()
 	if err != nil {
@@ -128,8 +129,15 @@ func (d *demo) checkIDs(written map[string]*audit.Event, all *answer) error {
 	for _, e := range written {
 		count[e.Source]++
 	}
+	began, ended := 0, 0
 	for id, r := range all.records {
-		if log[id] == nil {
+		switch {
+		case log[id] != nil:
+		case r.Source == audit.OwnSource && r.Action == string(selfaudit.Download) && r.Stage == audit.StageResponseStarted:
+			began++
+		case r.Source == audit.OwnSource && r.Action == string(selfaudit.Download) && r.Stage == audit.StageResponseComplete:
+			ended++
+		default:
 			unexpected[r.Source]++
 		}
 	}
@@ -143,6 +151,13 @@ func (d *demo) checkIDs(written map[string]*audit.Event, all *answer) error {
 	}
 	if len(unexpected) > 0 {
 		return fmt.Errorf("events are stored that are not in the API servers' logs: %v", unexpected)
+	}
+	// The answer cannot hold its own download, and the end of the one before may
+	// have been recorded after it was taken.
+	earlier := d.downloads - 1
+	d.say("%-16s recorded %d downloads of snapshots, of the demo's own %d", audit.OwnSource, began, earlier)
+	if began != earlier || ended > earlier || ended < earlier-1 {
+		return fmt.Errorf("%d downloads have a record of their begin and %d of their end, of %d", began, ended, earlier)
 	}
 	return nil
 }

@@ -32,6 +32,8 @@ type demo struct {
 	token string // of someone who may read every event
 	cast  *cast
 	deeds []deed
+
+	downloads int // of snapshots; the operator records each
 }
 
 // Options say what is shown.

@@ -109,6 +109,7 @@ func (d *demo) download(ctx context.Context, q v1alpha1.Query) (*answer, error) 
 	if response.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("%s answers %s", request.URL, response.Status)
 	}
+	d.downloads++
 	sum := sha256.Sum256(body)
 	if digest := "sha256:" + hex.EncodeToString(sum[:]); digest != s.Digest {
 		return nil, fmt.Errorf("%s: the download's digest is %s, the status says %s", nameOf(q), digest, s.Digest)
