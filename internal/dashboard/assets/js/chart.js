@@ -46,7 +46,8 @@
       title.remove(); // the text above the chart tells it at once
     }
   };
-  const months = Array.from({ length: 12 }, (_, i) => new Intl.DateTimeFormat("en", { month: "short", timeZone: "UTC" }).format(new Date(Date.UTC(2000, i))));
+  const month = new Intl.DateTimeFormat("en", { month: "short", timeZone: "UTC" });
+  const months = Array.from({ length: 12 }, (_, i) => month.format(Date.UTC(2000, i)));
   const drawTicks = () => {
     const group = part(".ticks"), { from, to, at } = scale(), step = figure().dataset.step;
     if (!group || !step) return;

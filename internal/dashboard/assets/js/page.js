@@ -21,7 +21,8 @@
   // Times. Every <time datetime> shows the chosen zone; data-time fields of
   // forms hold it too, and send UTC, which is what the server reads.
   let zone = store.get("audit-zone") === "utc" ? "utc" : "local";
-  const timeZone = () => zone === "utc" ? "UTC" : Intl.DateTimeFormat().resolvedOptions().timeZone || "local time";
+  const localZone = Intl.DateTimeFormat().resolvedOptions().timeZone || "local time";
+  const timeZone = () => zone === "utc" ? "UTC" : localZone;
   const two = n => String(n).padStart(2, "0");
   const text = (t, between) => zone === "utc"
     ? `${t.getUTCFullYear()}-${two(t.getUTCMonth() + 1)}-${two(t.getUTCDate())}${between}${two(t.getUTCHours())}:${two(t.getUTCMinutes())}:${two(t.getUTCSeconds())}`
