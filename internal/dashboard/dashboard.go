@@ -64,6 +64,8 @@ const (
 	entrance   = query.AuditLogsPath + "?method_exclude=GET"
 	eventsPath = query.AuditLogsPath + "/events/"
 	loginPath  = "/login"
+	// fileSuffix makes a snapshot's path that of its file.
+	fileSuffix = "/ndjson"
 )
 
 //go:embed templates assets/icon.svg assets/first assets/css assets/js assets/vendor/*.js
@@ -101,7 +103,7 @@ func New(opts Options) (http.Handler, error) {
 	mux.HandleFunc("GET "+savePath, opts.Doors.Handler(door.Save, d.authenticated(d.saveQuery)))
 	mux.HandleFunc("GET "+snapshotsPath, opts.Doors.Handler(door.Snapshot, d.authenticated(d.snapshots)))
 	mux.HandleFunc("GET "+query.SnapshotsPath+"{id}", opts.Doors.Handler(door.Snapshot, d.authenticated(d.snapshot)))
-	mux.HandleFunc("GET "+query.SnapshotsPath+"{id}/ndjson", opts.Doors.Handler(door.Download, d.authenticated(d.download)))
+	mux.HandleFunc("GET "+query.SnapshotsPath+"{id}"+fileSuffix, opts.Doors.Handler(door.Download, d.authenticated(d.download)))
 	mux.HandleFunc("GET "+loginPath, d.loginPage)
 	mux.HandleFunc("POST "+loginPath, d.formed(d.few(d.signIn)))
 	mux.HandleFunc("GET "+login.BeginPath, d.few(d.toProvider))
