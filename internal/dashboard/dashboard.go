@@ -64,8 +64,6 @@ const (
 	entrance   = query.AuditLogsPath + "?method_exclude=GET"
 	eventsPath = query.AuditLogsPath + "/events/"
 	loginPath  = "/login"
-	// fileSuffix makes a snapshot's path that of its file.
-	fileSuffix = "/ndjson"
 )
 
 //go:embed templates assets/icon.svg assets/first assets/css assets/js assets/vendor/*.js
@@ -96,14 +94,17 @@ func New(opts Options) (http.Handler, error) {
 		http.Redirect(w, r, entrance, http.StatusSeeOther)
 	})
 	mux.HandleFunc("GET "+query.AuditLogsPath, opts.Doors.Handler(door.Page, d.authenticated(d.list)))
+	mux.HandleFunc("GET "+query.AuditLogsPath+csvFile, opts.Doors.Handler(door.Export, d.authenticated(d.exported(export.CSV))))
+	mux.HandleFunc("GET "+query.AuditLogsPath+ndjsonFile, opts.Doors.Handler(door.Export, d.authenticated(d.exported(export.NDJSON))))
 	mux.HandleFunc("GET "+valuesPath+"{dimension}", opts.Doors.Handler(door.Values, d.authenticated(d.values)))
 	mux.HandleFunc("GET "+eventsPath+"{id}", opts.Doors.Handler(door.Event, d.authenticated(d.event)))
-	mux.HandleFunc("GET "+eventsPath+"{id}/raw", opts.Doors.Handler(door.Event, d.authenticated(d.eventRaw)))
+	mux.HandleFunc("GET "+eventsPath+"{id}"+rawFile, opts.Doors.Handler(door.Event, d.authenticated(d.eventRaw)))
 	mux.HandleFunc("GET "+tailPath, opts.Doors.Handler(door.Tail, d.authenticated(d.tail)))
 	mux.HandleFunc("GET "+savePath, opts.Doors.Handler(door.Save, d.authenticated(d.saveQuery)))
+	mux.HandleFunc("GET "+savePath+yamlFile, opts.Doors.Handler(door.Save, d.authenticated(d.saveQuery)))
 	mux.HandleFunc("GET "+snapshotsPath, opts.Doors.Handler(door.Snapshot, d.authenticated(d.snapshots)))
 	mux.HandleFunc("GET "+query.SnapshotsPath+"{id}", opts.Doors.Handler(door.Snapshot, d.authenticated(d.snapshot)))
-	mux.HandleFunc("GET "+query.SnapshotsPath+"{id}"+fileSuffix, opts.Doors.Handler(door.Download, d.authenticated(d.download)))
+	mux.HandleFunc("GET "+query.SnapshotsPath+"{id}"+ndjsonFile, opts.Doors.Handler(door.Download, d.authenticated(d.download)))
 	mux.HandleFunc("GET "+loginPath, d.loginPage)
 	mux.HandleFunc("POST "+loginPath, d.formed(d.few(d.signIn)))
 	mux.HandleFunc("GET "+login.BeginPath, d.few(d.toProvider))

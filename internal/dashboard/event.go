@@ -97,7 +97,7 @@ func (d *dashboard) eventData(r *http.Request, scope query.Scope, user auth.User
 	namespace := namespaceOf(scope, e.Namespace)
 	data := &eventData{
 		Event: e, Sections: d.sections(e), Related: related(e, scope, from, d.Now()), Self: self + namespace,
-		JSON: newSource(e.Raw, self+"/raw"+namespace),
+		JSON: newSource(e.Raw, self+rawFile+namespace),
 		Same: d.rows(same.Events, scope), More: same.More, Unavailable: err != nil,
 	}
 	slices.SortStableFunc(data.Same, func(a, b row) int { return a.StageAt.Compare(b.StageAt) })

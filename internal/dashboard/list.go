@@ -119,7 +119,7 @@ func (d *dashboard) list(w http.ResponseWriter, r *http.Request, user auth.User)
 	filter := a.Filter.Encode()
 	data.LiveLink = (&address{Filter: a.Filter, Live: !a.Live}).link()
 	data.SaveLink = query.AuditLogsPath + "/query?" + filter
-	data.CSV, data.NDJSON = "/api/v1/export?"+join("format=csv", filter), "/api/v1/export?"+join("format=ndjson", filter)
+	data.CSV, data.NDJSON = query.AuditLogsPath+csvFile+"?"+filter, query.AuditLogsPath+ndjsonFile+"?"+filter
 	data.ExportMost = export.DefaultLimit
 	d.render(w, r, http.StatusOK, "list", page{Title: "API audit logs", User: user.Name, Place: inLogs, Data: data})
 }

@@ -12,12 +12,9 @@ import (
 )
 
 const (
-	savePath = query.AuditLogsPath + "/query"
-	// nameParameter is the name of the resource, formatParameter what to send
-	// it as: yaml for the file alone.
-	nameParameter   = "name"
-	formatParameter = "format"
-	defaultName     = "audit-query"
+	savePath      = query.AuditLogsPath + "/query"
+	nameParameter = "name" // of the resource
+	defaultName   = "audit-query"
 	// mostManifests bounds how many resources one page writes.
 	mostManifests = 50
 )
@@ -37,23 +34,19 @@ type saveData struct {
 	Wrong []problem.Field
 }
 
+// saveQuery shows the page, and sends its file.
 func (d *dashboard) saveQuery(w http.ResponseWriter, r *http.Request, user auth.User) {
 	values, err := readValues(r)
 	if err != nil {
 		d.failed(w, r, user, err)
 		return
 	}
-	given := map[string]string{}
-	for _, name := range []string{nameParameter, formatParameter} {
-		if given[name], err = take(values, name); err != nil {
-			d.failed(w, r, user, err)
-			return
-		}
-	}
-	if f := given[formatParameter]; f != "" && f != "yaml" {
-		d.failed(w, r, user, &query.FieldError{Field: formatParameter, Value: f, Problem: "must be yaml or absent"})
+	name, err := take(values, nameParameter)
+	if err != nil {
+		d.failed(w, r, user, err)
 		return
 	}
+	file := strings.HasSuffix(r.URL.Path, yamlFile)
 	filter, err := query.ParseValues(values)
 	if err != nil {
 		d.failed(w, r, user, err)
@@ -65,7 +58,7 @@ func (d *dashboard) saveQuery(w http.ResponseWriter, r *http.Request, user auth.
 		return
 	}
 	_, limited := scope.Namespaces()
-	data := saveData{Name: strings.TrimSpace(given[nameParameter]), Keep: parameters(filter), List: listLink(filter.Encode())}
+	data := saveData{Name: strings.TrimSpace(name), Keep: parameters(filter), List: listLink(filter.Encode())}
 	if data.Name == "" {
 		data.Name = defaultName
 	}
@@ -79,7 +72,7 @@ func (d *dashboard) saveQuery(w http.ResponseWriter, r *http.Request, user auth.
 			d.failed(w, r, user, err)
 			return
 		}
-		if given[formatParameter] != "" {
+		if file {
 			d.failed(w, r, user, err)
 			return
 		}
@@ -91,15 +84,14 @@ func (d *dashboard) saveQuery(w http.ResponseWriter, r *http.Request, user auth.
 		all = append(all, m.YAML)
 	}
 	data.YAML, data.Kind = strings.Join(all, "---\n"), data.Manifests[0].Kind
-	if given[formatParameter] == "yaml" {
+	if file {
 		w.Header().Set("Content-Type", "application/yaml; charset=utf-8")
 		// The name was checked: it needs no quoting.
 		w.Header().Set("Content-Disposition", `attachment; filename="`+data.Name+`.yaml"`)
 		_, _ = w.Write([]byte(data.YAML)) // the browser is gone
 		return
 	}
-	name := encode(parameter{nameParameter, data.Name})
-	data.Download = savePath + "?" + join(filter.Encode(), name, "format=yaml")
+	data.Download = savePath + yamlFile + "?" + join(filter.Encode(), encode(parameter{nameParameter, data.Name}))
 	data.Command = "kubectl apply -f - <<'EOF'\n" + data.YAML + "EOF\n"
 	data.Notes = saveNotes(filter, scope, data.Manifests)
 	d.render(w, r, http.StatusOK, "query", page{Title: "Save as AuditLogQuery", User: user.Name, Place: inLogs, Data: data})

@@ -3,7 +3,6 @@ package dashboard
 import (
 	"errors"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
@@ -50,15 +49,6 @@ func (d *dashboard) authenticated(next userHandler) http.HandlerFunc {
 			w.WriteHeader(http.StatusSeeOther)
 		}
 	}
-}
-
-// landing is the page to come back to after a log-in. That of a file is the page
-// that offers it: a file would leave the browser on the log-in's page, and none
-// is given to a browser that another site sends here, such as the provider's.
-func landing(asked *url.URL) string {
-	page := *asked
-	page.Path = strings.TrimSuffix(page.Path, fileSuffix)
-	return page.RequestURI()
 }
 
 // loginData is what the login page shows.

@@ -15,7 +15,8 @@ import (
 
 // doors are all the paths that show something.
 func doors() []string {
-	paths := []string{"/", "/security/audit-logs", "/security/audit-logs?namespace=shop&actor=alice", "/security/audit-logs?cursor=x"}
+	paths := []string{"/", "/security/audit-logs", "/security/audit-logs?namespace=shop&actor=alice", "/security/audit-logs?cursor=x",
+		"/security/audit-logs/csv?namespace=shop", "/security/audit-logs/ndjson", "/security/audit-logs/query/yaml?namespace=shop&name=x"}
 	for _, e := range world.Events {
 		for _, suffix := range []string{"", "?namespace=shop", "/raw", "/raw?namespace=shop"} {
 			paths = append(paths, "/security/audit-logs/events/"+e.ID.String()+suffix)
@@ -28,6 +29,9 @@ func doors() []string {
 	}
 	return paths
 }
+
+// files follow the paths of the pages that offer them.
+var files = regexp.MustCompile(`/(?:csv|ndjson|raw|yaml)(\?|$)`)
 
 // spans colour JSON; without them it is whole.
 var spans = regexp.MustCompile(`</?span[^>]*>`)
@@ -52,7 +56,7 @@ func TestNothingWithoutLogIn(t *testing.T) {
 			continue // leads to the list
 		}
 		// A file's log-in comes back to the page that offers it.
-		want := "/login?next=" + url.QueryEscape(strings.Replace(path, "/ndjson", "", 1))
+		want := "/login?next=" + url.QueryEscape(files.ReplaceAllString(path, "$1"))
 		if got.Status != http.StatusSeeOther || got.Header.Get("Location") != want {
 			t.Errorf("%s: %d to %q, want 303 to %q", path, got.Status, got.Header.Get("Location"), want)
 		}

@@ -50,7 +50,7 @@ func (d *dashboard) snapshot(w http.ResponseWriter, r *http.Request, user auth.U
 		return
 	}
 	data := snapshotData{
-		Manifest: m, Live: listLink(m.Filter), Download: query.SnapshotsPath + m.ID + fileSuffix,
+		Manifest: m, Live: listLink(m.Filter), Download: query.SnapshotsPath + m.ID + ndjsonFile,
 		Types: map[string]int64{}, Preview: rows, Asked: asked(m.Filter), File: "audit-snapshot-" + m.ID + ".ndjson",
 		History: d.history(r, scope, user, m), List: snapshotsPath + namespaceOf(scope, m.Namespace),
 	}

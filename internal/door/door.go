@@ -22,6 +22,7 @@ const (
 	Page     Door = "page"     // the list of events
 	Values   Door = "values"   // the values of a filter's menu
 	Tail     Door = "tail"     // rows that are new on the list
+	Export   Door = "export"   // the list as a file
 	Save     Door = "save"     // a view as a query resource
 	Event    Door = "event"    // one event in full
 	Snapshot Door = "snapshot" // a snapshot's page
@@ -37,7 +38,7 @@ const (
 )
 
 var doors = []Door{
-	Page, Values, Tail, Save, Event, Snapshot, Download, Query,
+	Page, Values, Tail, Export, Save, Event, Snapshot, Download, Query,
 	APIList, APIEvent, APIHistogram, APIFacet, APISnapshots, APIExport,
 }
 

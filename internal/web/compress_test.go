@@ -24,7 +24,7 @@ func TestCompression(t *testing.T) {
 	b := world.As(t, webtest.Everywhere)
 	for path, compressible := range map[string]bool{
 		"/security/audit-logs": true, "/api/v1/audit-logs": true, "/security/snapshots": true,
-		"/api/v1/export": false, "/api/v1/export?format=ndjson": false, "/security/snapshots/" + world.Snapshots["shop"].ID + "/ndjson": false,
+		"/security/audit-logs/csv": false, "/security/audit-logs/ndjson": false, "/api/v1/export": false, "/api/v1/export?format=ndjson": false, "/security/snapshots/" + world.Snapshots["shop"].ID + "/ndjson": false,
 	} {
 		plain := b.Do(t, http.MethodGet, path, nil, http.Header{"Accept-Encoding": {"identity"}})
 		for _, tt := range []struct {

@@ -90,6 +90,8 @@ func moreListings() []*listing {
 		{name: "tail", page: true, request: tailed, check: checkTail},
 		{name: "save as a query", page: true, refuses: true, request: at(logs + "/query")},
 		{name: "snapshots", page: true, rights: true, request: named("/security/snapshots"), check: checkSnapshots},
+		{name: "the list as CSV", page: true, request: at(logs + "/csv"), check: checkFile},
+		{name: "the list as NDJSON", page: true, request: at(logs + "/ndjson"), check: checkFile},
 		{name: "CSV", request: at("/api/v1/export"), check: checkFile},
 		{name: "NDJSON", request: at("/api/v1/export", "format", "ndjson"), check: checkFile},
 		{name: "NDJSON with raw", request: at("/api/v1/export", "format", "ndjson", "raw", "true"), check: checkFile},

@@ -77,7 +77,7 @@ func TestDrawer(t *testing.T) {
 	tab.Reload()
 	tab.Visible("#drawer aside")
 	shows(t, tab, w.count(sevenDays, written))
-	name, raw := tab.Download(func() { tab.Click("#drawer a[download]") })
+	name, raw := tab.Download(func() { tab.Click("#drawer a[href*='/raw']") })
 	if name != "audit-event-"+e.ID.String()+".json" || string(raw) != string(e.Raw) {
 		t.Errorf("downloaded %s with %s", name, raw)
 	}

@@ -48,7 +48,7 @@ func TestPhone(t *testing.T) {
 	tab.At(list)
 	tab.Click("#toolbar .menu > summary")
 	fits("the export's menu")
-	_, file := tab.Download(func() { tab.Click(`#toolbar a[href*="format=csv"]`) })
+	_, file := tab.Download(func() { tab.Click(`#toolbar a[href*="/csv?"]`) })
 	if got, want := len(column(t, file, "id")), w.count(sevenDays, func(*audit.Event) bool { return true }); got != want {
 		t.Errorf("the file has %d rows, want %d", got, want)
 	}

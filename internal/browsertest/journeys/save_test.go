@@ -73,7 +73,7 @@ func TestSaveAsQuery(t *testing.T) {
 	if diff := cmp.Diff(shown, tab.Clipboard()); diff != "" {
 		t.Errorf("what is copied is not what is shown: %s", diff)
 	}
-	name, file := tab.Download(func() { tab.Click(".actions a[download]") })
+	name, file := tab.Download(func() { tab.Click(".actions a[href*='/yaml']") })
 	if diff := cmp.Diff(shown, string(file)); diff != "" || name != "checkout-changes.yaml" {
 		t.Errorf("%s is not what is shown: %s", name, diff)
 	}

@@ -53,7 +53,7 @@ func TestSnapshots(t *testing.T) {
 	if n := w.count(sevenDays, func(e *audit.Event) bool { return e.Method == "DELETE" && e.Namespace == "shop" }); int(m.Matched) != n || n == 0 {
 		t.Errorf("%d events matched, want %d", m.Matched, n)
 	}
-	name, file := tab.Download(func() { tab.Click("a[download]") })
+	name, file := tab.Download(func() { tab.Click("a[href*='/ndjson']") })
 	if got := len(lines(t, file)); got != int(m.Stored) {
 		t.Errorf("the file has %d lines, want %d", got, m.Stored)
 	}

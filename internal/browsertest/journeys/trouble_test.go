@@ -19,15 +19,20 @@ func TestSessionEnds(t *testing.T) {
 	tab := at(t, w, webtest.Everywhere, list, browsertest.Look{})
 	deletions := w.count(sevenDays, func(e *audit.Event) bool { return e.Method == "DELETE" })
 	e := w.events[2]
-	for _, step := range []struct {
+	for i, step := range []struct {
 		do    func()
 		leads string
 	}{
 		{func() { tab.Click(`#m-method input[name="method"][value="DELETE"]`) }, list + "?method=DELETE"},
 		{func() { tab.Click("#rows > tr:first-child .action") }, list + "?method=DELETE&event=" + e.ID.String()},
+		{func() {
+			tab.Click("#toolbar .menu > summary")
+			tab.Click("#toolbar a[href*='/csv?']")
+		}, list + "?method=DELETE"},
 		{func() { tab.Click("#toolbar a[href*='/query?']") }, list + "/query?method=DELETE"},
+		{func() { tab.Click("a[href*='/yaml?']") }, list + "/query?method=DELETE&name=audit-query"},
 	} {
-		if step.leads == list+"?method=DELETE" {
+		if i == 0 {
 			tab.Click("#m-method > summary")
 			tab.Await("the counts", `!!document.querySelector("#v-method .n")`)
 		}
@@ -40,7 +45,7 @@ func TestSessionEnds(t *testing.T) {
 		tab.Fill("#token", world.Tokens[webtest.Everywhere])
 		tab.Keys("\r")
 		tab.At(step.leads)
-		if step.leads == list+"?method=DELETE" {
+		if i == 0 {
 			shows(t, tab, deletions)
 		}
 	}
