@@ -16,6 +16,7 @@ import (
 
 	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
+	"go.uber.org/zap/zapcore"
 	"golang.org/x/term"
 
 	"github.com/porter-dev/audit-operator/internal/maintenance"
@@ -26,6 +27,7 @@ import (
 type streams struct {
 	in       io.Reader
 	out, err io.Writer
+	terminal bool // whether err is one
 }
 
 // isCommand reports whether a command line names a command; without one, the
@@ -38,6 +40,8 @@ func command(ctx context.Context, args []string, s streams) int {
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second signal ends the process
+	// The log and the progress write beside each other.
+	s.terminal, s.err = isTerminal(s.err), zapcore.Lock(zapcore.AddSync(s.err))
 	root := &cobra.Command{
 		Use: "manager", Short: "The audit operator. Without a command, it runs; see manager --help.",
 		SilenceUsage: true, SilenceErrors: true, CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
@@ -95,7 +99,7 @@ func isTerminal(stream any) bool {
 }
 
 func (s streams) progress(waiting, doing string, unit maintenance.Unit) *maintenance.Progress {
-	return maintenance.NewProgress(s.err, isTerminal(s.err), waiting, doing, unit, 5*time.Second)
+	return maintenance.NewProgress(s.err, s.terminal, waiting, doing, unit, 5*time.Second)
 }
 
 func backupCommand(s streams) *cobra.Command {

@@ -20,7 +20,7 @@ import (
 func runCommand(t *testing.T, in []byte, args ...string) (code int, out []byte, messages string) {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
-	code = command(t.Context(), args, streams{bytes.NewReader(in), &stdout, &stderr})
+	code = command(t.Context(), args, streams{in: bytes.NewReader(in), out: &stdout, err: &stderr})
 	return code, stdout.Bytes(), stderr.String()
 }
 

@@ -25,7 +25,7 @@ var version = "dev"
 
 func main() {
 	if args := os.Args[1:]; isCommand(args) {
-		os.Exit(command(context.Background(), args, streams{os.Stdin, os.Stdout, os.Stderr}))
+		os.Exit(command(context.Background(), args, streams{in: os.Stdin, out: os.Stdout, err: os.Stderr}))
 	}
 	opts, err := parse(os.Args[1:], os.Stdout)
 	switch {
