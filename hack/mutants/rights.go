@@ -153,6 +153,12 @@ var rights = []mutant{
 		packages: []string{"./internal/web"}, tests: "TestTenancy/embedded",
 	},
 	{
+		name: "file-without-scope", file: "internal/dashboard/files.go",
+		old:      "		if err := d.Exports.Serve(w, r, user, scope, req)",
+		new:      "		_ = scope\n		if err := d.Exports.Serve(w, r, user, query.ClusterWide(), req)",
+		packages: []string{"./internal/web"}, tests: "TestTenancy/embedded",
+	},
+	{
 		name: "values-without-scope", file: "internal/dashboard/values.go",
 		old:      "	facet, err := d.Store.Facet(r.Context(), scope,",
 		new:      "	scope = query.ClusterWide()\n	facet, err := d.Store.Facet(r.Context(), scope,",
