@@ -13,6 +13,9 @@ import (
 const (
 	mostBars  = 120
 	mostTicks = 7
+	// lastTick is the share of the width where the last label may begin,
+	// lastNarrowTick that on a phone. The script has them too.
+	lastTick, lastNarrowTick = .93, .83
 	// The plot within the drawing, in pixels. Across, everything is a share of
 	// the width, so that the drawing fits any screen without being stretched.
 	plotTop, plotBottom = 6, 90
@@ -89,7 +92,10 @@ type gridline struct {
 	Count    int64
 }
 
-type tick struct{ X, Label string }
+type tick struct {
+	X, Label string
+	Late     bool // it has no room where the page is narrow
+}
 
 func newChart(a address, g grain, buckets []store.Bucket, now time.Time) chart {
 	c := chart{Each: spanInWords(g.Bar), Window: a.Window, Width: g.Bar / 1000}
@@ -208,7 +214,7 @@ func (c *chart) ticks(share func(time.Time) float64) {
 		y, m, d := c.Window.From.Date()
 		for t := time.Date(y, m, d, 0, 0, 0, 0, time.UTC); t.Before(c.Window.To); t = t.Add(step) {
 			if !t.Before(c.Window.From) {
-				c.Ticks = append(c.Ticks, tick{percent(share(t)), tickLabel(t, step)})
+				c.tick(share(t), tickLabel(t, step))
 			}
 		}
 		return
@@ -228,9 +234,16 @@ func (c *chart) ticks(share func(time.Time) float64) {
 			if step >= 12 {
 				label = t.Format("2006")
 			}
-			c.Ticks = append(c.Ticks, tick{percent(share(t)), label})
+			c.tick(share(t), label)
 		}
 		return
+	}
+}
+
+// tick adds a tick, but not where its label would stand beside the chart.
+func (c *chart) tick(x float64, label string) {
+	if x <= lastTick {
+		c.Ticks = append(c.Ticks, tick{percent(x), label, x > lastNarrowTick})
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/chromedp/kb"
 
@@ -23,6 +24,24 @@ func TestMenusStayOnScreen(t *testing.T) {
 		tab.Keys(kb.Escape)
 		tab.Click("h1")
 		tab.Hidden(menu + " > .panel")
+	}
+}
+
+// The chart's labels stay in its card, also where the window ends shortly after
+// a round time.
+func TestTicksStayInTheChart(t *testing.T) {
+	h := world.Handler(t, world.Store, false)
+	for _, plain := range []bool{false, true} { // whether scripts are off
+		tab := browsertest.Serve(t, h, browsertest.Look{NoScript: plain})
+		tab.SignIn(world.Tokens[everywhere], "/security/audit-logs")
+		for _, end := range []time.Duration{40 * time.Minute, 15 * time.Hour, 23 * time.Hour} {
+			to := time.Date(2026, 1, 20, 0, 0, 0, 0, time.UTC).Add(end)
+			tab.Go("/security/audit-logs?from=" + to.Add(-7*24*time.Hour).Format(time.RFC3339) + "&to=" + to.Format(time.RFC3339))
+			for _, width := range []int{browsertest.Laptop, browsertest.Phone, 800, 320} {
+				tab.As(browsertest.Look{Width: width, NoScript: plain})
+				tab.Await(fmt.Sprintf("the labels of a week that ends at %s to be in a chart on %d pixels", end, width), fmt.Sprintf(`(card => innerWidth == %d && (labels => labels.length > 2 && labels.every(label => label.right <= card.right))([...document.querySelectorAll("#chart .ticks text")].map(e => e.getBoundingClientRect()).filter(box => box.width > 0)))(document.querySelector("#chart").getBoundingClientRect())`, width))
+			}
+		}
 	}
 }
 

@@ -56,12 +56,13 @@
     let t = monthly ? make(get(start, "FullYear") - get(start, "FullYear") % Math.max(1, n / 12), 0, 1) : make(get(start, "FullYear"), get(start, "Month"), get(start, "Date"));
     group.replaceChildren();
     for (let i = 0; i < 20000 && t < to; i++) {
-      if (t >= from) {
+      if (t >= from && at(t) <= .93) {
         const day = `${months[get(t, "Month")]} ${get(t, "Date")}`, midnight = !get(t, "Hours") && !get(t, "Minutes");
         const time = [get(t, "Hours"), get(t, "Minutes"), ...(n < 60 ? [get(t, "Seconds")] : [])].map(two).join(":");
         const text = document.createElementNS(svgNS, "text");
         text.setAttribute("x", `${at(t) * 100}%`);
         text.setAttribute("y", "107");
+        text.classList.toggle("late", at(t) > .83);
         text.textContent = monthly ? (n >= 12 ? "" : months[get(t, "Month")] + " ") + get(t, "FullYear") : n >= 86400 || midnight && n >= 60 ? day : time;
         group.append(text);
       }
