@@ -213,6 +213,48 @@ var rights = []mutant{
 		packages: []string{"./internal/web"}, tests: "TestTenancy/embedded",
 	},
 	{
+		name: "api-export-without-scope", file: "internal/httpapi/export.go",
+		old:      "	return a.Exports.Serve(w, r, user, scope, req)",
+		new:      "	scope = query.ClusterWide()\n	return a.Exports.Serve(w, r, user, scope, req)",
+		packages: []string{"./internal/web"}, tests: "TestTenancy/embedded",
+	},
+	{
+		name: "porter-query-without-scope", file: "internal/httpapi/porter.go",
+		old:      "	view, err := a.Store.View(r.Context(), scope,",
+		new:      "	scope = query.ClusterWide()\n	view, err := a.Store.View(r.Context(), scope,",
+		packages: []string{"./internal/web"}, tests: "TestTenancy/embedded",
+	},
+	{
+		name: "tail-without-scope", file: "internal/dashboard/tail.go",
+		old:      "	tail, err := d.Store.Tail(r.Context(), scope,",
+		new:      "	scope = query.ClusterWide()\n	tail, err := d.Store.Tail(r.Context(), scope,",
+		packages: []string{"./internal/web"}, tests: "TestTenancy/embedded",
+	},
+	{
+		name: "snapshots-page-without-scope", file: "internal/dashboard/snapshots.go",
+		old:      "	list, err := snapshot.List(r.Context(), d.Store, scope,",
+		new:      "	scope = query.ClusterWide()\n	list, err := snapshot.List(r.Context(), d.Store, scope,",
+		packages: []string{"./internal/web"}, tests: "TestTenancy/embedded",
+	},
+	{
+		name: "history-of-others", file: "internal/dashboard/snapshots.go",
+		old:      "if !scope.Covers(other.Cluster, other.Namespace) || len(rows) >= snapshotRows {",
+		new:      "if len(rows) >= snapshotRows {",
+		packages: []string{"./internal/web"}, tests: "TestTenancy/embedded",
+	},
+	{
+		name: "newest-match-without-scope", file: "internal/dashboard/empty.go",
+		old:      "		view, err := d.Store.View(ctx, scope, store.ViewRequest{Filter: any,",
+		new:      "		view, err := d.Store.View(ctx, query.ClusterWide(), store.ViewRequest{Filter: any,",
+		packages: []string{"./internal/web"}, tests: "TestTenancy/embedded",
+	},
+	{
+		name: "emptiness-without-scope", file: "internal/dashboard/empty.go",
+		old:      "	view, err := d.Store.View(ctx, scope, store.ViewRequest{Window: always,",
+		new:      "	view, err := d.Store.View(ctx, query.ClusterWide(), store.ViewRequest{Window: always,",
+		packages: []string{"./internal/web"}, tests: "TestTenancy/embedded",
+	},
+	{
 		name: "porter-of-any-project", file: "internal/httpapi/porter.go",
 		old:      "a.Auth.Scope(r.Context(), user, r.PathValue(\"project\"))",
 		new:      "a.Auth.Scope(r.Context(), user)",

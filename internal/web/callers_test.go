@@ -55,7 +55,7 @@ func (c *caller) scope(named []string) (func(*realm) bool, bool) {
 // callers makes everyone who may come, and who may not.
 func callers(t *testing.T) []*caller {
 	t.Helper()
-	for _, name := range []string{team, "qshop", "qbilling", "qpayroll", "qshop-two", "qgone"} {
+	for _, name := range []string{team, "qshop", "qbilling", "qpayroll", "qshop-two", "qgone", "qempty"} {
 		if _, err := world.Kube.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}, metav1.CreateOptions{}); err != nil {
 			t.Fatal(err)
 		}
@@ -83,6 +83,7 @@ func callers(t *testing.T) []*caller {
 	add("shop and billing", caller{namespaces: []string{"qshop", "qbilling"}})
 	add("billing", caller{namespaces: []string{"qbilling"}})
 	add("gone", caller{namespaces: []string{"qgone"}})
+	add("without events", caller{namespaces: []string{"qempty"}})
 	add("nobody", caller{})
 	add("other resource", caller{}, "qother-resource ", "qother-resource qshop")
 	add("other verb", caller{}, "qother-verb ", "qother-verb qshop")

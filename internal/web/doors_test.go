@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/porter-dev/audit-operator/internal/query"
 	"github.com/porter-dev/audit-operator/internal/webtest"
@@ -324,5 +325,7 @@ func oracles() []oracle {
 	for _, path := range []string{apiLogs + "/facets/actor?contains=%s", logs + "/values/actor?contains=%s", logs + "/values/resource_name?contains=%s"} {
 		out = append(out, oracle{path: path})
 	}
-	return append(out, oracle{path: logs + "?event=%s", byID: true})
+	// Where the window has nothing, the page tells of the newest match outside.
+	later := "&from=" + time.Now().UTC().Add(-10*time.Minute).Format(time.RFC3339) + "&to=" + time.Now().UTC().Format(time.RFC3339)
+	return append(out, oracle{path: logs + "?search=%s" + later}, oracle{path: logs + "?event=%s", byID: true})
 }

@@ -50,6 +50,10 @@ const absent = "zqvoidzq"
 // one audit ID is borne by the newest event of every realm.
 const shared = "0f0e0d0c-0b0a-4908-8706-050403020100"
 
+// oneQuery made all snapshots, each with another scope: to have made one that a
+// caller may see gives no right to the others.
+const oneQuery = "uid-of-all"
+
 func (r *realm) event(i int, at time.Time) audit.Event {
 	m := r.mark
 	e := audit.Event{
@@ -110,14 +114,14 @@ func fill(t *testing.T, s store.Store) *holdings {
 	}
 	slices.SortFunc(h.events, func(a, b audit.Event) int { return b.OccurredAt.Compare(a.OccurredAt) })
 
-	for _, r := range append([]*realm{nil}, shop, billing, payroll, gone, elsewhere) {
-		scope, owner := query.ClusterWide(), store.Owner{Kind: "ClusterAuditLogQuery", Name: "query-zqnonezq", UID: "uid-zqnonezq"}
+	for k, r := range append([]*realm{nil}, shop, billing, payroll, gone, elsewhere) {
+		scope, owner := query.ClusterWide(), store.Owner{Kind: "ClusterAuditLogQuery", Name: "query-zqnonezq", UID: oneQuery}
 		if r != nil {
 			scope = query.InNamespaces(r.cluster, r.namespace)
-			owner = store.Owner{Kind: "AuditLogQuery", Namespace: r.namespace, Name: "query-" + r.mark, UID: "uid-" + r.mark}
+			owner = store.Owner{Kind: "AuditLogQuery", Namespace: r.namespace, Name: "query-" + r.mark, UID: oneQuery}
 		}
 		m, err := snapshot.Take(t.Context(), s, snapshot.Request{
-			ID: snapshot.ID(owner.UID, 1, ""), Owner: owner, Scope: scope, Limit: 1000, Now: time.Now(), Retention: 720 * time.Hour,
+			ID: snapshot.ID(owner.UID, int64(k), ""), Owner: owner, Scope: scope, Limit: 1000, Now: time.Now(), Retention: 720 * time.Hour,
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -195,6 +195,12 @@ func (m *matrix) askListing(t *testing.T, v *visitor, door *listing, s *selectio
 		case door.check != nil:
 			door.check(t, got, seen, m.holdings)
 		}
+		if door.name == "page" && got.Status == http.StatusOK {
+			nothing := !slices.ContainsFunc(realms, scope) // whatever was asked for
+			if strings.Contains(got.Body, "No events yet") != nothing {
+				t.Errorf("the page says that there are no events at all, or does not: %t", !nothing)
+			}
+		}
 	})
 }
 
