@@ -94,7 +94,7 @@ type gridline struct {
 
 type tick struct {
 	X, Label string
-	Late     bool // it has no room where the page is narrow
+	AtEdge   bool // it has no room where the page is narrow
 }
 
 func newChart(a address, g grain, buckets []store.Bucket, now time.Time) chart {

@@ -62,7 +62,7 @@
         const text = document.createElementNS(svgNS, "text");
         text.setAttribute("x", `${at(t) * 100}%`);
         text.setAttribute("y", "107");
-        text.classList.toggle("late", at(t) > .83);
+        text.classList.toggle("edge", at(t) > .83);
         text.textContent = monthly ? (n >= 12 ? "" : months[get(t, "Month")] + " ") + get(t, "FullYear") : n >= 86400 || midnight && n >= 60 ? day : time;
         group.append(text);
       }
