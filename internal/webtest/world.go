@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"slices"
 	"testing"
 	"time"
 
@@ -67,6 +68,10 @@ type World struct {
 
 // Main makes the world, runs a package's tests in it and ends the process.
 func Main(m *testing.M, world *World) {
+	if slices.Contains(os.Args, "-test.fuzzworker") {
+		// It needs no world, and would end without taking it down.
+		os.Exit(m.Run())
+	}
 	os.Exit(Run(m, world))
 }
 
