@@ -109,12 +109,7 @@ func (l *ledger) ownRecords(t *testing.T, s contents, v *verdict) error {
 	if err != nil {
 		return fmt.Errorf("read the sources: %w", err)
 	}
-	var own int64
-	for _, of := range all {
-		if of.Source == audit.OwnSource {
-			own = of.Stored
-		}
-	}
+	own := statsOf(all, audit.OwnSource).Stored
 	v.alien -= int(own)
 	if own != l.logIns {
 		return fmt.Errorf("the operator has %d records of its own, want one for each of %d log-ins", own, l.logIns)

@@ -62,15 +62,21 @@ func (l *ledger) stats(t *testing.T, name string) (of store.SourceStats) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	of = statsOf(all, name)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	of.LastReceivedAt, of.LastEventAt = time.Time{}, time.Time{}
+	return of
+}
+
+// statsOf returns those of one source, which are zero where it is not listed.
+func statsOf(all []store.SourceStats, name string) (of store.SourceStats) {
 	for _, one := range all {
 		if one.Source == name {
 			of = one
 		}
 	}
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
-	of.LastReceivedAt, of.LastEventAt = time.Time{}, time.Time{}
 	return of
 }
 

@@ -68,15 +68,14 @@ type World struct {
 
 // Main makes the world, runs a package's tests in it and ends the process.
 func Main(m *testing.M, world *World) {
-	if slices.Contains(os.Args, "-test.fuzzworker") {
-		// It needs no world, and would end without taking it down.
-		os.Exit(m.Run())
-	}
 	os.Exit(Run(m, world))
 }
 
 // Run does what Main does but for ending the process; it returns the exit code.
 func Run(m *testing.M, world *World) int {
+	if slices.Contains(os.Args, "-test.fuzzworker") {
+		return m.Run() // it needs no world, and would end without taking it down
+	}
 	if os.Getenv("KUBEBUILDER_ASSETS") == "" {
 		panic("KUBEBUILDER_ASSETS is not set; run: export KUBEBUILDER_ASSETS=$(hack/controlplane.sh)")
 	}

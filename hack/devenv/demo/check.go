@@ -131,11 +131,12 @@ func (d *demo) checkIDs(written map[string]*audit.Event, all *answer) error {
 	}
 	began, ended := 0, 0
 	for id, r := range all.records {
+		download := r.Source == audit.OwnSource && r.Action == string(selfaudit.Download)
 		switch {
 		case log[id] != nil:
-		case r.Source == audit.OwnSource && r.Action == string(selfaudit.Download) && r.Stage == audit.StageResponseStarted:
+		case download && r.Stage == audit.StageResponseStarted:
 			began++
-		case r.Source == audit.OwnSource && r.Action == string(selfaudit.Download) && r.Stage == audit.StageResponseComplete:
+		case download && r.Stage == audit.StageResponseComplete:
 			ended++
 		default:
 			unexpected[r.Source]++
