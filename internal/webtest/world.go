@@ -7,11 +7,11 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
+	"flag"
 	"fmt"
 	"net/http"
 	"net/netip"
 	"os"
-	"slices"
 	"testing"
 	"time"
 
@@ -73,8 +73,8 @@ func Main(m *testing.M, world *World) {
 
 // Run does what Main does but for ending the process; it returns the exit code.
 func Run(m *testing.M, world *World) int {
-	if slices.Contains(os.Args, "-test.fuzzworker") {
-		return m.Run() // it needs no world, and would end without taking it down
+	if onlyFuzzes() {
+		return m.Run()
 	}
 	if os.Getenv("KUBEBUILDER_ASSETS") == "" {
 		panic("KUBEBUILDER_ASSETS is not set; run: export KUBEBUILDER_ASSETS=$(hack/controlplane.sh)")
@@ -104,6 +104,14 @@ func Run(m *testing.M, world *World) int {
 	defer func() { must(world.Records.Close()) }()
 	must(world.fillStore(ctx))
 	return m.Run()
+}
+
+// onlyFuzzes reports whether this process runs a fuzz target and no test. It
+// needs no world then, and a worker would end without taking it down.
+func onlyFuzzes() bool {
+	flag.Parse()
+	set := func(name string) string { return flag.Lookup("test." + name).Value.String() }
+	return set("fuzzworker") == "true" || set("fuzz") != "" && set("run") == "^$"
 }
 
 func must(err error) {
