@@ -93,7 +93,9 @@ type verdict struct {
 	problem                    error // what can't be read
 }
 
-func (v verdict) good() bool { return v.lost+v.twice+v.alien == 0 && v.problem == nil }
+// good holds each number against zero: fewer records of the operator's own than
+// it counts make alien negative, and must not make up for a loss.
+func (v verdict) good() bool { return v == verdict{stored: v.stored} }
 
 func (v verdict) String() string {
 	if v.problem != nil {
