@@ -14,7 +14,7 @@ const (
 	mostBars  = 120
 	mostTicks = 7
 	// lastTick is the share of the width where the last label may begin,
-	// lastNarrowTick that on a phone. The script has them too.
+	// lastNarrowTick that on a phone.
 	lastTick, lastNarrowTick = .93, .83
 	// The plot within the drawing, in pixels. Across, everything is a share of
 	// the width, so that the drawing fits any screen without being stretched.
@@ -91,6 +91,10 @@ type gridline struct {
 	Y, TextY string
 	Count    int64
 }
+
+// LastTick and LastNarrowTick tell the script, which draws the ticks anew.
+func (chart) LastTick() float64       { return lastTick }
+func (chart) LastNarrowTick() float64 { return lastNarrowTick }
 
 type tick struct {
 	X, Label string

@@ -54,15 +54,16 @@
     const z = utc() ? "UTC" : "", get = (t, what) => t[`get${z}${what}`](), make = (y, m, d) => z ? new Date(Date.UTC(y, m, d)) : new Date(y, m, d);
     const monthly = step.endsWith("M"), n = parseInt(step, 10), start = new Date(from);
     let t = monthly ? make(get(start, "FullYear") - get(start, "FullYear") % Math.max(1, n / 12), 0, 1) : make(get(start, "FullYear"), get(start, "Month"), get(start, "Date"));
+    const last = Number(group.dataset.last), lastNarrow = Number(group.dataset.lastNarrow);
     group.replaceChildren();
     for (let i = 0; i < 20000 && t < to; i++) {
-      if (t >= from && at(t) <= .93) {
+      if (t >= from && at(t) <= last) {
         const day = `${months[get(t, "Month")]} ${get(t, "Date")}`, midnight = !get(t, "Hours") && !get(t, "Minutes");
         const time = [get(t, "Hours"), get(t, "Minutes"), ...(n < 60 ? [get(t, "Seconds")] : [])].map(two).join(":");
         const text = document.createElementNS(svgNS, "text");
         text.setAttribute("x", `${at(t) * 100}%`);
         text.setAttribute("y", "107");
-        text.classList.toggle("edge", at(t) > .83);
+        text.classList.toggle("edge", at(t) > lastNarrow);
         text.textContent = monthly ? (n >= 12 ? "" : months[get(t, "Month")] + " ") + get(t, "FullYear") : n >= 86400 || midnight && n >= 60 ? day : time;
         group.append(text);
       }
