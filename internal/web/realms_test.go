@@ -131,6 +131,11 @@ func fill(t *testing.T, s store.Store) *holdings {
 	return h
 }
 
+// those are the realms of some that meet a condition.
+func those(of []*realm, which func(*realm) bool) []*realm {
+	return slices.DeleteFunc(slices.Clone(of), func(r *realm) bool { return !which(r) })
+}
+
 // count is the number of events of some realms.
 func count(seen []*realm) (n int) {
 	for _, r := range seen {
