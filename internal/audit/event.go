@@ -113,6 +113,10 @@ type Event struct {
 	UserAgent  string
 	IPs        []netip.Addr // sourceIPs; only the last one cannot be forged
 
+	// Truncated reports that a text of the event or of its raw was cut, or that
+	// a part of it was replaced by a mark.
+	Truncated bool
+
 	RawSHA256 [32]byte // of Raw
 	Raw       []byte   // the redacted event as one JSON object; nil unless asked for
 }
