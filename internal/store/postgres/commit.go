@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/porter-dev/audit-operator/internal/audit"
 	"github.com/porter-dev/audit-operator/internal/store"
 	"github.com/porter-dev/audit-operator/internal/store/spans"
 )
@@ -106,7 +107,8 @@ func (s *Store) tryCommit(w *writer, group []*job) error {
 }
 
 // search commits a batch that the database refuses for some of its events: it
-// looks for them by halves, and quarantines them.
+// looks for them by halves, and quarantines those that it refuses while it takes
+// a plain event of the same day.
 type search struct {
 	s       *Store
 	w       *writer
@@ -130,6 +132,9 @@ func (f *search) commit(batch store.Batch) error {
 	case !isDataError(err), len(batch.Events) == 0, f.refused == maxRefused:
 		return err
 	case len(batch.Events) == 1:
+		if control := f.control(&batch.Events[0]); control != nil {
+			return fmt.Errorf("the database refuses a plain event of that day too: %w", control)
+		}
 		f.refused++
 		return f.commit(quarantineOnly(batch, err))
 	}
@@ -141,6 +146,24 @@ func (f *search) commit(batch store.Batch) error {
 		return err
 	}
 	return f.commit(second)
+}
+
+// control returns why the database takes no event at all of the day of another
+// one, or nil where it does. It leaves no trace.
+func (f *search) control(e *audit.Event) error {
+	plain := audit.Event{ID: e.ID, OccurredAt: e.OccurredAt, StageAt: e.OccurredAt, RawSHA256: e.RawSHA256}
+	j := &job{batch: &store.Batch{}}
+	j.addDays([]*audit.Event{&plain})
+	ctx, cancel := context.WithTimeout(context.Background(), commitTimeout)
+	defer cancel()
+	var err error
+	for range maxAttempts {
+		if err = f.w.try(ctx, f.s.plan([]*job{j})); err == nil || !isPassing(err) {
+			return err
+		}
+		f.w.days = nil
+	}
+	return err
 }
 
 // quarantineOnly is a batch whose one event the database refuses.
@@ -175,16 +198,36 @@ func (w *writer) tryWrite(ctx context.Context, p *plan) error {
 		return err
 	}
 	err := w.ingest(ctx, p)
-	if err != nil && !w.conn.IsClosed() {
-		// In its own time: the plan's may be over.
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-		defer cancel()
-		if _, failed := w.conn.Exec(ctx, "ROLLBACK"); failed != nil {
-			w.close()
-			return errors.Join(err, failed)
-		}
+	if err != nil {
+		err = errors.Join(err, w.rollBack())
 	}
 	return err
+}
+
+// rollBack ends a transaction, in its own time: the plan's may be over.
+func (w *writer) rollBack() error {
+	if w.conn.IsClosed() {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	_, err := w.conn.Exec(ctx, "ROLLBACK")
+	if err != nil {
+		w.close()
+	}
+	return err
+}
+
+// try writes the rows of a plan and takes them back.
+func (w *writer) try(ctx context.Context, p *plan) error {
+	if err := w.connect(ctx); err != nil {
+		return err
+	}
+	if err := w.ensureDays(ctx, p.days); err != nil {
+		return err
+	}
+	err := w.copyRows(ctx, p)
+	return errors.Join(err, w.rollBack())
 }
 
 // settle sets in the rows what is known now, and numbers blobs and deltas by

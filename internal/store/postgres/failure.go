@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"strings"
+	"slices"
 	"syscall"
 
 	"github.com/jackc/pgerrcode"
@@ -30,17 +30,37 @@ func failedStatement(err error) *pgconn.PgError {
 	return nil
 }
 
-// isDataError reports whether an error is about what was to be written, so
-// that the rest of it can be written without.
+// valueErrors are the data exceptions that a value itself causes: its length,
+// its range, its form or its characters. The others of class 22 are about how
+// the store and the server speak with each other.
+var valueErrors = []string{
+	pgerrcode.StringDataRightTruncationDataException, pgerrcode.NumericValueOutOfRange, pgerrcode.InvalidDatetimeFormat,
+	pgerrcode.DatetimeFieldOverflow, pgerrcode.CharacterNotInRepertoire, pgerrcode.InvalidTextRepresentation,
+	pgerrcode.InvalidBinaryRepresentation, pgerrcode.UntranslatableCharacter,
+}
+
+// isDataError reports whether an error may be about what was to be written, so
+// that the rest of it can be written without. Of constraints and limits it is
+// only where the server names what was violated: one that has no partition for
+// a row says check_violation too, and one that is out of transaction numbers
+// says program_limit_exceeded. What the server lacks (a table, a partition, a
+// function, a right, room, a setting) is never a value's fault.
 func isDataError(err error) bool {
 	failed := failedStatement(err)
-	return failed != nil && (pgerrcode.IsDataException(failed.Code) ||
-		pgerrcode.IsIntegrityConstraintViolation(failed.Code) ||
-		pgerrcode.IsProgramLimitExceeded(failed.Code))
+	if failed == nil {
+		return false
+	}
+	switch failed.Code {
+	case pgerrcode.CheckViolation:
+		return failed.ConstraintName != ""
+	case pgerrcode.ProgramLimitExceeded: // a value too long for an index, which is named
+		return failed.TableName != "" && failed.ConstraintName != ""
+	}
+	return slices.Contains(valueErrors, failed.Code)
 }
 
 // isAway reports whether an error is about the server: it is gone or ends, has
-// no room, takes no writes or gives no right.
+// no room, takes no writes, gives no right, or lacks what the store needs of it.
 func isAway(err error) bool {
 	var connecting *pgconn.ConnectError
 	if errors.As(err, &connecting) {
@@ -49,10 +69,21 @@ func isAway(err error) bool {
 	if failed := failedStatement(err); failed != nil {
 		return pgerrcode.IsConnectionException(failed.Code) || pgerrcode.IsInsufficientResources(failed.Code) ||
 			pgerrcode.IsOperatorIntervention(failed.Code) || pgerrcode.IsSystemError(failed.Code) ||
+			pgerrcode.IsConfigurationFileError(failed.Code) || pgerrcode.IsInternalError(failed.Code) || isLacking(failed) ||
 			failed.Code == pgerrcode.ReadOnlySQLTransaction || failed.Code == pgerrcode.InsufficientPrivilege
 	}
 	var network net.Error
 	return errors.As(err, &network) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, pgconn.ErrConnClosed)
+}
+
+// isLacking reports whether a server has not what a statement names.
+func isLacking(failed *pgconn.PgError) bool {
+	switch failed.Code {
+	case pgerrcode.UndefinedTable, pgerrcode.UndefinedFunction, pgerrcode.UndefinedColumn, pgerrcode.UndefinedObject,
+		pgerrcode.UndefinedFile, pgerrcode.InvalidSchemaName, pgerrcode.ObjectNotInPrerequisiteState:
+		return true
+	}
+	return isMissingPartition(failed)
 }
 
 // explain says what is wrong, and whether it is the server: nothing else makes
@@ -66,17 +97,17 @@ func (s *Store) explain(err error) error {
 }
 
 // isPassing reports whether the same transaction may succeed when it is run
-// again: it met another one, or a day went.
+// again: it met another one, waited too long for a lock, or a day went.
 func isPassing(err error) bool {
 	failed := failedStatement(err)
 	return errors.Is(err, errDayGone) || failed != nil && (failed.Code == pgerrcode.SerializationFailure ||
-		failed.Code == pgerrcode.DeadlockDetected || isMissingPartition(failed))
+		failed.Code == pgerrcode.DeadlockDetected || failed.Code == pgerrcode.LockNotAvailable || isMissingPartition(failed))
 }
 
 // isMissingPartition tells a row of a day that does not exist from one that a
-// constraint refuses, whose name is given.
+// constraint refuses, whose name is given. Not every server names the table.
 func isMissingPartition(failed *pgconn.PgError) bool {
-	return failed.Code == pgerrcode.CheckViolation && failed.ConstraintName == "" && strings.HasPrefix(failed.TableName, "audit_")
+	return failed.Code == pgerrcode.CheckViolation && failed.ConstraintName == ""
 }
 
 // mayPass reports whether a server that can't be used now may be usable soon:

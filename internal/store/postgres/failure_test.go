@@ -17,6 +17,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/porter-dev/audit-operator/internal/audit"
 	"github.com/porter-dev/audit-operator/internal/query"
 	"github.com/porter-dev/audit-operator/internal/store"
 	"github.com/porter-dev/audit-operator/internal/store/postgres/postgrestest"
@@ -122,6 +123,12 @@ func TestUnavailable(t *testing.T) {
 		"no right":            {&pgconn.PgError{Code: pgerrcode.InsufficientPrivilege}, true},
 		"cut off":             {io.ErrUnexpectedEOF, true},
 		"no such database":    {&pgconn.PgError{Code: pgerrcode.InvalidCatalogName}, false},
+		"no table":            {&pgconn.PgError{Code: pgerrcode.UndefinedTable}, true},
+		"no partition":        {&pgconn.PgError{Code: pgerrcode.CheckViolation}, true},
+		"no function":         {&pgconn.PgError{Code: pgerrcode.UndefinedFunction}, true},
+		"configuration":       {&pgconn.PgError{Code: pgerrcode.ConfigFileError}, true},
+		"a damaged index":     {&pgconn.PgError{Code: pgerrcode.IndexCorrupted}, true},
+		"a malformed one":     {&pgconn.PgError{Code: pgerrcode.SyntaxError}, false},
 		"a setting":           {&pgconn.PgError{Code: pgerrcode.ProtocolViolation, Message: "unsupported startup parameter"}, true},
 		"a bad question":      {&pgconn.PgError{Code: pgerrcode.DivisionByZero}, false},
 		"a filter's field":    {&query.FieldError{Field: "ip"}, false},
@@ -135,15 +142,135 @@ func TestUnavailable(t *testing.T) {
 }
 
 // TestRefusedSchema appends events that the database refuses for no fault of
-// theirs: they are not quarantined for it by the thousand.
+// theirs, though it says that it is: it takes a plain event no more than them,
+// so none is quarantined, also where they come one by one.
 func TestRefusedSchema(t *testing.T) {
 	s := openAt(t, newDatabase(t))
 	mustExec(t, s, "ALTER TABLE audit_rows ADD CONSTRAINT nothing CHECK (false)")
-	if _, err := s.Append(t.Context(), batchOf(generated(t, 1, testNow.Add(-time.Hour), 1000)...)); !errors.Is(err, store.ErrUnavailable) {
-		t.Errorf("Append = %v, want ErrUnavailable", err)
+	events := generated(t, 1, testNow.Add(-time.Hour), 1000)
+	for _, batch := range [][]audit.Event{events, events[:1]} {
+		if _, err := s.Append(t.Context(), batchOf(batch...)); !errors.Is(err, store.ErrUnavailable) {
+			t.Errorf("Append of %d = %v, want ErrUnavailable", len(batch), err)
+		}
 	}
-	if got := ask[int](t, s, "SELECT count(*) FROM audit_quarantine"); got > maxRefused {
-		t.Errorf("%d events are quarantined, want at most %d", got, maxRefused)
+	if got := ask[int](t, s, "SELECT count(*) FROM audit_quarantine"); got > 0 {
+		t.Errorf("%d events are quarantined, want none", got)
+	}
+	mustExec(t, s, "ALTER TABLE audit_rows DROP CONSTRAINT nothing")
+	mustAppend(t, s, store.Appended{Stored: 1000}, events...)
+}
+
+// TestRefusedBySQLSTATE has the database refuse one event of a batch with each
+// kind of error that there is. Only what the value itself can have caused
+// quarantines that one; the others are the server's, and are tried again.
+func TestRefusedBySQLSTATE(t *testing.T) {
+	s := openAt(t, newDatabase(t))
+	mustExec(t, s, `CREATE TABLE refusal (code text, name text);
+		INSERT INTO refusal VALUES ('', '');
+		CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+		DECLARE c text; n text;
+		BEGIN
+			SELECT code, name INTO c, n FROM refusal;
+			IF NEW.path = '/poison' AND c <> '' THEN
+				RAISE EXCEPTION 'refused' USING ERRCODE = c, CONSTRAINT = n, TABLE = n;
+			END IF;
+			RETURN NEW;
+		END $$;
+		CREATE TRIGGER refuse BEFORE INSERT ON audit_rows FOR EACH ROW EXECUTE FUNCTION refuse()`)
+	for n, tt := range []struct {
+		code, constraint string
+		quarantines      bool
+	}{
+		{pgerrcode.CharacterNotInRepertoire, "", true},
+		{pgerrcode.UntranslatableCharacter, "", true},
+		{pgerrcode.NumericValueOutOfRange, "", true},
+		{pgerrcode.StringDataRightTruncationDataException, "", true},
+		{pgerrcode.DatetimeFieldOverflow, "", true},
+		{pgerrcode.InvalidTextRepresentation, "", true},
+		{pgerrcode.CheckViolation, "audit_rows_path", true},
+		{pgerrcode.ProgramLimitExceeded, "audit_rows_key", true},
+
+		{pgerrcode.CheckViolation, "", false}, // a partition is missing
+		{pgerrcode.NotNullViolation, "", false},
+		{pgerrcode.ForeignKeyViolation, "fk", false},
+		{pgerrcode.UniqueViolation, "key", false},
+		{pgerrcode.ProgramLimitExceeded, "", false}, // out of transaction numbers
+		{pgerrcode.StatementTooComplex, "", false},
+		{pgerrcode.InvalidParameterValue, "", false},
+		{pgerrcode.BadCopyFileFormat, "", false},
+		{pgerrcode.UndefinedTable, "", false},
+		{pgerrcode.UndefinedColumn, "", false},
+		{pgerrcode.UndefinedFunction, "", false},
+		{pgerrcode.UndefinedObject, "", false},
+		{pgerrcode.InvalidSchemaName, "", false},
+		{pgerrcode.WrongObjectType, "", false},
+		{pgerrcode.InsufficientPrivilege, "", false},
+		{pgerrcode.FeatureNotSupported, "", false},
+		{pgerrcode.ObjectNotInPrerequisiteState, "", false},
+		{pgerrcode.LockNotAvailable, "", false},
+		{pgerrcode.DiskFull, "", false},
+		{pgerrcode.OutOfMemory, "", false},
+		{pgerrcode.ConfigurationLimitExceeded, "", false},
+		{pgerrcode.QueryCanceled, "", false},
+		{pgerrcode.ReadOnlySQLTransaction, "", false},
+		{pgerrcode.IOError, "", false},
+		{pgerrcode.ConfigFileError, "", false},
+		{pgerrcode.InternalError, "", false},
+		{pgerrcode.DataCorrupted, "", false},
+		{pgerrcode.RaiseException, "", false},
+		{pgerrcode.TriggeredActionException, "", false},
+	} {
+		events := []audit.Event{plain(3*n, testNow), plain(3*n+1, testNow), plain(3*n+2, testNow)}
+		events[1].Path = "/poison"
+		mustExec(t, s, "UPDATE refusal SET code = $1, name = $2", tt.code, tt.constraint)
+		got, err := s.Append(t.Context(), batchOf(events...))
+		if tt.quarantines {
+			if want := (store.Appended{Stored: 2, Quarantined: 1}); err != nil || got != want {
+				t.Errorf("%s %q: Append = %+v, %v; want %+v", tt.code, tt.constraint, got, err, want)
+			}
+			continue
+		}
+		if !errors.Is(err, store.ErrUnavailable) {
+			t.Errorf("%s %q: Append = %+v, %v; want ErrUnavailable", tt.code, tt.constraint, got, err)
+		}
+		mustExec(t, s, "UPDATE refusal SET code = ''")
+		mustAppend(t, s, store.Appended{Stored: 3}, events...)
+	}
+}
+
+// TestCommitWaitsForADay appends an event of a new day while somebody else
+// makes it, for longer than a commit waits at a time: it is tried again.
+func TestCommitWaitsForADay(t *testing.T) {
+	s := openAt(t, newDatabase(t))
+	tx, err := s.pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback(t.Context())
+	if _, err := tx.Exec(t.Context(), createDay, audit.Day(testNow)); err != nil {
+		t.Fatal(err)
+	}
+	var group errgroup.Group
+	group.Go(func() error {
+		_, err := s.Append(t.Context(), batchOf(plain(1, testNow)))
+		return err
+	})
+	waits := "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%audit_create_day%' AND query_start > $1)"
+	deadline := time.Now().Add(10 * time.Second)
+	until := func(since time.Time) time.Time {
+		for !ask[bool](t, s, waits, since) {
+			if time.Now().After(deadline) {
+				t.Fatal("the commit does not wait for the day again")
+			}
+		}
+		return ask[time.Time](t, s, "SELECT clock_timestamp()")
+	}
+	until(until(time.Time{})) // it waits a second time
+	if err := tx.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := group.Wait(); err != nil {
+		t.Errorf("Append = %v", err)
 	}
 }
 

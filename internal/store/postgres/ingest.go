@@ -47,16 +47,19 @@ func (w *writer) ingest(ctx context.Context, p *plan) error {
 		if _, err := w.conn.Exec(ctx, "BEGIN"); err != nil {
 			return fmt.Errorf("begin: %w", err)
 		}
-	} else {
-		if _, err := w.conn.PgConn().CopyFrom(ctx, copyOf(p.rows), beginCopy); err != nil {
-			return fmt.Errorf("copy rows: %w", err)
-		}
-		if err := w.insertRows(ctx, p); err != nil {
-			return err
-		}
+	} else if err := w.copyRows(ctx, p); err != nil {
+		return err
 	}
 	p.settleResults()
 	return w.insertRest(ctx, p)
+}
+
+// copyRows begins the transaction and writes the rows.
+func (w *writer) copyRows(ctx context.Context, p *plan) error {
+	if _, err := w.conn.PgConn().CopyFrom(ctx, copyOf(p.rows), beginCopy); err != nil {
+		return fmt.Errorf("copy rows: %w", err)
+	}
+	return w.insertRows(ctx, p)
 }
 
 // copyOf is what COPY is sent.

@@ -69,8 +69,8 @@ func (s *Store) maintain(ctx context.Context) error {
 // of its own, so that it waits for others who make one as little as they for it.
 func (s *Store) makeDays(ctx context.Context) error {
 	today := dayOf(s.now())
-	rows, err := s.pool.Query(ctx, `SELECT day::date FROM generate_series($1::timestamp, $2::timestamp, '1 day') AS day
-		WHERE NOT EXISTS (SELECT FROM audit_days AS d WHERE d.day = day::date) ORDER BY day`,
+	rows, err := s.pool.Query(ctx, `SELECT ahead::date FROM generate_series($1::timestamp, $2::timestamp, '1 day') AS ahead
+		WHERE NOT EXISTS (SELECT FROM audit_days WHERE audit_days.day = ahead::date) ORDER BY ahead`,
 		today.start(), (today + daysAhead).start())
 	if err != nil {
 		return err

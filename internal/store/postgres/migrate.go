@@ -2,10 +2,12 @@ package postgres
 
 import (
 	"context"
+	"database/sql"
 	"embed"
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -32,6 +34,9 @@ func Migrate(ctx context.Context, url string, log logr.Logger) error {
 	config.ConnConfig.RuntimeParams["statement_timeout"] = "0" // an index takes its time
 	db := stdlib.OpenDB(*config.ConnConfig)
 	defer func() { _ = db.Close() }() // nothing is left to be written
+	if err := refuseExtensions(ctx, db); err != nil {
+		return fmt.Errorf("migrate the schema: %w", targetOf(config.ConnConfig).explain(err))
+	}
 	locker, err := lock.NewPostgresSessionLocker()
 	if err != nil {
 		return err
@@ -49,22 +54,33 @@ func Migrate(ctx context.Context, url string, log logr.Logger) error {
 	for _, result := range applied {
 		log.Info("Applied a migration", "file", result.Source.Path, "duration", result.Duration.Round(time.Millisecond).String())
 	}
-	if err == nil {
-		err = distribute(ctx, db)
-	}
 	if err != nil {
 		return fmt.Errorf("migrate the schema: %w", targetOf(config.ConnConfig).explain(err))
 	}
 	return nil
 }
 
-// schemaVersion is the version that this one needs.
+// refuseExtensions refuses a database with an extension that breaks what the
+// store promises: see docs/adr/0021.
+func refuseExtensions(ctx context.Context, db *sql.DB) error {
+	var citus bool
+	if err := db.QueryRowContext(ctx, "SELECT EXISTS (SELECT FROM pg_extension WHERE extname = 'citus')").Scan(&citus); err != nil || !citus {
+		return err
+	}
+	return errUnfit{"has the extension citus in this database, where reads would see parts of commits: make a database without it (DROP EXTENSION citus, if nothing else here needs it)"}
+}
+
+// schemaVersion is the version that this one needs: that of the last migration.
 func schemaVersion() int64 {
 	files, err := fs.Glob(migrationFiles, "migrations/*.sql")
-	if err != nil {
+	if err != nil || len(files) == 0 {
 		panic(err) // the pattern is a constant
 	}
-	return int64(len(files))
+	version, err := goose.NumericComponent(slices.Max(files))
+	if err != nil {
+		panic(err) // the names are too
+	}
+	return version
 }
 
 // awaitSchema returns when the schema has the version that this one needs. A

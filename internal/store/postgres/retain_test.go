@@ -133,10 +133,8 @@ func TestRetainBesideLateEvents(t *testing.T) {
 	mustAppend(t, s, store.Appended{Stored: 2}, old, plain(2, testNow))
 	if err := s.read(t.Context(), "store.test", func(ctx context.Context, tx *readTx) error {
 		mustRetain(t, s, testNow.Add(-24*time.Hour), old.Day())
-		for range 3 {
-			if got, err := s.Append(t.Context(), batchOf(old)); !errors.Is(err, store.ErrUnavailable) {
-				t.Errorf("Append while the day is being read = %+v, %v; want ErrUnavailable", got, err)
-			}
+		if got, err := s.Append(t.Context(), batchOf(old)); !errors.Is(err, store.ErrUnavailable) {
+			t.Errorf("Append while the day is being read = %+v, %v; want ErrUnavailable", got, err)
 		}
 		var found int
 		return tx.QueryRow(ctx, "SELECT count(*) FROM audit_rows").Scan(&found)
