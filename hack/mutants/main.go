@@ -29,7 +29,9 @@ type mutant struct {
 }
 
 // all returns the mutants of every area.
-func all() []mutant { return slices.Concat(intake, embedded, postgres, operator, rights, doors, pages, faults) }
+func all() []mutant {
+	return slices.Concat(intake, embedded, postgres, operator, rights, doors, pages, faults)
+}
 
 func main() {
 	only := flag.String("only", "", "run the mutant of this name alone")
