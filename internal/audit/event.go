@@ -116,6 +116,10 @@ type Event struct {
 	// Truncated reports that a text of the event or of its raw was cut, or that
 	// a part of it was replaced by a mark.
 	Truncated bool
+	// Foreign means that the event is of a resource of an API group that its
+	// source does not serve: what the source says of it is another's to say. It
+	// is in no namespace's scope.
+	Foreign bool
 
 	RawSHA256 [32]byte // of Raw
 	Raw       []byte   // the redacted event as one JSON object; nil unless asked for

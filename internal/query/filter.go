@@ -28,7 +28,10 @@ type Filter struct {
 	Search string
 	// DryRun, when set, selects only dry runs or only real ones.
 	DryRun *bool
-	Range  TimeRange
+	// Truncated, when set, selects only events of which something was cut, or
+	// only whole ones.
+	Truncated *bool
+	Range     TimeRange
 }
 
 // Terms are lists of alternatives, one list for each field.
@@ -48,6 +51,8 @@ type Terms struct {
 	Stages []string
 	// Namespaces; NoNamespace selects events without one.
 	Namespaces []string
+	// Sources are names of AuditSources, and audit.OwnSource.
+	Sources []string
 }
 
 // NoNamespace stands in Terms.Namespaces for events that have no namespace.
@@ -98,6 +103,7 @@ const (
 	ByClient       Dimension = "client"
 	ByStage        Dimension = "stage"
 	ByNamespace    Dimension = "namespace"
+	BySource       Dimension = "source"
 )
 
 // Dimensions lists every dimension.
@@ -138,5 +144,7 @@ func (t *Terms) clear(d Dimension) {
 		t.Stages = nil
 	case ByNamespace:
 		t.Namespaces = nil
+	case BySource:
+		t.Sources = nil
 	}
 }

@@ -168,6 +168,8 @@ func (c *chunk) addEvent(e *audit.Event, place place) {
 	*at[int64](next(), row) = place.frame
 	*at[int32](next(), row) = place.start
 	*at[int32](next(), row) = place.size
+	*at[bool](next(), row) = e.Truncated
+	*at[bool](next(), row) = e.Foreign
 	c.rows++
 }
 
@@ -192,7 +194,7 @@ var (
 			text, text, text, text, text, text, text, text,
 			text, text, text, text, text, text,
 			text, mapping.TypeInteger, mapping.TypeBoolean, text, text, id, mapping.TypeList, id, id,
-			long, mapping.TypeInteger, mapping.TypeInteger,
+			long, mapping.TypeInteger, mapping.TypeInteger, mapping.TypeBoolean, mapping.TypeBoolean,
 		}
 	}()
 	eventNullable = []int{6, 29, 30}

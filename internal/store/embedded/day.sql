@@ -37,5 +37,7 @@ CREATE TABLE IF NOT EXISTS {table} (
     raw_sha_low   UUID,
     raw_frame     BIGINT, -- where the frame starts in the day's segment file
     raw_start     INTEGER,-- where the event starts in the unpacked frame
-    raw_size      INTEGER -- 0: no raw was given
+    raw_size      INTEGER,-- 0: no raw was given
+    truncated     BOOLEAN DEFAULT false, -- from here on columns of format 2, see upgrade.go
+    is_foreign    BOOLEAN DEFAULT false
 )

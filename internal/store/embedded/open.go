@@ -154,6 +154,9 @@ func Open(ctx context.Context, opts Options) (_ *Store, err error) {
 	if err := s.load(ctx); err != nil {
 		return nil, err
 	}
+	if err := s.upgrade(ctx, was); err != nil {
+		return nil, err
+	}
 	var identity []byte
 	if err := s.writer.conn.QueryRowContext(ctx, "SELECT id FROM identity").Scan(&identity); err != nil {
 		return nil, fmt.Errorf("read the store's identity: %w", err)

@@ -198,6 +198,7 @@ var dimensions = map[query.Dimension]struct{ column, present, order string }{
 	query.ByClient:       {"client", "client <> ''", "v"},
 	query.ByStage:        {"stage", "stage <> ''", "v"},
 	query.ByNamespace:    {"namespace", "namespace <> ''", "v"},
+	query.BySource:       {"source", "source <> ''", "v"},
 }
 
 // Facet implements store.Reader.

@@ -15,7 +15,7 @@ const columns = `id, occurred_at, stage_at, ingested_at, source, cluster, audit_
 	actor, actor_kind, acted_via, credential_id, method, verb, resource_type, action,
 	api_group, api_version, resource, subresource, namespace, resource_name,
 	path, status_code, dry_run, client, user_agent, ip, more_ips, raw_sha_high, raw_sha_low,
-	raw_frame, raw_start, raw_size`
+	raw_frame, raw_start, raw_size, truncated, is_foreign`
 
 // place is where an event's raw is: in the frame that starts at an offset of
 // the day's segment, size bytes from start of the unpacked frame.
@@ -93,7 +93,7 @@ func scanRow(rows *sql.Rows, e *audit.Event, at *place, more ...any) error {
 		&e.Actor, &e.ActorKind, &e.ActedVia, &e.CredentialID, &e.Method, &e.Verb, &e.ResourceType, &e.Action,
 		&e.APIGroup, &e.APIVersion, &e.Resource, &e.Subresource, &e.Namespace, &e.ResourceName,
 		&e.Path, &e.StatusCode, &e.DryRun, &e.Client, &e.UserAgent, &ip, &moreIPs, &shaHigh, &shaLow,
-		&at.frame, &at.start, &at.size}, more...)...); err != nil {
+		&at.frame, &at.start, &at.size, &e.Truncated, &e.Foreign}, more...)...); err != nil {
 		return fmt.Errorf("read a row: %w", err)
 	}
 	copy(e.ID[:], id)

@@ -36,6 +36,9 @@ func newWhere(scope query.Scope, f *query.Filter, w query.Window) (*where, error
 	if f.DryRun != nil {
 		c.and("dry_run = " + c.bind(*f.DryRun))
 	}
+	if f.Truncated != nil {
+		c.and("truncated = " + c.bind(*f.Truncated))
+	}
 	if strings.TrimSpace(f.Search) != "" {
 		needle := c.folded(f.Search)
 		c.and(eitherOf("contains(lower(actor), "+needle+")", "contains(lower(resource_name), "+needle+")", "contains(lower(path), "+needle+")"))
@@ -74,6 +77,7 @@ func (c *where) scope(scope query.Scope) {
 	}
 	c.and("cluster = " + c.bind(cluster))
 	c.and(c.anyOf("namespace", namespaces))
+	c.and("NOT is_foreign")
 }
 
 // stages limits the condition to stages. An event has one of audit.Stages, and
@@ -136,6 +140,7 @@ func (c *where) filter(t *query.Terms, include bool) error {
 	add(len(t.ResourceNames), c.anyPattern("resource_name", t.ResourceNames))
 	add(len(t.Clusters), c.anyOf("cluster", t.Clusters))
 	add(len(t.Clients), c.anyOf("client", t.Clients))
+	add(len(t.Sources), c.anyOf("source", t.Sources))
 	add(len(t.Namespaces), c.anyNamespace(t.Namespaces))
 	if !include { // included stages are those of EffectiveStages
 		add(len(t.Stages), c.anyOf("stage", t.Stages))

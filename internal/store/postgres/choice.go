@@ -11,7 +11,7 @@ import (
 // choice is a condition of which the dictionaries have been asked.
 type choice struct {
 	*where
-	kinds, places, actors members
+	kinds, places, actors, agents members
 	// found are the actors that the search finds.
 	found members
 }
@@ -48,6 +48,7 @@ func (tx *readTx) choose(ctx context.Context, c *where) (*choice, error) {
 	c.queueMembers(batch, &chosen.kinds, "audit_kinds k", "k.id", c.kinds)
 	c.queueMembers(batch, &chosen.places, "audit_places p", "p.id", c.places)
 	c.queueMembers(batch, &chosen.actors, "audit_actors a", "a.id", c.actors)
+	c.queueMembers(batch, &chosen.agents, "audit_agents g", "g.id", c.agents)
 	if c.search != nil {
 		c.queueMembers(batch, &chosen.found, "audit_actors a", "a.id", []string{c.search.in("a.actor")})
 	}
@@ -93,11 +94,11 @@ func (c *where) queueMembers(batch *pgx.Batch, to *members, table, id string, te
 }
 
 // none reports whether no event can match.
-func (c *choice) none() bool { return c.kinds.none || c.places.none || c.actors.none }
+func (c *choice) none() bool { return c.kinds.none || c.places.none || c.actors.none || c.agents.none }
 
 // ofRows is the condition on rows.
 func (c *choice) ofRows() string {
-	terms := slices.Concat(c.kinds.on("r.kind_id"), c.places.on("r.place_id"), c.actors.on("r.actor_id"), c.rows)
+	terms := slices.Concat(c.kinds.on("r.kind_id"), c.places.on("r.place_id"), c.actors.on("r.actor_id"), c.agents.on("r.agent_id"), c.rows)
 	if c.search != nil && !c.found.all {
 		terms = append(terms, c.search.inRow(allOf(c.found.on("r.actor_id"))))
 	}

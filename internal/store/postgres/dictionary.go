@@ -37,6 +37,18 @@ type definition struct {
 	table   string
 	columns []string
 	values  func(e *audit.Event) []string
+	// mark is of a column that was added later, the last of columns. It stands in a
+	// key only where it is set, so that entries from before keep theirs.
+	mark func(e *audit.Event) bool
+}
+
+// columnValues returns an event's values of all columns.
+func (d *definition) columnValues(e *audit.Event) []string {
+	values := d.values(e)
+	if d.mark != nil {
+		values = append(values, strconv.FormatBool(d.mark(e)))
+	}
+	return values
 }
 
 var definitions = [dictionaries]definition{
@@ -44,8 +56,9 @@ var definitions = [dictionaries]definition{
 		table: "audit_kinds",
 		columns: []string{
 			"level", "stage", "method", "verb", "resource_type", "action", "api_group", "api_version",
-			"resource", "subresource", "status_code integer", "dry_run boolean", "client",
+			"resource", "subresource", "status_code integer", "dry_run boolean", "client", "truncated boolean",
 		},
+		mark: func(e *audit.Event) bool { return e.Truncated },
 		values: func(e *audit.Event) []string {
 			return []string{
 				e.Level, e.Stage, e.Method, e.Verb, e.ResourceType, e.Action, e.APIGroup, e.APIVersion,
@@ -55,7 +68,8 @@ var definitions = [dictionaries]definition{
 	},
 	places: {
 		table:   "audit_places",
-		columns: []string{"cluster", "namespace"},
+		columns: []string{"cluster", "namespace", "is_foreign boolean"},
+		mark:    func(e *audit.Event) bool { return e.Foreign },
 		values:  func(e *audit.Event) []string { return []string{e.Cluster, e.Namespace} },
 	},
 	actors: {
@@ -79,6 +93,9 @@ func keysOf(e *audit.Event) (keys [dictionaries]key) {
 			value = store.Text(value)
 			encoded = binary.AppendUvarint(encoded, uint64(len(value)))
 			encoded = append(encoded, value...)
+		}
+		if mark := definitions[i].mark; mark != nil && mark(e) {
+			encoded = append(encoded, 1)
 		}
 		sum := sha256.Sum256(encoded)
 		keys[i] = key(sum[:16])
@@ -238,7 +255,7 @@ func (w *writer) addEntries(ctx context.Context, missing *[dictionaries]wanted) 
 func columnsOf(i int, entries wanted, keys []key) []any {
 	columns := make([][]string, len(definitions[i].columns))
 	for _, k := range keys {
-		for c, value := range definitions[i].values(entries[k].event) {
+		for c, value := range definitions[i].columnValues(entries[k].event) {
 			columns[c] = append(columns[c], store.Text(value))
 		}
 	}

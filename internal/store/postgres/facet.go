@@ -33,6 +33,7 @@ var dimensions = map[query.Dimension]dimension{
 	query.ByClient:       {"audit_kinds", "kind_id", "d.client", "''"},
 	query.ByStage:        {"audit_kinds", "kind_id", "d.stage", "''"},
 	query.ByNamespace:    {"audit_places", "place_id", "d.namespace", "''"},
+	query.BySource:       {"audit_agents", ofAgents, "d.source", "''"},
 }
 
 // Facet implements store.Reader.

@@ -60,7 +60,7 @@ func (f *finder) walk(ctx context.Context, w query.Window) error {
 	return f.find(ctx, "SELECT "+eventColumns+" FROM (SELECT * FROM audit_rows r WHERE "+f.within(w)+newestFirst+
 		" LIMIT "+f.bind(rowBudget)+") AS r"+
 		lookUp("audit_kinds", "k", "r.kind_id", f.kinds)+lookUp("audit_places", "p", "r.place_id", f.places)+
-		lookUp("audit_actors", "a", "r.actor_id", f.actors)+lookUp("audit_agents", "g", "r.agent_id", nil)+
+		lookUp("audit_actors", "a", "r.actor_id", f.actors)+lookUp("audit_agents", "g", "r.agent_id", f.agents)+
 		" WHERE "+f.ofRowsAlone()+newestFirst+" LIMIT "+f.bind(f.limit))
 }
 

@@ -15,7 +15,8 @@ import (
 const eventColumns = `r.id, r.occurred_at, r.stage_at, r.ingested_at, g.source, p.cluster, r.audit_uuid, r.audit_id, k.level, k.stage,
 	a.actor, a.actor_kind, a.acted_via, g.credential_id, k.method, k.verb, k.resource_type, k.action,
 	k.api_group, k.api_version, k.resource, k.subresource, p.namespace, r.resource_name,
-	r.path, k.status_code, k.dry_run, k.client, g.user_agent, r.ip, r.more_ips, r.raw_sha256, r.raw_batch, r.raw_start, r.raw_size`
+	r.path, k.status_code, k.dry_run, k.client, g.user_agent, r.ip, r.more_ips, r.raw_sha256, r.raw_batch, r.raw_start, r.raw_size,
+	k.truncated, p.is_foreign`
 
 // joinDictionaries adds to rows (r) what their numbers stand for.
 const joinDictionaries = ` JOIN audit_kinds k ON k.id = r.kind_id JOIN audit_places p ON p.id = r.place_id
@@ -40,7 +41,8 @@ func scanEvent(row pgx.CollectableRow) (audit.Event, rawPlace, error) {
 	err := row.Scan((*[16]byte)(&e.ID), &e.OccurredAt, &e.StageAt, &e.IngestedAt, &e.Source, &e.Cluster, &auditUUID, &auditID, &e.Level, &e.Stage,
 		&e.Actor, &e.ActorKind, &e.ActedVia, &e.CredentialID, &e.Method, &e.Verb, &e.ResourceType, &e.Action,
 		&e.APIGroup, &e.APIVersion, &e.Resource, &e.Subresource, &e.Namespace, &e.ResourceName,
-		&e.Path, &e.StatusCode, &e.DryRun, &e.Client, &e.UserAgent, &ip, &e.IPs, &sum, &at.batch, &at.start, &at.size)
+		&e.Path, &e.StatusCode, &e.DryRun, &e.Client, &e.UserAgent, &ip, &e.IPs, &sum, &at.batch, &at.start, &at.size,
+		&e.Truncated, &e.Foreign)
 	if err != nil {
 		return e, at, err
 	}

@@ -14,12 +14,13 @@ import (
 )
 
 // where is a condition on events. Its terms are apart by the table that they
-// are about: the dictionaries of kinds (k), places (p) and actors (a), and the
-// rows (r). Values are bound, never written into the text.
+// are about: the dictionaries of kinds (k), places (p), actors (a) and agents
+// (g), and the rows (r). Values are bound, never written into the text.
 type where struct {
 	kinds  []string
 	places []string
 	actors []string
+	agents []string
 	rows   []string // but for the search
 	search *needle  // nil for none
 	args   pgx.NamedArgs
@@ -39,6 +40,9 @@ func newWhere(scope query.Scope, f *query.Filter) (*where, error) {
 	if f.DryRun != nil {
 		c.kinds = append(c.kinds, "k.dry_run = "+c.bind(*f.DryRun))
 	}
+	if f.Truncated != nil {
+		c.kinds = append(c.kinds, "k.truncated = "+c.bind(*f.Truncated))
+	}
 	if strings.TrimSpace(f.Search) != "" {
 		c.search = c.newNeedle(f.Search)
 	}
@@ -57,7 +61,7 @@ func scoped(scope query.Scope) *where {
 		c.places = append(c.places, "FALSE")
 		return c
 	}
-	c.places = append(c.places, "p.cluster = "+c.bind(cluster), c.anyOf("p.namespace", namespaces))
+	c.places = append(c.places, "p.cluster = "+c.bind(cluster), c.anyOf("p.namespace", namespaces), "NOT p.is_foreign")
 	return c
 }
 
@@ -73,7 +77,7 @@ func (c *where) ofRowsAlone() string {
 
 // ofJoined is the condition on rows whose dictionaries are joined.
 func (c *where) ofJoined() string {
-	return allOf(slices.Concat(c.kinds, c.places, c.actors, []string{c.ofRowsAlone()}))
+	return allOf(slices.Concat(c.kinds, c.places, c.actors, c.agents, []string{c.ofRowsAlone()}))
 }
 
 func allOf(terms []string) string {
@@ -120,6 +124,7 @@ func (c *where) filter(t *query.Terms, include bool) error {
 	}
 	add(&c.kinds, len(t.StatusCodes), codes)
 	add(&c.actors, len(t.Actors), c.actor(t.Actors, include))
+	add(&c.agents, len(t.Sources), c.anyOf("g.source", t.Sources))
 	add(&c.rows, len(t.ResourceNames), c.anyPattern("r.resource_name", t.ResourceNames))
 	return c.ips(t.IPs, include)
 }

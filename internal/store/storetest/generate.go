@@ -23,6 +23,7 @@ var (
 	someClusters   = []string{"prod", "staging", ""}
 	someTypes      = []string{"application", "datastore", "cluster", "my_type", ""}
 	someActions    = []string{"application.create", "application.create2", "application.delete", "project.token", ""}
+	someSources    = []string{"s", "S", "other", audit.OwnSource, ""}
 	someMethods    = []string{"GET", "POST", "DELETE", "OTHER", ""}
 	someCodes      = []int{0, 200, 201, 299, 300, 403, 404, 500, 599}
 	someIPs        = []string{"10.0.0.1", "10.255.255.255", "11.0.0.0", "192.168.1.7", "::1", "2001:db8::1", "2001:db8:ffff::", "fe80::1", "255.255.255.255", "0.0.0.0"}
@@ -49,7 +50,7 @@ func someOf[T any](t *rapid.T, label string, values []T) []T {
 func eventsAround(now time.Time) *rapid.Generator[audit.Event] {
 	return rapid.Custom(func(t *rapid.T) audit.Event {
 		e := audit.Event{
-			Source: "s", Cluster: oneOf(t, "cluster", someClusters), AuditID: oneOf(t, "auditID", []string{"0f0e0d0c-0b0a-4908-8706-050403020100", "0F0E0D0C-0b0a-4908-8706-050403020100", "chosen by the client", ""}),
+			Source: oneOf(t, "source", someSources), Cluster: oneOf(t, "cluster", someClusters), AuditID: oneOf(t, "auditID", []string{"0f0e0d0c-0b0a-4908-8706-050403020100", "0F0E0D0C-0b0a-4908-8706-050403020100", "chosen by the client", ""}),
 			Level: "Metadata", Stage: oneOf(t, "stage", audit.Stages),
 			Actor: oneOf(t, "actor", someActors), ActorKind: audit.ActorUser, ActedVia: oneOf(t, "actedVia", someActors), CredentialID: "X509SHA256=1",
 			Method: oneOf(t, "method", someMethods), Verb: "verb", ResourceType: oneOf(t, "type", someTypes), Action: oneOf(t, "action", someActions),
@@ -57,6 +58,7 @@ func eventsAround(now time.Time) *rapid.Generator[audit.Event] {
 			Namespace: oneOf(t, "namespace", someNamespaces), ResourceName: oneOf(t, "name", someNames),
 			Path: oneOf(t, "path", somePaths), StatusCode: oneOf(t, "code", someCodes), DryRun: rapid.Bool().Draw(t, "dryRun"),
 			Client: oneOf(t, "client", audit.Clients), UserAgent: "agent/1",
+			Truncated: oneOf(t, "truncated", []bool{false, false, true}), Foreign: oneOf(t, "foreign", []bool{false, false, false, true}),
 		}
 		for range rapid.IntRange(0, 3).Draw(t, "ips") {
 			e.IPs = append(e.IPs, netip.MustParseAddr(oneOf(t, "ip", someIPs)))
@@ -108,6 +110,7 @@ func drawTerms(t *rapid.T, label string) query.Terms {
 		Clients:       someOf(t, label+"clients", audit.Clients),
 		Stages:        someOf(t, label+"stages", audit.Stages),
 		Namespaces:    someOf(t, label+"namespaces", append([]string{query.NoNamespace}, someNamespaces...)),
+		Sources:       someOf(t, label+"sources", someSources),
 	}
 }
 
@@ -121,6 +124,9 @@ func drawFilter(t *rapid.T) query.Filter {
 	}
 	if rapid.IntRange(0, 4).Draw(t, "dryRun?") == 0 {
 		f.DryRun = new(rapid.Bool().Draw(t, "dryRun"))
+	}
+	if rapid.IntRange(0, 4).Draw(t, "truncated?") == 0 {
+		f.Truncated = new(rapid.Bool().Draw(t, "truncated"))
 	}
 	return f
 }

@@ -18,7 +18,7 @@ import (
 // whatever the window. It is written for clarity, as the meaning that stores
 // are held to.
 func Match(e *audit.Event, scope query.Scope, f *query.Filter) bool {
-	if !scope.Covers(e.Cluster, e.Namespace) {
+	if !scope.Covers(e.Cluster, e.Namespace) || e.Foreign && !scope.IsClusterWide() {
 		return false
 	}
 	in, out := &f.Terms, &f.Exclude
@@ -33,6 +33,8 @@ func Match(e *audit.Event, scope query.Scope, f *query.Filter) bool {
 		(len(in.Clusters) == 0 || exact(e.Cluster, in.Clusters)) &&
 		(len(in.Clients) == 0 || exact(e.Client, in.Clients)) &&
 		(len(in.Namespaces) == 0 || namespace(e.Namespace, in.Namespaces)) &&
+		(len(in.Sources) == 0 || exact(e.Source, in.Sources)) &&
+		(f.Truncated == nil || e.Truncated == *f.Truncated) &&
 		(f.DryRun == nil || e.DryRun == *f.DryRun) &&
 		search(e, f.Search)
 	excluded := exact(e.ResourceType, out.ResourceTypes) ||
@@ -45,7 +47,8 @@ func Match(e *audit.Event, scope query.Scope, f *query.Filter) bool {
 		exact(e.Cluster, out.Clusters) ||
 		exact(e.Client, out.Clients) ||
 		exact(e.Stage, out.Stages) ||
-		namespace(e.Namespace, out.Namespaces)
+		namespace(e.Namespace, out.Namespaces) ||
+		exact(e.Source, out.Sources)
 	return included && !excluded
 }
 
@@ -197,6 +200,8 @@ func dimensionOf(e *audit.Event, d query.Dimension) string {
 		return e.Stage
 	case query.ByNamespace:
 		return e.Namespace
+	case query.BySource:
+		return e.Source
 	}
 	return ""
 }

@@ -11,8 +11,8 @@ GRANT EXECUTE ON FUNCTION audit_create_day(date), audit_forget_day(date), audit_
 -- is for functions of the owner.
 GRANT SELECT ON audit_kinds, audit_places, audit_actors, audit_agents TO audit_operator;
 GRANT INSERT (key, last_day, level, stage, method, verb, resource_type, action, api_group, api_version,
-    resource, subresource, status_code, dry_run, client) ON audit_kinds TO audit_operator;
-GRANT INSERT (key, last_day, cluster, namespace) ON audit_places TO audit_operator;
+    resource, subresource, status_code, dry_run, client, truncated) ON audit_kinds TO audit_operator;
+GRANT INSERT (key, last_day, cluster, namespace, is_foreign) ON audit_places TO audit_operator;
 GRANT INSERT (key, last_day, actor, actor_kind, acted_via) ON audit_actors TO audit_operator;
 GRANT INSERT (key, last_day, source, user_agent, credential_id) ON audit_agents TO audit_operator;
 GRANT EXECUTE ON FUNCTION audit_keep_entries(text, uuid[], date[]), audit_prune_dictionaries(date) TO audit_operator;
@@ -24,6 +24,10 @@ GRANT SELECT, INSERT, UPDATE ON audit_rollup_kinds, audit_rollup_places, audit_r
 -- What a copy from another store takes over of its counts.
 GRANT SELECT, INSERT, UPDATE ON audit_other_totals TO audit_operator;
 GRANT SELECT ON audit_identity TO audit_operator;
+
+-- The key of hashes: read, and written only where there is no event yet.
+GRANT SELECT ON audit_key TO audit_operator;
+GRANT EXECUTE ON FUNCTION audit_import_key(bytea) TO audit_operator;
 
 -- What a live tail goes by: added without an order, moved into one, forgotten
 -- after a day.
