@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"github.com/porter-dev/audit-operator/controllers"
+	"github.com/porter-dev/audit-operator/internal/admission"
 	"github.com/porter-dev/audit-operator/internal/door"
 	"github.com/porter-dev/audit-operator/internal/telemetry"
 )
@@ -72,12 +73,14 @@ func run(ctx context.Context, o *options, log logr.Logger) (err error) {
 		return err
 	}
 	defer intake.listener.Close()
+	// Who asks passes here; what takes events in does not.
+	reads := admission.NewStore(events, admission.NewGate(o.concurrentReads, admission.NewMetrics(metrics.Registry)))
 	doors := door.NewWatch(metrics.Registry, traces)
 	callers, err := cluster.callers(o.clusterName)
 	if err != nil {
 		return err
 	}
-	pages, err := newPages(ctx, events, intake, callers, doors, o, log)
+	pages, err := newPages(ctx, reads, intake, callers, doors, o, log)
 	if err != nil {
 		return err
 	}
@@ -89,7 +92,7 @@ func run(ctx context.Context, o *options, log logr.Logger) (err error) {
 		return err
 	}
 	options := controllers.Options{
-		Store: events, Issuer: intake.issuer, Registry: intake.registry, Types: intake.types,
+		Store: reads, Issuer: intake.issuer, Registry: intake.registry, Types: intake.types,
 		ClusterName: o.clusterName, DashboardURL: o.dashboardURL, Retention: o.retention,
 		Doors: doors, Metrics: controllers.NewMetrics(metrics.Registry), Traces: traces,
 	}

@@ -15,6 +15,8 @@ import (
 	"github.com/spf13/pflag"
 	"go.uber.org/zap/zapcore"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
+
+	"github.com/porter-dev/audit-operator/internal/admission"
 )
 
 type options struct {
@@ -25,6 +27,7 @@ type options struct {
 	namespace        string
 	retention        time.Duration
 	maxBytesInFlight int64
+	concurrentReads  int
 	ingestAddress    string
 	ingestURL        string
 	dashboardAddress string
@@ -93,6 +96,7 @@ func (o *options) flags(out io.Writer) *pflag.FlagSet {
 	flags.StringVar(&o.ingestURL, "ingest-url", "", "https URL at which API servers reach the collector, like https://10.0.0.5:8443 (required)")
 	flags.StringVar(&o.ingestAddress, "ingest-bind-address", ":8443", "address that the collector listens on")
 	flags.Int64Var(&o.maxBytesInFlight, "max-bytes-in-flight", 256<<20, "memory for deliveries that are read at once, in bytes; above it sources are put off")
+	flags.IntVar(&o.concurrentReads, "max-concurrent-reads", admission.DefaultAtOnce, "reads of the store that run at once, a third of them at most for one person or namespace")
 	flags.StringVar(&o.store, "store", embeddedStore, "where events are kept: embedded, or the URL of a PostgreSQL database, like postgres://audit@db/audit; postgres:// alone takes the PG* variables")
 	flags.StringVar(&o.storeReadURL, "store-read-url", "", "URL of a standby of the database, which answers reads while it has caught up")
 	flags.StringVar(&o.dataDir, "data-dir", "data", "folder of the embedded store; it must survive a restart")
@@ -154,6 +158,9 @@ func (o *options) validate() error {
 	}
 	if o.maxBytesInFlight < 1<<20 {
 		wrong("max-bytes-in-flight", "give at least 1048576")
+	}
+	if o.concurrentReads < admission.MinAtOnce || o.concurrentReads > admission.MaxAtOnce {
+		wrong("max-concurrent-reads", fmt.Sprintf("give a number from %d to %d", admission.MinAtOnce, admission.MaxAtOnce))
 	}
 	o.validateStore(wrong)
 	if o.dataDir == "" || strings.Contains(o.dataDir, "?") {

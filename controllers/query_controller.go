@@ -19,6 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 
 	"github.com/porter-dev/audit-operator/api/v1alpha1"
+	"github.com/porter-dev/audit-operator/internal/admission"
 	"github.com/porter-dev/audit-operator/internal/door"
 	"github.com/porter-dev/audit-operator/internal/query"
 	"github.com/porter-dev/audit-operator/internal/query/crdconv"
@@ -63,6 +64,8 @@ func (r *queryReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl
 	if err := r.client.Get(ctx, req.NamespacedName, q); err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
+	// What is read for the query is read in its namespace's name.
+	ctx = admission.With(ctx, admission.QueriesIn(q.GetNamespace()))
 	if !q.GetDeletionTimestamp().IsZero() {
 		return ctrl.Result{}, r.finalize(ctx, q)
 	}
@@ -231,6 +234,9 @@ func (r *queryReconciler) conclude(ctx context.Context, q v1alpha1.Query, failur
 		return ctrl.Result{}, nil
 	case errors.Is(failure, store.ErrOverloaded), errors.Is(failure, store.ErrUnavailable), errors.Is(failure, store.ErrClosed):
 		failed(v1alpha1.ReasonStoreUnavailable, "The store of events does not answer now; the operator tries again.")
+		return ctrl.Result{RequeueAfter: retryStore}, nil
+	case errors.Is(failure, store.ErrBusy):
+		failed(v1alpha1.ReasonStoreUnavailable, "The store of events is asked too much at once; the operator tries again.")
 		return ctrl.Result{RequeueAfter: retryStore}, nil
 	case errors.Is(failure, context.DeadlineExceeded):
 		failed(v1alpha1.ReasonQueryTimeout, "The query took too long; the operator tries again. A shorter timeRange or more terms make it faster.")

@@ -46,7 +46,8 @@ func (d *dashboard) failed(w http.ResponseWriter, r *http.Request, user auth.Use
 		return // nobody waits for the answer
 	}
 	p := problem.Of(err)
-	if p.Status >= http.StatusInternalServerError {
+	// Refused reads are counted; a line for each would let a client fill the log.
+	if p.Status >= http.StatusInternalServerError && !errors.Is(err, store.ErrBusy) {
 		d.Log.Error(err, "Could not serve a page", "path", r.URL.Path, "user", user.Name)
 	}
 	d.fail(w, r, user, failure{Problem: p})

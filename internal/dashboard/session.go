@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/porter-dev/audit-operator/internal/admission"
 	"github.com/porter-dev/audit-operator/internal/auth"
 	"github.com/porter-dev/audit-operator/internal/login"
 	"github.com/porter-dev/audit-operator/internal/problem"
@@ -34,7 +35,8 @@ func (d *dashboard) authenticated(next userHandler) http.HandlerFunc {
 		user, means, err := d.Login.Caller(r)
 		switch {
 		case err == nil:
-			next(w, r, user)
+			// What is read for the page is read in the user's name.
+			next(w, r.WithContext(admission.With(r.Context(), admission.User(user.Name))), user)
 		case !errors.Is(err, auth.ErrUnauthenticated):
 			d.failed(w, r, auth.User{}, err)
 		case means == login.Bearer || means == login.FromProxy || !wantsPage(r):

@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/porter-dev/audit-operator/internal/admission"
 	"github.com/porter-dev/audit-operator/internal/audit"
 	"github.com/porter-dev/audit-operator/internal/query"
 	"github.com/porter-dev/audit-operator/internal/snapshot"
@@ -186,7 +187,9 @@ func (x *export) encodeAll(ctx context.Context, enc encoder) (rows int64, err er
 		if page.Next == nil || x.truncated() && rows >= x.Limit {
 			break
 		}
-		page, err = x.store.View(ctx, x.scope, store.ViewRequest{Filter: x.Filter, Window: x.Window, Limit: pageRows, After: page.Next})
+		page, err = admission.Retry(ctx, func() (store.View, error) {
+			return x.store.View(ctx, x.scope, store.ViewRequest{Filter: x.Filter, Window: x.Window, Limit: pageRows, After: page.Next})
+		})
 		if err != nil {
 			return rows, fmt.Errorf("read the next page of an export: %w", err)
 		}
@@ -227,7 +230,7 @@ func (x *export) addRaw(ctx context.Context, events []audit.Event) error {
 	lookups.SetLimit(rawAtOnce)
 	for i := range events {
 		lookups.Go(func() error {
-			found, err := x.store.Event(ctx, x.scope, events[i].ID)
+			found, err := admission.Retry(ctx, func() (audit.Event, error) { return x.store.Event(ctx, x.scope, events[i].ID) })
 			if err != nil {
 				return fmt.Errorf("read the raw event %s: %w", events[i].ID, err)
 			}

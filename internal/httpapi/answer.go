@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"errors"
 	"net/http"
 	"strconv"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/porter-dev/audit-operator/internal/auth"
 	"github.com/porter-dev/audit-operator/internal/problem"
 	"github.com/porter-dev/audit-operator/internal/snapshot"
+	"github.com/porter-dev/audit-operator/internal/store"
 )
 
 // window is the time that an answer speaks of: [From, To).
@@ -64,7 +66,8 @@ func (a *api) failed(w *writer, r *http.Request, user auth.User, err error) {
 		return // nobody waits for the answer
 	}
 	p := problem.Of(err)
-	if p.Status >= http.StatusInternalServerError {
+	// Refused reads are counted; a line for each would let a client fill the log.
+	if p.Status >= http.StatusInternalServerError && !errors.Is(err, store.ErrBusy) {
 		a.Log.Error(err, "Could not answer a request of the API", "path", r.URL.Path, "user", user.Name)
 	}
 	if w.began {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/porter-dev/audit-operator/internal/admission"
 	"github.com/porter-dev/audit-operator/internal/auth"
 	"github.com/porter-dev/audit-operator/internal/door"
 	"github.com/porter-dev/audit-operator/internal/problem"
@@ -115,6 +116,8 @@ func (a *api) caught(e endpoint) http.HandlerFunc {
 			user, _, err = a.Login.Caller(r)
 		}
 		if err == nil {
+			// What is read for the answer is read in the user's name.
+			r = r.WithContext(admission.With(r.Context(), admission.User(user.Name)))
 			err = e.answer(w, r, user)
 		}
 		if err != nil {

@@ -122,6 +122,10 @@ func Of(err error) Problem {
 		return Problem{Kind: Unavailable, Status: http.StatusServiceUnavailable, Title: "Too many exports at once", RetryAfter: export.RetryAfter,
 			Detail: "As many exports run now as may at once. Try again shortly."}
 	}
+	if errors.Is(err, store.ErrBusy) {
+		return Problem{Kind: Unavailable, Status: http.StatusServiceUnavailable, Title: "Too many questions at once", RetryAfter: retryAfter,
+			Detail: "As many questions are answered and wait now as may at once. Try again shortly; one about a shorter time range, or without a search, is answered sooner."}
+	}
 	// Before the time that ran out: an answer that the API server owes has it too.
 	if errors.Is(err, auth.ErrNoAnswer) {
 		return Problem{Kind: Unavailable, Status: http.StatusServiceUnavailable, Title: "Not available now", RetryAfter: retryAfter,

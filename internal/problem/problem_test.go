@@ -36,6 +36,7 @@ func TestOf(t *testing.T) {
 		{fmt.Errorf("secret: %w", store.ErrUnavailable), Unavailable, 503, nil},
 		{store.ErrOverloaded, Unavailable, 503, nil},
 		{store.ErrClosed, Unavailable, 503, nil},
+		{fmt.Errorf("secret: %w", store.ErrBusy), Unavailable, 503, nil},
 		{context.DeadlineExceeded, Unavailable, 503, nil},
 		{fmt.Errorf("secret: %w", auth.ErrNoAnswer), Unavailable, 503, nil},
 		{export.ErrCrossSite, CrossOrigin, 403, nil},
@@ -66,6 +67,7 @@ func TestOfWhatPasses(t *testing.T) {
 		{fmt.Errorf("%w: %w", store.ErrUnavailable, context.DeadlineExceeded), "events can't be read", "5"},
 		{export.ErrBusy, "may at once", "10"},
 		{export.ErrYourOthers, "may at once", "10"},
+		{fmt.Errorf("view events: %w", store.ErrBusy), "Try again shortly", "5"},
 		{store.ErrNotFound, "nothing here", ""},
 	} {
 		p, h := Of(tt.err), http.Header{}

@@ -31,6 +31,9 @@ var (
 	// ErrOverloaded means that the store took nothing because it has too much
 	// to do; the same call may be made again a few seconds later.
 	ErrOverloaded = errors.New("store is overloaded")
+	// ErrBusy means that a read was not made, or was ended, because there are too
+	// many; the same call may be made again a few seconds later.
+	ErrBusy = errors.New("too many reads at once")
 	// ErrClosed means that the store took nothing because it is shutting down.
 	ErrClosed = errors.New("store is closed")
 	// ErrUnavailable means that the store can't write now (its volume is full,
