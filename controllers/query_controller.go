@@ -129,7 +129,7 @@ func (r *queryReconciler) answer(ctx context.Context, q v1alpha1.Query, w *statu
 		return nil, err
 	}
 
-	id := snapshot.ID(string(q.GetUID()), q.GetGeneration(), requestedAt(q))
+	id := snapshot.LegacyID(string(q.GetUID()), q.GetGeneration(), requestedAt(q))
 	scope := r.scope(q)
 	if status.Snapshot == nil || status.Snapshot.ID != id {
 		if err := r.take(ctx, q, w, snapshot.Request{

@@ -123,7 +123,7 @@ func TestSnapshotsPages(t *testing.T) {
 	scope := query.InNamespaces(webtest.OwnCluster, "shop")
 	for i := range all {
 		owner := store.Owner{Kind: "AuditLogQuery", Namespace: "shop", Name: `<b>q</b>`, UID: "one"}
-		if _, err := snapshot.Take(t.Context(), s, snapshot.Request{ID: snapshot.ID("one", int64(i), ""), Owner: owner, Scope: scope, Limit: 1, Now: now.Add(time.Duration(i/60) * time.Second)}); err != nil {
+		if _, err := snapshot.Take(t.Context(), s, snapshot.Request{ID: snapshot.LegacyID("one", int64(i), ""), Owner: owner, Scope: scope, Limit: 1, Now: now.Add(time.Duration(i/60) * time.Second)}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -155,7 +155,7 @@ func TestSnapshotsPages(t *testing.T) {
 			t.Errorf("%s is shown %d times", id, n)
 		}
 	}
-	page := b.Get(t, "/security/snapshots/"+snapshot.ID("one", 3, "")+"?namespace=shop").Body
+	page := b.Get(t, "/security/snapshots/"+snapshot.LegacyID("one", 3, "")+"?namespace=shop").Body
 	if n := len(link.FindAllString(page, -1)); n < 49 || !strings.Contains(page, "Snapshots of the same query") {
 		t.Errorf("the page has %d of the other snapshots of the query", n)
 	}

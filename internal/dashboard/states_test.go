@@ -65,7 +65,7 @@ func takeSnapshots(t *testing.T, s store.Store) (last store.Manifest) {
 			owner, limit, filter = store.Owner{Kind: "AuditLogQuery", Namespace: "shop", Name: "weekly-report", UID: "two"}, 100, query.Filter{}
 		}
 		m, err := snapshot.Take(t.Context(), s, snapshot.Request{
-			ID: snapshot.ID(owner.UID, int64(i), ""), Owner: owner, Scope: query.ClusterWide(), Filter: filter, Limit: limit,
+			ID: snapshot.LegacyID(owner.UID, int64(i), ""), Owner: owner, Scope: query.ClusterWide(), Filter: filter, Limit: limit,
 			Now: time.Now().Add(time.Duration(i-4) * time.Minute), Retention: 720 * time.Hour,
 		})
 		if err != nil {

@@ -45,7 +45,7 @@ func (w *world) downloads(t *testing.T, read func(p []byte) (int, error), opts e
 	t.Helper()
 	now := time.Now()
 	m, err := snapshot.Take(t.Context(), w.store, snapshot.Request{
-		ID: snapshot.ID("x", 1, ""), Owner: store.Owner{Kind: "ClusterAuditLogQuery", Name: "q", UID: "x"}, Scope: query.ClusterWide(), Limit: 10, Now: now, Retention: time.Hour,
+		ID: snapshot.LegacyID("x", 1, ""), Owner: store.Owner{Kind: "ClusterAuditLogQuery", Name: "q", UID: "x"}, Scope: query.ClusterWide(), Limit: 10, Now: now, Retention: time.Hour,
 	})
 	if err != nil {
 		t.Fatal(err)

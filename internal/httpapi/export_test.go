@@ -137,7 +137,7 @@ func TestSnapshotRecords(t *testing.T) {
 func TestExportsAndDownloadsAreEvents(t *testing.T) {
 	s := embeddedtest.Open(t, embedded.Options{})
 	m, err := snapshot.Take(t.Context(), s, snapshot.Request{
-		ID: snapshot.ID("x", 1, ""), Owner: store.Owner{Kind: "AuditLogQuery", Namespace: "shop", Name: "q", UID: "x"},
+		ID: snapshot.LegacyID("x", 1, ""), Owner: store.Owner{Kind: "AuditLogQuery", Namespace: "shop", Name: "q", UID: "x"},
 		Scope: query.InNamespaces(webtest.OwnCluster, "shop"), Limit: 10, Now: time.Now(), Retention: time.Hour,
 	})
 	if err != nil {

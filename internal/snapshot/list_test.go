@@ -47,7 +47,7 @@ func TestList(t *testing.T) {
 	want := map[string][]string{}
 	for i := range 12 {
 		of := []string{"shop", "bills", query.NoNamespace}[i%3]
-		m, err := snapshot.Take(t.Context(), s, snapshot.Request{ID: snapshot.ID(of, int64(i), ""), Owner: store.Owner{Name: "q", UID: of}, Scope: scopes[of], Limit: 1, Now: now.Add(time.Duration(i/4) * time.Second)})
+		m, err := snapshot.Take(t.Context(), s, snapshot.Request{ID: snapshot.LegacyID(of, int64(i), ""), Owner: store.Owner{Name: "q", UID: of}, Scope: scopes[of], Limit: 1, Now: now.Add(time.Duration(i/4) * time.Second)})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -8,6 +8,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -37,7 +38,8 @@ type Store interface {
 
 // Request says what to take.
 type Request struct {
-	ID     string // see ID
+	ID     string // see NewID
+	Run    *store.Run
 	Owner  store.Owner
 	Scope  query.Scope
 	Filter query.Filter
@@ -57,15 +59,24 @@ const (
 const (
 	NotMeasured     = "NotMeasured"
 	BeyondRetention = "BeyondRetention"
+	WindowNotOver   = "WindowNotOver"
 )
 
 // NoStatusClass counts the events without a status code.
 const NoStatusClass = "none"
 
-// ID identifies the snapshot that a query of a generation asks for. The same
-// question has the same ID, so that an operator that was interrupted finds what
-// it took instead of taking another.
-func ID(uid string, generation int64, requestedAt string) string {
+// NewID returns an ID that no snapshot has or had: what was cited by its ID must
+// never become something else. What a run has taken is found by the manifest's
+// Run.
+func NewID() string {
+	id := make([]byte, 16)
+	_, _ = rand.Read(id) // never fails
+	return hex.EncodeToString(id)
+}
+
+// LegacyID is the ID of a snapshot that a query of a generation asked for before
+// manifests had a Run.
+func LegacyID(uid string, generation int64, requestedAt string) string {
 	sum := sha256.New()
 	for _, part := range []string{uid, strconv.FormatInt(generation, 10), requestedAt} {
 		fmt.Fprintf(sum, "%d:%s", len(part), part)
@@ -95,7 +106,11 @@ func take(ctx context.Context, s Store, r Request) (store.Manifest, error) {
 		return store.Manifest{}, err
 	}
 	var manifest store.Manifest
-	err = s.SaveSnapshot(ctx, r.ID, func(body io.Writer) (store.Manifest, error) {
+	space, err := spaceOf(r.Scope)
+	if err != nil {
+		return store.Manifest{}, err
+	}
+	err = s.SaveSnapshot(ctx, r.ID, space, func(body io.Writer) (store.Manifest, error) {
 		manifest, err = capture(ctx, s, r, window, body)
 		return manifest, err
 	})
@@ -106,6 +121,15 @@ func take(ctx context.Context, s Store, r Request) (store.Manifest, error) {
 		return store.Manifest{}, fmt.Errorf("take snapshot %s: %w", r.ID, err)
 	}
 	return manifest, nil
+}
+
+// spaceOf is where a snapshot of a scope is kept.
+func spaceOf(scope query.Scope) (store.SnapshotSpace, error) {
+	cluster, namespaces := scope.Namespaces()
+	if len(namespaces) > 1 {
+		return store.SnapshotSpace{}, errors.New("a snapshot is of one namespace or of the whole cluster")
+	}
+	return store.SnapshotSpace{Cluster: cluster, Namespace: strings.Join(namespaces, "")}, nil
 }
 
 func capture(ctx context.Context, s Store, r Request, window query.Window, body io.Writer) (store.Manifest, error) {
@@ -129,13 +153,12 @@ func capture(ctx context.Context, s Store, r Request, window query.Window, body 
 	if err := out.Flush(); err != nil {
 		return store.Manifest{}, err
 	}
-	cluster, namespaces := r.Scope.Namespaces()
-	if len(namespaces) > 1 {
-		return store.Manifest{}, errors.New("a snapshot is of one namespace or of the whole cluster")
+	space, err := spaceOf(r.Scope)
+	if err != nil {
+		return store.Manifest{}, err
 	}
-	namespace := strings.Join(namespaces, "")
 	m := store.Manifest{
-		ID: r.ID, Owner: r.Owner, Cluster: cluster, Namespace: namespace, Filter: r.Filter.Encode(),
+		ID: r.ID, Owner: r.Owner, Cluster: space.Cluster, Namespace: space.Namespace, Filter: r.Filter.Encode(), Run: r.Run,
 		TakenAt: r.Now.UTC().Truncate(time.Microsecond), AsOf: captured.AsOf, From: window.From, To: window.To,
 		Matched: captured.Matched, Stored: stored, Truncated: stored < captured.Matched,
 		CountsByType: captured.CountsByType, CountsByStatusClass: captured.CountsByStatusClass,
@@ -157,6 +180,9 @@ func capture(ctx context.Context, s Store, r Request, window query.Window, body 
 // question that was asked at a time: that of the request, by which it resolved
 // its window, and not one that a cursor remembers. A retention of 0 is endless.
 func Completeness(w query.Window, asked time.Time, retention time.Duration) (complete, reason string) {
+	if w.To.After(asked) {
+		return CompleteFalse, WindowNotOver // there will be another answer
+	}
 	// Windows are of whole microseconds.
 	if retention > 0 && w.From.Before(asked.Add(-retention).Truncate(time.Microsecond)) {
 		return CompleteFalse, BeyondRetention

@@ -52,8 +52,8 @@ func newStore(t *testing.T, events ...audit.Event) store.Store {
 
 func request(id string) Request {
 	return Request{
-		ID: ID(id, 1, ""), Owner: store.Owner{Kind: "ClusterAuditLogQuery", Name: id, UID: id},
-		Scope: query.ClusterWide(), Limit: 100, Now: now, Retention: 30 * 24 * time.Hour,
+		ID: LegacyID(id, 1, ""), Owner: store.Owner{Kind: "ClusterAuditLogQuery", Name: id, UID: id},
+		Run: &store.Run{Generation: 1, Request: "again", Number: 2}, Scope: query.ClusterWide(), Limit: 100, Now: now, Retention: 30 * 24 * time.Hour,
 	}
 }
 
@@ -84,7 +84,7 @@ func TestTake(t *testing.T) {
 	got := body(t, s, r.Scope, m.ID)
 	sum := sha256.Sum256(got)
 	want := store.Manifest{
-		ID: r.ID, Owner: r.Owner, TakenAt: now, AsOf: m.AsOf, From: now.Add(-7 * 24 * time.Hour), To: now,
+		ID: r.ID, Owner: r.Owner, Run: r.Run, TakenAt: now, AsOf: m.AsOf, From: now.Add(-7 * 24 * time.Hour), To: now,
 		Matched: 4, Stored: 2, Truncated: true,
 		CountsByType:        map[string]int64{"application": 4},
 		CountsByStatusClass: map[string]int64{"2xx": 3, "none": 1},
@@ -223,6 +223,8 @@ func TestManifestDigestCoversEverything(t *testing.T) {
 		"truncated":    func(m *store.Manifest) { m.Truncated = true },
 		"counts":       func(m *store.Manifest) { m.CountsByType = map[string]int64{"a": 2} },
 		"completeness": func(m *store.Manifest) { m.Complete = "False" },
+		"run":          func(m *store.Manifest) { m.Run = &store.Run{Generation: 1} },
+		"its number":   func(m *store.Manifest) { m.Run = &store.Run{Generation: 1, Number: 1} },
 		"digest":       func(m *store.Manifest) { m.Digest = "sha256:01" },
 	} {
 		m := base
@@ -240,10 +242,37 @@ func TestManifestDigestCoversEverything(t *testing.T) {
 
 func TestIDTellsItsPartsApart(t *testing.T) {
 	seen := map[string]bool{}
-	for _, id := range []string{ID("a", 1, ""), ID("a", 11, ""), ID("a1", 1, ""), ID("a", 1, "1"), ID("a", 1, "x")} {
+	for _, id := range []string{LegacyID("a", 1, ""), LegacyID("a", 11, ""), LegacyID("a1", 1, ""), LegacyID("a", 1, "1"), LegacyID("a", 1, "x"), NewID(), NewID()} {
 		if seen[id] || len(id) != 32 {
 			t.Errorf("ID %s is not one of its own", id)
 		}
 		seen[id] = true
+	}
+}
+
+// A window that is not over is not complete, whatever else is true of it.
+func TestCompletenessOfAWindowThatIsNotOver(t *testing.T) {
+	for _, test := range []struct {
+		from, to         time.Duration // from now
+		complete, reason string
+	}{
+		{-time.Hour, 0, CompleteUnknown, NotMeasured},
+		{-time.Hour, time.Microsecond, CompleteFalse, WindowNotOver},
+		{time.Hour, 2 * time.Hour, CompleteFalse, WindowNotOver},
+		{-31 * 24 * time.Hour, time.Hour, CompleteFalse, WindowNotOver},
+	} {
+		complete, reason := Completeness(query.Window{From: now.Add(test.from), To: now.Add(test.to)}, now, 30*24*time.Hour)
+		if complete != test.complete || reason != test.reason {
+			t.Errorf("from %v to %v: %s, %s", test.from, test.to, complete, reason)
+		}
+	}
+}
+
+// Manifests of before runs had keys keep the digest that they were given.
+func TestManifestDigestOfBefore(t *testing.T) {
+	m := store.Manifest{ID: "a", Filter: "actor=x", TakenAt: now, AsOf: now, From: now, To: now, Complete: "Unknown", Digest: "sha256:00"}
+	const want = "sha256:c0ade47fecc0e1cb124efd9d7f93ee145ec63749ec0cb5c7b031d376eda2c35a"
+	if got, err := manifestDigest(m); err != nil || got != want {
+		t.Errorf("digest %s (%v), want %s", got, err, want)
 	}
 }

@@ -42,7 +42,7 @@ type Holdings interface {
 	// may fail with ErrDamaged.
 	SnapshotBody(ctx context.Context, id string) (io.ReadCloser, error)
 	// SaveSnapshot is that of Snapshots.
-	SaveSnapshot(ctx context.Context, id string, write func(body io.Writer) (Manifest, error)) error
+	SaveSnapshot(ctx context.Context, id string, space SnapshotSpace, write func(body io.Writer) (Manifest, error)) error
 
 	// ExportQuarantine calls item for everything in quarantine, in the order of
 	// arrival. Item must not use the store.

@@ -275,6 +275,9 @@ type Manifest struct {
 	// Cluster is the cluster of a namespaced snapshot's scope.
 	Cluster string `json:"cluster,omitempty"`
 	Filter  string `json:"filter"` // the share URL's query string
+	// Run is what asked for the snapshot; nil where it was taken before runs had
+	// keys.
+	Run *Run `json:"run,omitempty"`
 
 	TakenAt time.Time `json:"takenAt"`
 	AsOf    time.Time `json:"asOf"`
@@ -293,6 +296,15 @@ type Manifest struct {
 
 	Digest         string `json:"digest"`         // sha256:<hex> of the NDJSON bytes
 	ManifestDigest string `json:"manifestDigest"` // sha256:<hex>, see package snapshot
+}
+
+// Run is the key of one run of a query. An operator that was interrupted finds
+// by it what it took.
+type Run struct {
+	Generation int64  `json:"generation"` // of the spec
+	Request    string `json:"request,omitempty"`
+	// Number grows with each run of the query: the same request may come again.
+	Number int64 `json:"number"`
 }
 
 // Owner names the query that a snapshot belongs to.
@@ -327,9 +339,11 @@ func (m *Manifest) Position() SnapshotPosition { return SnapshotPosition{m.Taken
 // Snapshots keeps snapshots. They are immutable: there is no update.
 type Snapshots interface {
 	// SaveSnapshot stores the body that write produces together with the
-	// manifest that it returns, durably and both or neither. The ID is the
-	// manifest's; ErrExists means that one of this ID is there already.
-	SaveSnapshot(ctx context.Context, id string, write func(body io.Writer) (Manifest, error)) error
+	// manifest that it returns, durably and both or neither. The ID and the
+	// space are the manifest's; ErrExists means that one of this ID is there
+	// already. ErrQuota and ErrReserved mean that there is no room; the body's
+	// writer returns them as soon as that is so.
+	SaveSnapshot(ctx context.Context, id string, space SnapshotSpace, write func(body io.Writer) (Manifest, error)) error
 	// Snapshot returns a manifest, or ErrNotFound also for one that the scope
 	// does not cover.
 	Snapshot(ctx context.Context, scope query.Scope, id string) (Manifest, error)
@@ -342,6 +356,14 @@ type Snapshots interface {
 	SnapshotsOf(ctx context.Context, uid string) ([]Manifest, error)
 	// DeleteSnapshot removes a snapshot; one that isn't there is no error.
 	DeleteSnapshot(ctx context.Context, id string) error
+	// MarkSnapshot keeps a mark; one that is there already keeps its time. Marks
+	// are no part of what is backed up or copied.
+	MarkSnapshot(ctx context.Context, mark SnapshotMark) error
+	// UnmarkSnapshots removes marks of a kind; those that aren't there are no
+	// error.
+	UnmarkSnapshots(ctx context.Context, kind MarkKind, ids ...string) error
+	// SnapshotMarks returns all marks, in no order.
+	SnapshotMarks(ctx context.Context) ([]SnapshotMark, error)
 }
 
 // Store is all of it.

@@ -129,7 +129,7 @@ func take(t *testing.T, s snapshot.Store, n int, namespace string) {
 		scope = query.InNamespaces("prod", namespace)
 	}
 	if _, err := snapshot.Take(t.Context(), s, snapshot.Request{
-		ID: snapshot.ID(fmt.Sprint(n), 1, ""), Owner: store.Owner{Kind: "AuditLogQuery", Name: "q", UID: fmt.Sprint(n)}, Scope: scope,
+		ID: snapshot.LegacyID(fmt.Sprint(n), 1, ""), Owner: store.Owner{Kind: "AuditLogQuery", Name: "q", UID: fmt.Sprint(n)}, Scope: scope,
 		Filter: query.Filter{Terms: query.Terms{Stages: audit.Stages}, Range: query.TimeRange{Duration: "10d"}}, Limit: 5000, Now: now,
 	}); err != nil {
 		t.Fatal(err)

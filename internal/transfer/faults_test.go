@@ -150,7 +150,7 @@ func TestDamagedSnapshot(t *testing.T) {
 	dir := t.TempDir()
 	from, to := openEmbedded(t, embedded.Options{Dir: dir}), openPostgres(t, postgres.Options{})
 	filled(t, from, 40)
-	bodies, err := filepath.Glob(filepath.Join(dir, "snapshots", "*.ndjson"))
+	bodies, err := filepath.Glob(filepath.Join(dir, "snapshots", "*.ndjson*"))
 	must(t, err)
 	must(t, os.WriteFile(bodies[0], []byte("{}\n"), 0o600))
 	summary, err := Copy(t.Context(), from, to, Options{})

@@ -57,7 +57,9 @@ func (c *copier) copySnapshot(ctx context.Context, m, there store.Manifest, know
 		c.problem("snapshot %s is not in the target", m.ID)
 		return nil
 	}
-	err := c.to.SaveSnapshot(ctx, m.ID, func(body io.Writer) (store.Manifest, error) {
+	space := store.SpaceOf(&m)
+	space.Unmetered = true // it was within the bounds of the store that it is of
+	err := c.to.SaveSnapshot(ctx, m.ID, space, func(body io.Writer) (store.Manifest, error) {
 		return m, c.checkBody(ctx, c.from, m, body)
 	})
 	switch {

@@ -121,7 +121,7 @@ func fill(t *testing.T, s store.Store) *holdings {
 			owner = store.Owner{Kind: "AuditLogQuery", Namespace: r.namespace, Name: "query-" + r.mark, UID: oneQuery}
 		}
 		m, err := snapshot.Take(t.Context(), s, snapshot.Request{
-			ID: snapshot.ID(owner.UID, int64(k), ""), Owner: owner, Scope: scope, Limit: 1000, Now: time.Now(), Retention: 720 * time.Hour,
+			ID: snapshot.LegacyID(owner.UID, int64(k), ""), Owner: owner, Scope: scope, Limit: 1000, Now: time.Now(), Retention: 720 * time.Hour,
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -231,7 +231,7 @@ func (world *World) fillStore(ctx context.Context) error {
 	world.Snapshots = map[string]store.Manifest{}
 	for namespace, scope := range map[string]query.Scope{"": query.ClusterWide(), "shop": query.InNamespaces(OwnCluster, "shop"), "billing": query.InNamespaces(OwnCluster, "billing")} {
 		m, err := snapshot.Take(ctx, world.Store, snapshot.Request{
-			ID: snapshot.ID("of-"+namespace, 1, ""), Owner: store.Owner{Kind: "AuditLogQuery", Namespace: namespace, Name: "q", UID: "of-" + namespace},
+			ID: snapshot.LegacyID("of-"+namespace, 1, ""), Owner: store.Owner{Kind: "AuditLogQuery", Namespace: namespace, Name: "q", UID: "of-" + namespace},
 			Scope: scope, Limit: 100, Now: time.Now(), Retention: 720 * time.Hour,
 		})
 		if err != nil {

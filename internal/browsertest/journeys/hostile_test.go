@@ -68,7 +68,7 @@ func newHostile(t *testing.T, texts []string) hostile {
 		}
 		text := store.Text(texts[i])
 		m, err := snapshot.Take(t.Context(), h, snapshot.Request{
-			ID: snapshot.ID("hostile", int64(i), ""), Owner: store.Owner{Kind: text, Namespace: text, Name: text, UID: fmt.Sprint(i)},
+			ID: snapshot.LegacyID("hostile", int64(i), ""), Owner: store.Owner{Kind: text, Namespace: text, Name: text, UID: fmt.Sprint(i)},
 			Scope: query.ClusterWide(), Filter: filter, Limit: 1000, Now: time.Now(), Retention: 720 * time.Hour,
 		})
 		if err != nil {

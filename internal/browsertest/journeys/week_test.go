@@ -56,7 +56,7 @@ func (w week) add(t *testing.T, events ...audit.Event) {
 func takeSnapshot(t testing.TB, s store.Store, name string, at time.Time) store.Manifest {
 	t.Helper()
 	m, err := snapshot.Take(t.Context(), s, snapshot.Request{
-		ID: snapshot.ID(name, 1, ""), Owner: store.Owner{Kind: "AuditLogQuery", Namespace: "shop", Name: name, UID: name},
+		ID: snapshot.LegacyID(name, 1, ""), Owner: store.Owner{Kind: "AuditLogQuery", Namespace: "shop", Name: name, UID: name},
 		Scope: query.InNamespaces(webtest.OwnCluster, "shop"), Filter: query.Filter{Terms: query.Terms{Methods: []string{"DELETE"}, Namespaces: []string{"shop"}}},
 		Limit: 1000, Now: at, Retention: 720 * time.Hour,
 	})

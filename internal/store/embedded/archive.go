@@ -18,7 +18,7 @@ import (
 //	events.duckdb          the typed rows
 //	raw/<yyyy-mm-dd>.seg   by day
 //	snapshots/<id>.json    by ID, each followed by
-//	snapshots/<id>.ndjson
+//	snapshots/<id>.ndjson.zst    or <id>.ndjson, of before bodies were compressed
 //	SHA256SUMS             of the files above, as sha256sum -c reads it
 //
 // The same content always gives the same bytes. So a reader writes what it has
@@ -78,7 +78,7 @@ const archiveEnd = 2 * 512
 // listingLine is the size of a file's line in the listing.
 func listingLine(name string) int64 { return int64(2*sha256.Size + len("  \n") + len(name)) }
 
-var contentNames = regexp.MustCompile(`^(events\.duckdb|raw/[0-9]{4}-[0-9]{2}-[0-9]{2}\.seg|snapshots/[0-9a-f]{32}\.(json|ndjson))$`)
+var contentNames = regexp.MustCompile(`^(events\.duckdb|raw/[0-9]{4}-[0-9]{2}-[0-9]{2}\.seg|snapshots/[0-9a-f]{32}\.(json|ndjson|ndjson\.zst))$`)
 
 // archiveWriter writes an archive.
 type archiveWriter struct {

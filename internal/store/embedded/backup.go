@@ -194,7 +194,7 @@ func (b *Backup) linkSnapshot(id string, takenAt time.Time) error {
 	if m, ok := n.all[id]; !ok || !m.TakenAt.Equal(takenAt) {
 		return nil // deleted, and perhaps taken anew
 	}
-	for _, extension := range []string{".json", ".ndjson"} {
+	for _, extension := range []string{manifestFile, n.bodyOf(id)} {
 		if err := b.link("snapshots/"+id+extension, -1); err != nil {
 			return err
 		}

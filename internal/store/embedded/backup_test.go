@@ -202,7 +202,7 @@ func TestBackupDuringDelete(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := s.SaveSnapshot(t.Context(), again, func(w io.Writer) (store.Manifest, error) {
+	if err := s.SaveSnapshot(t.Context(), again, store.SnapshotSpace{}, func(w io.Writer) (store.Manifest, error) {
 		_, err := io.WriteString(w, "second")
 		return store.Manifest{ID: again, TakenAt: time.Now()}, err
 	}); err != nil {
@@ -215,7 +215,7 @@ func TestBackupDuringDelete(t *testing.T) {
 		t.Errorf("the header says %d snapshots, want 1", b.Header.Snapshots)
 	}
 	files := readFiles(t, filepath.Join(restored(t, streamed(t, b)).opts.Dir, "snapshots"))
-	if _, ok := files[kept+".ndjson"]; !ok || len(files) != 2 {
+	if _, ok := files[kept+".ndjson.zst"]; !ok || len(files) != 2 {
 		t.Errorf("the backup holds %v, want the two of %s", slices.Collect(maps.Keys(files)), kept)
 	}
 	nothingLeft(t, s)

@@ -49,7 +49,8 @@ func TestTails(t *testing.T) {
 		t.Fatal(err)
 	}
 	garbage := []string{
-		segmentPath(dir, 1), filepath.Join(dir, "snapshots", strings.Repeat("a", 32)+".ndjson"), filepath.Join(dir, "snapshots", "x.tmp"),
+		segmentPath(dir, 1), filepath.Join(dir, "snapshots", strings.Repeat("a", 32)+".ndjson"),
+		filepath.Join(dir, "snapshots", strings.Repeat("a", 32)+".ndjson.zst"), filepath.Join(dir, "snapshots", "x.tmp"),
 	}
 	for _, path := range garbage {
 		if err := os.WriteFile(path, []byte("half"), 0o600); err != nil {
@@ -252,7 +253,7 @@ func TestReopenAfterCancelledReads(t *testing.T) {
 func TestSnapshotReadsWhileClosing(t *testing.T) {
 	s := mustOpen(t, Options{Dir: t.TempDir()})
 	result := make(chan error, 1)
-	err := s.SaveSnapshot(t.Context(), strings.Repeat("0", 32), func(io.Writer) (store.Manifest, error) {
+	err := s.SaveSnapshot(t.Context(), strings.Repeat("0", 32), store.SnapshotSpace{}, func(io.Writer) (store.Manifest, error) {
 		go func() { result <- s.Close() }()
 		for s.calls.Enter() == nil { // until Close has begun
 			s.calls.Leave()

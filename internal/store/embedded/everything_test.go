@@ -182,7 +182,7 @@ func noon(days int) time.Time {
 
 func saveSnapshot(t *testing.T, s *Store, id, body string) {
 	t.Helper()
-	if err := s.SaveSnapshot(t.Context(), id, func(w io.Writer) (store.Manifest, error) {
+	if err := s.SaveSnapshot(t.Context(), id, store.SnapshotSpace{Namespace: "shop"}, func(w io.Writer) (store.Manifest, error) {
 		_, err := io.WriteString(w, body)
 		return store.Manifest{ID: id, Namespace: "shop", CountsByType: map[string]int64{"application": 2}}, err
 	}); err != nil {

@@ -216,7 +216,7 @@ func (s *Store) SnapshotBody(_ context.Context, id string) (io.ReadCloser, error
 		return nil, fmt.Errorf("open snapshot: %w", err)
 	}
 	defer s.calls.Leave()
-	file, err := os.Open(s.snapshots.path(id, ".ndjson"))
+	file, err := s.snapshots.open(id)
 	if errors.Is(err, fs.ErrNotExist) {
 		err = store.ErrNotFound
 	}

@@ -45,6 +45,7 @@ var (
 	dayRawBytes   = prometheus.NewDesc("audit_store_day_raw_bytes", "Size of the raw events of a UTC day, compressed.", []string{"day"}, nil)
 	databaseBytes = prometheus.NewDesc("audit_store_database_bytes", "Size of the database's file and its log, which hold the rows of all days.", nil, nil)
 	snapshotCount = prometheus.NewDesc("audit_store_snapshots", "Snapshots that are kept.", nil, nil)
+	snapshotBytes = prometheus.NewDesc("audit_store_snapshot_bytes", "Space that snapshots take as they are stored, those that are being written included.", nil, nil)
 	volumeBytes   = prometheus.NewDesc("audit_store_volume_size_bytes", "Size of the volume that the store lies on.", nil, nil)
 	volumeFree    = prometheus.NewDesc("audit_store_volume_free_bytes", "Space on the store's volume that the operator may still use.", nil, nil)
 )
@@ -68,7 +69,7 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 
 // Describe implements prometheus.Collector.
 func (m *Metrics) Describe(descriptions chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{queueEvents, queueBytes, dayRows, dayRawBytes, databaseBytes, snapshotCount, volumeBytes, volumeFree} {
+	for _, d := range []*prometheus.Desc{queueEvents, queueBytes, dayRows, dayRawBytes, databaseBytes, snapshotCount, snapshotBytes, volumeBytes, volumeFree} {
 		descriptions <- d
 	}
 }
@@ -93,6 +94,7 @@ func (m *Metrics) Collect(metrics chan<- prometheus.Metric) {
 	}
 	gauge(databaseBytes, float64(s.databaseSize()))
 	gauge(snapshotCount, float64(s.snapshots.count()))
+	gauge(snapshotBytes, float64(s.snapshots.space.total()))
 	var fs syscall.Statfs_t
 	if err := syscall.Statfs(s.opts.Dir, &fs); err == nil {
 		gauge(volumeBytes, float64(fs.Blocks*uint64(fs.Bsize)))

@@ -8,7 +8,8 @@
 //	events.duckdb               typed rows, totals, quarantine
 //	events.duckdb.undo          what a checkpoint may write over (see undo.go)
 //	raw/<yyyy-mm-dd>.seg        raw events of a day (see segment.go)
-//	snapshots/<id>.ndjson       a snapshot's body
+//	snapshots/<id>.ndjson.zst   a snapshot's body; <id>.ndjson if it was never compressed
+//	snapshots/marks.json        marks of snapshots and their owners
 //	snapshots/<id>.json         its manifest; without it there is no snapshot
 //	tmp/                        DuckDB's spill files, backups in the making
 //	restoring                   half a restore, which can't be opened
@@ -64,6 +65,11 @@ type Options struct {
 	// QuarantineBytes bounds the items kept in quarantine; the oldest give way
 	// (default 64 MiB).
 	QuarantineBytes int64
+	// SnapshotQuota bounds what snapshots take (default: without a bound).
+	SnapshotQuota store.SnapshotQuota
+	// IngestReserve is the free space, in bytes, that only events may use:
+	// below it no snapshot is saved (default: none).
+	IngestReserve uint64
 	// Metrics tell what the store holds and does; nil tells nothing. They are
 	// one store's.
 	Metrics *Metrics
@@ -162,6 +168,7 @@ func Open(ctx context.Context, opts Options) (_ *Store, err error) {
 		return nil, fmt.Errorf("read the store's identity: %w", err)
 	}
 	s.positions, s.tailRows = position.New(identity), tailRows
+	s.snapshots.space = space{quota: opts.SnapshotQuota, reserve: opts.IngestReserve, free: func() (uint64, error) { return freeSpace(opts.Dir) }}
 	if err := s.snapshots.load(filepath.Join(opts.Dir, "snapshots")); err != nil {
 		return nil, err
 	}

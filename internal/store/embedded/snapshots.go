@@ -30,6 +30,9 @@ type snapshots struct {
 	// of their namespace: the newest first.
 	order  positions
 	places map[snapshotPlace]*positions
+	sizes  map[string]int64 // what each takes, by ID
+	marks  []store.SnapshotMark
+	space  space
 }
 
 // snapshotPlace is whose readers may read a snapshot.
@@ -68,6 +71,10 @@ func (p *positions) first(before *store.SnapshotPosition, limit int) positions {
 // load reads the manifests and removes what a crash left half made.
 func (n *snapshots) load(dir string) error {
 	n.dir, n.all, n.order, n.places = dir, map[string]store.Manifest{}, nil, map[snapshotPlace]*positions{}
+	n.sizes = map[string]int64{}
+	if err := n.loadMarks(); err != nil {
+		return err
+	}
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return fmt.Errorf("list snapshots: %w", err)
@@ -82,11 +89,13 @@ func (n *snapshots) load(dir string) error {
 			if err := json.Unmarshal(data, &m); err != nil {
 				return fmt.Errorf("read the manifest of snapshot %s: %w", id, err)
 			}
-			n.add(m)
+			size := n.sizeOf(m.ID)
+			n.space.keep(snapshotPlace{m.Cluster, m.Namespace}, size)
+			n.add(m, size)
 		}
 	}
 	for _, entry := range entries {
-		id, body := strings.CutSuffix(entry.Name(), ".ndjson")
+		id, body := strings.CutSuffix(strings.TrimSuffix(entry.Name(), ".zst"), plainBody)
 		if _, whole := n.all[id]; body && !whole || strings.HasSuffix(entry.Name(), ".tmp") {
 			if err := os.Remove(filepath.Join(dir, entry.Name())); err != nil {
 				return fmt.Errorf("remove half a snapshot: %w", err)
@@ -96,8 +105,10 @@ func (n *snapshots) load(dir string) error {
 	return nil
 }
 
-func (n *snapshots) add(m store.Manifest) {
+// add takes in a snapshot whose size is accounted for.
+func (n *snapshots) add(m store.Manifest, size int64) {
 	n.all[m.ID] = m
+	n.sizes[m.ID] = size
 	n.order.add(m.Position())
 	place := snapshotPlace{m.Cluster, m.Namespace}
 	if n.places[place] == nil {
@@ -114,6 +125,8 @@ func (n *snapshots) forget(id string) {
 	delete(n.all, id)
 	n.order.remove(m.Position())
 	place := snapshotPlace{m.Cluster, m.Namespace}
+	n.space.keep(place, -n.sizes[id])
+	delete(n.sizes, id)
 	n.places[place].remove(m.Position())
 	if len(*n.places[place]) == 0 {
 		delete(n.places, place)
@@ -195,6 +208,10 @@ func (n *snapshots) list(wanted func(*store.Manifest) bool) []store.Manifest {
 
 // clone gives a caller maps of its own.
 func clone(m store.Manifest) store.Manifest {
+	if m.Run != nil {
+		run := *m.Run
+		m.Run = &run
+	}
 	m.CountsByType = maps.Clone(m.CountsByType)
 	m.CountsByStatusClass = maps.Clone(m.CountsByStatusClass)
 	return m
@@ -215,7 +232,7 @@ func validSnapshotID(id string) bool {
 }
 
 // SaveSnapshot implements store.Snapshots.
-func (s *Store) SaveSnapshot(ctx context.Context, id string, write func(io.Writer) (store.Manifest, error)) error {
+func (s *Store) SaveSnapshot(ctx context.Context, id string, space store.SnapshotSpace, write func(io.Writer) (store.Manifest, error)) error {
 	if err := s.calls.Enter(); err != nil {
 		return fmt.Errorf("save snapshot: %w", err)
 	}
@@ -223,7 +240,7 @@ func (s *Store) SaveSnapshot(ctx context.Context, id string, write func(io.Write
 	if !validSnapshotID(id) {
 		return fmt.Errorf("save snapshot: ID %q is not 32 lower-case hexadecimal digits", id)
 	}
-	if err := s.snapshots.save(ctx, id, write); err != nil {
+	if err := s.snapshots.save(ctx, id, space, write); err != nil {
 		if errors.Is(markVolume(err), errVolume) {
 			err = fmt.Errorf("%w: %w", store.ErrUnavailable, err)
 		}
@@ -232,15 +249,20 @@ func (s *Store) SaveSnapshot(ctx context.Context, id string, write func(io.Write
 	return nil
 }
 
-func (n *snapshots) save(ctx context.Context, id string, write func(io.Writer) (store.Manifest, error)) error {
+func (n *snapshots) save(ctx context.Context, id string, space store.SnapshotSpace, write func(io.Writer) (store.Manifest, error)) (err error) {
 	if n.has(id) {
 		return store.ErrExists
 	}
-	var manifest store.Manifest
-	body, err := n.writeTemporary(id, func(w io.Writer) (err error) {
-		manifest, err = write(w)
+	metered := meter{space: &n.space, of: space}
+	defer func() {
+		if err != nil {
+			metered.release()
+		}
+	}()
+	if err := metered.charge(store.SnapshotOverhead); err != nil {
 		return err
-	})
+	}
+	body, manifest, err := n.writeBody(id, &metered, write)
 	defer os.Remove(body)
 	if err != nil {
 		return err
@@ -248,8 +270,14 @@ func (n *snapshots) save(ctx context.Context, id string, write func(io.Writer) (
 	if manifest.ID != id {
 		return fmt.Errorf("its manifest is of %q", manifest.ID)
 	}
+	if err := space.Check(&manifest); err != nil {
+		return err
+	}
 	data, err := json.Marshal(manifest)
 	if err != nil {
+		return err
+	}
+	if err := metered.charge(int64(len(data))); err != nil {
 		return err
 	}
 	// Kept as it will be read, apart from the caller's maps.
@@ -274,17 +302,30 @@ func (n *snapshots) save(ctx context.Context, id string, write func(io.Writer) (
 	if _, ok := n.all[id]; ok {
 		return store.ErrExists
 	}
-	if err := os.Rename(body, n.path(id, ".ndjson")); err != nil {
+	if err := os.Rename(body, n.path(id, packedBody)); err != nil {
 		return err
 	}
-	if err := os.Rename(description, n.path(id, ".json")); err != nil {
-		return errors.Join(err, os.Remove(n.path(id, ".ndjson")))
+	if err := os.Rename(description, n.path(id, manifestFile)); err != nil {
+		return errors.Join(err, os.Remove(n.path(id, packedBody)))
 	}
 	if err := syncDir(n.dir); err != nil {
-		return errors.Join(err, os.Remove(n.path(id, ".json")), os.Remove(n.path(id, ".ndjson")))
+		return errors.Join(err, os.Remove(n.path(id, manifestFile)), os.Remove(n.path(id, packedBody)))
 	}
-	n.add(kept)
+	n.add(kept, metered.bytes)
 	return nil
+}
+
+// writeBody writes a compressed body into a temporary file and returns its
+// path, also on an error.
+func (n *snapshots) writeBody(id string, metered *meter, write func(io.Writer) (store.Manifest, error)) (path string, m store.Manifest, err error) {
+	path, err = n.writeTemporary(id, func(w io.Writer) error {
+		metered.Writer = w
+		return packTo(metered, func(w io.Writer) (err error) {
+			m, err = write(w)
+			return err
+		})
+	})
+	return path, m, err
 }
 
 // writeTemporary writes and syncs a file that load would remove, and returns
@@ -325,7 +366,7 @@ func (s *Store) OpenSnapshot(_ context.Context, scope query.Scope, id string) (i
 	if _, err := s.snapshots.get(scope, id); err != nil {
 		return nil, fmt.Errorf("open snapshot %s: %w", id, err)
 	}
-	file, err := os.Open(s.snapshots.path(id, ".ndjson"))
+	file, err := s.snapshots.open(id)
 	if errors.Is(err, fs.ErrNotExist) { // deleted since
 		return nil, fmt.Errorf("open snapshot %s: %w", id, store.ErrNotFound)
 	}
@@ -370,7 +411,7 @@ func (s *Store) DeleteSnapshot(_ context.Context, id string) error {
 	n := &s.snapshots
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	for _, extension := range []string{".json", ".ndjson"} {
+	for _, extension := range []string{manifestFile, packedBody, plainBody} {
 		if err := os.Remove(n.path(id, extension)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("delete snapshot %s: %w", id, err)
 		}

@@ -12,7 +12,7 @@ func TestStore(t *testing.T) { storetest.Run(t, openForSuite) }
 func TestHoldings(t *testing.T) { storetest.RunHoldings(t, openForSuite) }
 
 func openForSuite(t *testing.T, opts storetest.Options) store.Store {
-	return mustOpen(t, Options{Dir: opts.Dir, Now: opts.Now, Retention: opts.Retention})
+	return mustOpen(t, Options{Dir: opts.Dir, Now: opts.Now, Retention: opts.Retention, SnapshotQuota: opts.SnapshotQuota})
 }
 
 func mustOpen(t testing.TB, opts Options) *Store {

@@ -41,7 +41,7 @@ func TestAway(t *testing.T) {
 		"Sources":     func() error { _, err := s.Sources(t.Context()); return err },
 		"SnapshotsOf": func() error { _, err := s.SnapshotsOf(t.Context(), "uid"); return err },
 		"SaveSnapshot": func() error {
-			return s.SaveSnapshot(t.Context(), "00000000000000000000000000000001", func(io.Writer) (store.Manifest, error) {
+			return s.SaveSnapshot(t.Context(), "00000000000000000000000000000001", store.SnapshotSpace{}, func(io.Writer) (store.Manifest, error) {
 				return store.Manifest{ID: "00000000000000000000000000000001"}, nil
 			})
 		},

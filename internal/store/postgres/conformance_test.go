@@ -31,7 +31,7 @@ func asOperator(t *testing.T) func(t *testing.T, opts storetest.Options) store.S
 		if err := errors.Join(Migrate(t.Context(), url, logr.Discard()), Grant(t.Context(), url, Roles{Operator: operator})); err != nil {
 			t.Fatal(err)
 		}
-		s, err := Open(t.Context(), Options{URL: as(t, url, operator), Now: opts.Now, Retention: opts.Retention, Log: testr.New(t)})
+		s, err := Open(t.Context(), Options{URL: as(t, url, operator), Now: opts.Now, Retention: opts.Retention, SnapshotQuota: opts.SnapshotQuota, Log: testr.New(t)})
 		if err != nil {
 			t.Fatalf("Open: %v", err)
 		}

@@ -126,7 +126,7 @@ func TestGrant(t *testing.T) {
 	if got, err := s.Append(t.Context(), batch); err != nil || got.Stored != 2 {
 		t.Fatalf("%+v, %v", got, err)
 	}
-	err := s.SaveSnapshot(t.Context(), strings.Repeat("a", 32), func(w io.Writer) (store.Manifest, error) {
+	err := s.SaveSnapshot(t.Context(), strings.Repeat("a", 32), store.SnapshotSpace{}, func(w io.Writer) (store.Manifest, error) {
 		_, err := io.WriteString(w, "{}\n")
 		return store.Manifest{ID: strings.Repeat("a", 32)}, err
 	})

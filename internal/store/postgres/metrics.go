@@ -28,10 +28,11 @@ type Metrics struct {
 
 // sizes are what the database last said of itself. All replicas say the same.
 type sizes struct {
-	known     bool
-	days      map[string]usage
-	database  int64 // without raws
-	snapshots int64
+	known         bool
+	days          map[string]usage
+	database      int64 // without raws
+	snapshots     int64
+	snapshotBytes int64
 }
 
 type usage struct{ rows, raw int64 }
@@ -54,6 +55,7 @@ var (
 	dayRawBytes   = prometheus.NewDesc("audit_store_day_raw_bytes", "Size of the raw events of a UTC day, compressed.", []string{"day"}, nil)
 	databaseBytes = prometheus.NewDesc("audit_store_database_bytes", "Size of the database without raw events: the rows of all days.", nil, nil)
 	snapshotCount = prometheus.NewDesc("audit_store_snapshots", "Snapshots that are kept.", nil, nil)
+	snapshotBytes = prometheus.NewDesc("audit_store_snapshot_bytes", "Space that snapshots take as they are stored, those that are being written included.", nil, nil)
 	serverUp      = prometheus.NewDesc("audit_store_up", "1 while the server takes writes and commits, 0 while it does not.", nil, nil)
 	connections   = prometheus.NewDesc("audit_store_connections", "Connections of the pool that readers share, by state: used, idle, opening.", []string{"state"}, nil)
 	connectionMax = prometheus.NewDesc("audit_store_connections_max", "Connections that the pool may have.", nil, nil)
@@ -80,7 +82,7 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 // Describe implements prometheus.Collector.
 func (m *Metrics) Describe(descriptions chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		queueEvents, queueBytes, dayRows, dayRawBytes, databaseBytes, snapshotCount,
+		queueEvents, queueBytes, dayRows, dayRawBytes, databaseBytes, snapshotCount, snapshotBytes,
 		serverUp, connections, connectionMax, poolWaits, poolWaited,
 	} {
 		descriptions <- d
@@ -126,6 +128,7 @@ func (m *Metrics) Collect(metrics chan<- prometheus.Metric) {
 	}
 	gauge(databaseBytes, float64(held.database))
 	gauge(snapshotCount, float64(held.snapshots))
+	gauge(snapshotBytes, float64(held.snapshotBytes))
 }
 
 func (m *Metrics) held() sizes {
@@ -185,7 +188,8 @@ const (
 		FROM audit_days AS d
 		JOIN pg_class AS r ON r.oid = to_regclass('audit_rows' || to_char(d.day, '_YYYYMMDD'))
 		JOIN pg_class AS w ON w.oid = to_regclass('audit_raw' || to_char(d.day, '_YYYYMMDD'))`
-	askRest = "SELECT pg_database_size(current_database()), (SELECT count(*) FROM audit_snapshots)"
+	askRest = `SELECT pg_database_size(current_database()), (SELECT count(*) FROM audit_snapshots),
+		(SELECT coalesce(sum(bytes), 0)::bigint FROM (SELECT bytes FROM audit_snapshots UNION ALL SELECT bytes FROM audit_loose_bodies) AS kept)`
 )
 
 func readSizes(ctx context.Context, s *Store) (sizes, error) {
@@ -193,7 +197,7 @@ func readSizes(ctx context.Context, s *Store) (sizes, error) {
 	defer cancel()
 	held := sizes{known: true, days: map[string]usage{}}
 	batch := &pgx.Batch{}
-	batch.Queue(askRest).QueryRow(func(row pgx.Row) error { return row.Scan(&held.database, &held.snapshots) })
+	batch.Queue(askRest).QueryRow(func(row pgx.Row) error { return row.Scan(&held.database, &held.snapshots, &held.snapshotBytes) })
 	batch.Queue(askDays).Query(func(rows pgx.Rows) error {
 		var day time.Time
 		var u usage

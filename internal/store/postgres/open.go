@@ -13,6 +13,7 @@
 //	audit_arrivals, _new           what commits added, in the order of a live tail
 //	audit_quarantine               what could not become an event
 //	audit_snapshots, _parts        snapshots
+//	audit_snapshot_marks           what is remembered about snapshots and their owners
 //	audit_events, audit_sources    views for people
 package postgres
 
@@ -25,6 +26,7 @@ import (
 	"github.com/go-logr/logr"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/porter-dev/audit-operator/internal/store"
 	"github.com/porter-dev/audit-operator/internal/store/intake"
 	"github.com/porter-dev/audit-operator/internal/store/position"
 )
@@ -55,6 +57,8 @@ type Options struct {
 	// QuarantineBytes bounds the items kept in quarantine; the oldest give way
 	// (default 64 MiB).
 	QuarantineBytes int64
+	// SnapshotQuota bounds what snapshots take (default: without a bound).
+	SnapshotQuota store.SnapshotQuota
 	// Metrics tell what the store holds and does; nil tells nothing. They are
 	// one store's.
 	Metrics *Metrics

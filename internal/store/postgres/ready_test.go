@@ -188,7 +188,7 @@ func TestCommitWaitsForItsStandby(t *testing.T) {
 	}{
 		{"append", func() error { _, err := s.Append(t.Context(), batchOf(plain(2, testNow))); return err }},
 		{"snapshot", func() error {
-			return s.SaveSnapshot(t.Context(), id, func(io.Writer) (store.Manifest, error) { return store.Manifest{ID: id}, nil })
+			return s.SaveSnapshot(t.Context(), id, store.SnapshotSpace{}, func(io.Writer) (store.Manifest, error) { return store.Manifest{ID: id}, nil })
 		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

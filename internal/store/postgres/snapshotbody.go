@@ -18,8 +18,13 @@ import (
 const partSize = 1 << 20
 
 // looseBodyAge is when a body that no snapshot names can be removed: nobody
-// takes so long to write one, or to read one whose snapshot was deleted.
-const looseBodyAge = time.Hour
+// takes so long to write one, or to read one whose snapshot was deleted. Until
+// then it counts as taken space, or who deletes and asks again could fill the
+// disk.
+const looseBodyAge = 10 * time.Minute
+
+// errBodyRemoved means that a body was removed before a snapshot named it.
+var errBodyRemoved = errors.New("it took so long that its body was removed")
 
 // One encoder and one decoder serve every goroutine: their stateless methods
 // are safe for that. Each frame carries a checksum.
@@ -39,15 +44,17 @@ func must[T any](v T, err error) T {
 type bodyWriter struct {
 	ctx    context.Context
 	store  *Store
+	space  store.SnapshotSpace
 	number int64
 	parts  int
 	filled []byte // the part that is not full yet
 }
 
-func (s *Store) newBody(ctx context.Context) (*bodyWriter, error) {
-	w := &bodyWriter{ctx: ctx, store: s, filled: make([]byte, 0, partSize)}
+func (s *Store) newBody(ctx context.Context, space store.SnapshotSpace) (*bodyWriter, error) {
+	w := &bodyWriter{ctx: ctx, store: s, space: space, filled: make([]byte, 0, partSize)}
 	return w, s.call(ctx, func(ctx context.Context) error {
-		return s.pool.QueryRow(ctx, "INSERT INTO audit_loose_bodies (since) VALUES (now()) RETURNING body").Scan(&w.number)
+		return s.pool.QueryRow(ctx, "INSERT INTO audit_loose_bodies (since, cluster, namespace) VALUES (now(), $1, $2) RETURNING body",
+			store.Text(space.Cluster), store.Text(space.Namespace)).Scan(&w.number)
 	})
 }
 
@@ -73,8 +80,12 @@ func (w *bodyWriter) flush() error {
 	}
 	packed := partPacker.EncodeAll(w.filled, nil)
 	if err := w.store.call(w.ctx, func(ctx context.Context) error {
-		_, err := w.store.pool.Exec(ctx, "INSERT INTO audit_snapshot_parts (body, part, data) VALUES ($1, $2, $3)", w.number, w.parts, packed)
-		return err
+		return pgx.BeginFunc(ctx, w.store.pool, func(tx pgx.Tx) error {
+			if _, err := tx.Exec(ctx, "INSERT INTO audit_snapshot_parts (body, part, data) VALUES ($1, $2, $3)", w.number, w.parts, packed); err != nil {
+				return err
+			}
+			return w.charge(ctx, tx, int64(len(packed)))
+		})
 	}); err != nil {
 		return err
 	}

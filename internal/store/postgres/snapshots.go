@@ -32,21 +32,21 @@ func validSnapshotID(id string) bool {
 // part, as one that no snapshot names; a last transaction names it. So there is
 // a snapshot with all of its body or none, and while write runs, which may read
 // from the store, no connection waits for it.
-func (s *Store) SaveSnapshot(ctx context.Context, id string, write func(io.Writer) (store.Manifest, error)) error {
+func (s *Store) SaveSnapshot(ctx context.Context, id string, space store.SnapshotSpace, write func(io.Writer) (store.Manifest, error)) error {
 	if !validSnapshotID(id) {
 		return fmt.Errorf("save snapshot: ID %q is not 32 lower-case hexadecimal digits", id)
 	}
-	if err := s.saveSnapshot(ctx, id, write); err != nil {
+	if err := s.saveSnapshot(ctx, id, space, write); err != nil {
 		return fmt.Errorf("save snapshot %s: %w", id, err)
 	}
 	return nil
 }
 
-func (s *Store) saveSnapshot(ctx context.Context, id string, write func(io.Writer) (store.Manifest, error)) error {
+func (s *Store) saveSnapshot(ctx context.Context, id string, space store.SnapshotSpace, write func(io.Writer) (store.Manifest, error)) error {
 	if _, err := s.findSnapshot(ctx, id); !errors.Is(err, store.ErrNotFound) {
 		return cmp.Or(err, store.ErrExists)
 	}
-	body, err := s.newBody(ctx)
+	body, err := s.newBody(ctx, space)
 	if err != nil {
 		return err
 	}
@@ -56,6 +56,9 @@ func (s *Store) saveSnapshot(ctx context.Context, id string, write func(io.Write
 	}
 	if err == nil && manifest.ID != id {
 		err = fmt.Errorf("its manifest is of %q", manifest.ID)
+	}
+	if err == nil {
+		err = space.Check(&manifest)
 	}
 	if err == nil {
 		err = s.nameBody(ctx, body, manifest)
@@ -74,16 +77,16 @@ func (s *Store) nameBody(ctx context.Context, body *bodyWriter, m store.Manifest
 	}
 	return s.call(ctx, func(ctx context.Context) error {
 		return s.durably(ctx, func(tx pgx.Tx) error {
-			freed, err := tx.Exec(ctx, "DELETE FROM audit_loose_bodies WHERE body = $1", body.number)
-			if err != nil {
+			if err := body.charge(ctx, tx, store.SnapshotOverhead+int64(len(manifest))); err != nil {
 				return err
 			}
-			if freed.RowsAffected() == 0 {
-				return errors.New("it took so long that its body was removed")
+			var bytes int64
+			if err := tx.QueryRow(ctx, "DELETE FROM audit_loose_bodies WHERE body = $1 RETURNING bytes", body.number).Scan(&bytes); err != nil {
+				return err
 			}
-			saved, err := tx.Exec(ctx, `INSERT INTO audit_snapshots (id, body, parts, owner_uid, taken_at, namespace, cluster, manifest)
-				VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (id) DO NOTHING`,
-				m.ID, body.number, body.parts, store.Text(m.Owner.UID), m.TakenAt, store.Text(m.Namespace), store.Text(m.Cluster), manifest)
+			saved, err := tx.Exec(ctx, `INSERT INTO audit_snapshots (id, body, parts, owner_uid, taken_at, namespace, cluster, manifest, bytes)
+				VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (id) DO NOTHING`,
+				m.ID, body.number, body.parts, store.Text(m.Owner.UID), m.TakenAt, store.Text(m.Namespace), store.Text(m.Cluster), manifest, bytes)
 			if err == nil && saved.RowsAffected() == 0 {
 				err = store.ErrExists
 			}
@@ -150,7 +153,7 @@ func (s *Store) Snapshot(ctx context.Context, scope query.Scope, id string) (sto
 }
 
 // OpenSnapshot implements store.Snapshots. What was opened is read part by part
-// until ctx ends, and stays readable for an hour when the snapshot is deleted.
+// until ctx ends, and stays readable for ten minutes when the snapshot is deleted.
 func (s *Store) OpenSnapshot(ctx context.Context, scope query.Scope, id string) (io.ReadCloser, error) {
 	found, err := s.findCovered(ctx, scope, id)
 	if err != nil {
@@ -214,8 +217,9 @@ func (s *Store) DeleteSnapshot(ctx context.Context, id string) error {
 		return nil // there is none
 	}
 	err := s.call(ctx, func(ctx context.Context) error {
-		_, err := s.pool.Exec(ctx, `WITH deleted AS (DELETE FROM audit_snapshots WHERE id = $1 RETURNING body)
-			INSERT INTO audit_loose_bodies (body, since) OVERRIDING SYSTEM VALUE SELECT body, now() FROM deleted`, id)
+		_, err := s.pool.Exec(ctx, `WITH deleted AS (DELETE FROM audit_snapshots WHERE id = $1 RETURNING body, cluster, namespace, bytes)
+			INSERT INTO audit_loose_bodies (body, since, cluster, namespace, bytes) OVERRIDING SYSTEM VALUE
+			SELECT body, now(), cluster, namespace, bytes FROM deleted`, id)
 		return err
 	})
 	if err != nil {

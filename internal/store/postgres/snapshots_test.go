@@ -47,7 +47,7 @@ func someManifest(n int) store.Manifest {
 
 func save(t *testing.T, s *Store, m store.Manifest, body string) {
 	t.Helper()
-	if err := s.SaveSnapshot(t.Context(), m.ID, func(w io.Writer) (store.Manifest, error) {
+	if err := s.SaveSnapshot(t.Context(), m.ID, store.SnapshotSpace{}, func(w io.Writer) (store.Manifest, error) {
 		_, err := io.WriteString(w, body)
 		return m, err
 	}); err != nil {
@@ -109,7 +109,7 @@ func TestSnapshotsLeaveNothing(t *testing.T) {
 			return someManifest(2), nil
 		},
 	} {
-		if err := s.SaveSnapshot(t.Context(), someManifest(2).ID, func(w io.Writer) (store.Manifest, error) {
+		if err := s.SaveSnapshot(t.Context(), someManifest(2).ID, store.SnapshotSpace{}, func(w io.Writer) (store.Manifest, error) {
 			if _, err := io.WriteString(w, threeParts); err != nil {
 				return store.Manifest{}, err
 			}
@@ -150,7 +150,7 @@ func TestSnapshotsLeaveNothing(t *testing.T) {
 func TestSnapshotOfLostBody(t *testing.T) {
 	s := openNew(t, 1)[0]
 	m := someManifest(1)
-	err := s.SaveSnapshot(t.Context(), m.ID, func(w io.Writer) (store.Manifest, error) {
+	err := s.SaveSnapshot(t.Context(), m.ID, store.SnapshotSpace{}, func(w io.Writer) (store.Manifest, error) {
 		_, err := s.pool.Exec(t.Context(), "DELETE FROM audit_loose_bodies")
 		return m, err
 	})
@@ -170,7 +170,7 @@ func TestSnapshotsOfReplicas(t *testing.T) {
 		go func() {
 			m := someManifest(1)
 			m.Filter = fmt.Sprint(i)
-			results <- replicas[i%len(replicas)].SaveSnapshot(t.Context(), m.ID, func(w io.Writer) (store.Manifest, error) {
+			results <- replicas[i%len(replicas)].SaveSnapshot(t.Context(), m.ID, store.SnapshotSpace{}, func(w io.Writer) (store.Manifest, error) {
 				_, err := fmt.Fprint(w, m.Filter)
 				return m, err
 			})
@@ -210,7 +210,7 @@ func TestSnapshotsBeside(t *testing.T) {
 	for i := range n {
 		m := someManifest(i)
 		go func() {
-			results <- s.SaveSnapshot(ctx, m.ID, func(w io.Writer) (store.Manifest, error) {
+			results <- s.SaveSnapshot(ctx, m.ID, store.SnapshotSpace{}, func(w io.Writer) (store.Manifest, error) {
 				writing <- struct{}{}
 				<-all
 				_, err := s.Sources(ctx)
@@ -250,7 +250,7 @@ func TestSnapshotsInSmallPool(t *testing.T) {
 	for i := range 4 {
 		group.Go(func() error {
 			id := fmt.Sprintf("%032d", i)
-			return s.SaveSnapshot(t.Context(), id, func(body io.Writer) (store.Manifest, error) {
+			return s.SaveSnapshot(t.Context(), id, store.SnapshotSpace{}, func(body io.Writer) (store.Manifest, error) {
 				_, err := s.Capture(t.Context(), query.ClusterWide(), store.CaptureRequest{Window: window, Limit: 1}, func(*audit.Event) error {
 					_, err := body.Write(make([]byte, partSize))
 					return err

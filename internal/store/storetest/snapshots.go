@@ -30,9 +30,12 @@ func manifest(n int, takenAt time.Time) store.Manifest {
 	}
 }
 
+// shop is the space of manifest's snapshots.
+var shop = store.SnapshotSpace{Cluster: "prod", Namespace: "shop"}
+
 func (b *bench) save(t *testing.T, m store.Manifest, body string) {
 	t.Helper()
-	if err := b.SaveSnapshot(t.Context(), m.ID, func(w io.Writer) (store.Manifest, error) {
+	if err := b.SaveSnapshot(t.Context(), m.ID, store.SpaceOf(&m), func(w io.Writer) (store.Manifest, error) {
 		_, err := io.WriteString(w, body)
 		return m, err
 	}); err != nil {
@@ -140,7 +143,7 @@ func testSnapshotFailures(t *testing.T, b *bench) {
 		},
 		"another ID": func(io.Writer) (store.Manifest, error) { return manifest(2, b.clock.Now()), nil },
 	} {
-		err := b.SaveSnapshot(t.Context(), snapshotID(1), write)
+		err := b.SaveSnapshot(t.Context(), snapshotID(1), shop, write)
 		if err == nil || name == "a failing write" && !errors.Is(err, failure) {
 			t.Errorf("%s: SaveSnapshot = %v", name, err)
 		}
@@ -150,7 +153,7 @@ func testSnapshotFailures(t *testing.T, b *bench) {
 	for _, id := range []string{"", "../" + snapshotID(1)[3:], strings.Repeat("A", 32), "x"} {
 		m := manifest(1, b.clock.Now())
 		m.ID = id
-		if err := b.SaveSnapshot(t.Context(), id, func(io.Writer) (store.Manifest, error) { return m, nil }); err == nil {
+		if err := b.SaveSnapshot(t.Context(), id, shop, func(io.Writer) (store.Manifest, error) { return m, nil }); err == nil {
 			t.Errorf("SaveSnapshot of ID %q: no error", id)
 		}
 		b.absent(t, id)
@@ -168,7 +171,7 @@ func testSnapshotSavedOnce(t *testing.T, b *bench) {
 		group.Go(func() error {
 			m := manifest(1, b.clock.Now())
 			m.Filter = fmt.Sprint(i)
-			results[i] = b.SaveSnapshot(t.Context(), m.ID, func(w io.Writer) (store.Manifest, error) {
+			results[i] = b.SaveSnapshot(t.Context(), m.ID, store.SpaceOf(&m), func(w io.Writer) (store.Manifest, error) {
 				_, err := fmt.Fprint(w, i)
 				return m, err
 			})

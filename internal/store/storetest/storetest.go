@@ -24,6 +24,8 @@ type Options struct {
 	Dir       string
 	Now       func() time.Time
 	Retention time.Duration
+	// SnapshotQuota bounds snapshots; without a bound by default.
+	SnapshotQuota store.SnapshotQuota
 }
 
 // Run runs the suite. open opens a store, which the suite closes; it ends the
@@ -67,6 +69,12 @@ func Run(t *testing.T, open func(t *testing.T, opts Options) store.Store) {
 		"SnapshotOpened":        testSnapshotOpened,
 		"SnapshotsOfOwner":      testSnapshotsOfOwner,
 		"SnapshotOutlivesEvent": testSnapshotOutlivesEvent,
+		"SnapshotQuota":         testSnapshotQuota,
+		"SnapshotQuotaPacked":   testSnapshotQuotaCompressed,
+		"SnapshotQuotaCutOff":   testSnapshotQuotaWhileWriting,
+		"SnapshotQuotaAtOnce":   testSnapshotQuotaConcurrent,
+		"SnapshotOtherSpace":    testSnapshotOfAnotherSpace,
+		"SnapshotMarks":         testSnapshotMarks,
 		"ListSnapshots":         testListSnapshots,
 		"ListSnapshotsOften":    testListSnapshotsGenerated,
 	} {
@@ -99,6 +107,7 @@ type bench struct {
 	open  func(t *testing.T, opts Options) store.Store
 	dir   string
 	clock *clock
+	quota store.SnapshotQuota
 }
 
 // reopen closes the store, if it is open, and opens it again.
@@ -109,7 +118,7 @@ func (b *bench) reopen(t *testing.T) {
 			t.Fatalf("Close: %v", err)
 		}
 	}
-	b.Store = b.open(t, Options{Dir: b.dir, Now: b.clock.Now, Retention: retention})
+	b.Store = b.open(t, Options{Dir: b.dir, Now: b.clock.Now, Retention: retention, SnapshotQuota: b.quota})
 }
 
 // append appends events and checks what became of them.

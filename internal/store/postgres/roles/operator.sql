@@ -34,4 +34,5 @@ GRANT EXECUTE ON FUNCTION audit_import_key(bytea) TO audit_operator;
 GRANT SELECT, INSERT, DELETE ON audit_arrivals, audit_arrivals_new TO audit_operator;
 
 -- What is bounded by size or by a limit of the query: added, read and removed.
-GRANT SELECT, INSERT, DELETE ON audit_quarantine, audit_snapshots, audit_snapshot_parts, audit_loose_bodies TO audit_operator;
+GRANT SELECT, INSERT, DELETE ON audit_quarantine, audit_snapshots, audit_snapshot_parts, audit_loose_bodies, audit_snapshot_marks TO audit_operator;
+GRANT UPDATE (bytes) ON audit_loose_bodies TO audit_operator; -- grows as the body is written
