@@ -72,7 +72,7 @@ type Batch struct {
 	Source     string
 	ReceivedAt time.Time
 	// Events carry Raw and RawSHA256; the store sets the IngestedAt of what it
-	// keeps. Append changes nothing here and holds nothing after it returned.
+	// keeps, and keeps texts as Bounded has them. Append changes nothing here and holds nothing after it returned.
 	Events      []audit.Event
 	Quarantined []audit.Quarantined
 }
@@ -133,6 +133,7 @@ type ViewRequest struct {
 	Filter query.Filter
 	Window query.Window
 	Limit  int             // rows, at most MaxPage
+	Bytes  int             // of the rows, see Room; where they don't suffice there are fewer rows, and Next
 	After  *query.Position // rows strictly older than this one; nil for the first page
 	Count  bool            // the exact number of matches in the window
 	// HistogramWidth is one of HistogramWidths; 0 for no histogram.
@@ -144,8 +145,10 @@ const MaxPage = 1000
 
 // View is the answer to a ViewRequest.
 type View struct {
-	AsOf   time.Time     // when the read transaction began
-	Events []audit.Event // descending by (OccurredAt, ID), without Raw
+	AsOf time.Time // when the read transaction began
+	// Events are descending by (OccurredAt, ID), without Raw. They are fewer than
+	// the limit before the last page where they would be too large together.
+	Events []audit.Event
 	// Next is where the next page starts; nil when there is none.
 	Next      *query.Position
 	Matched   int64    // with Count
@@ -206,7 +209,8 @@ func SameRequestWindow(e *audit.Event) query.Window {
 
 // SameRequest holds at most MaxSameRequest events without Raw: those nearest
 // in time to the one that was asked about, then by ascending ID, so that many
-// that borrow its audit ID can't push out what belongs to it.
+// that borrow its audit ID can't push out what belongs to it. Together they are
+// at most MaxAnswerBytes.
 type SameRequest struct {
 	Events []audit.Event
 	More   bool // there are others
@@ -236,7 +240,7 @@ type TailRequest struct {
 	// After is the Next of the call before. Empty, it begins now: the answer
 	// has no events, only Next.
 	After string
-	Limit int // events, at most MaxPage
+	Limit int // events, at most MaxTail
 }
 
 // Tail is the answer to a TailRequest.

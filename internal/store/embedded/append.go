@@ -116,7 +116,7 @@ func (s *Store) prepare(batch *store.Batch) *job {
 			})
 			continue
 		}
-		kept = append(kept, e)
+		kept = append(kept, store.Bounded(e))
 	}
 	j.days = splitDays(kept)
 	for _, d := range j.days {

@@ -38,7 +38,7 @@ func (s *Store) Capture(ctx context.Context, scope query.Scope, req store.Captur
 			if take[i] == 0 {
 				continue
 			}
-			if err := tx.newest(ctx, cond, day, take[i], " ORDER BY occurred_at, id", row); err != nil {
+			if err := tx.newestAscending(ctx, cond, day, take[i], row); err != nil {
 				return err
 			}
 		}
@@ -48,6 +48,25 @@ func (s *Store) Capture(ctx context.Context, scope query.Scope, req store.Captur
 		return store.Capture{}, fmt.Errorf("capture events: %w", err)
 	}
 	return capture, nil
+}
+
+// captureRows is how many rows of a capture the database holds at a time.
+const captureRows = 2000
+
+// newestAscending calls row for the newest rows of a day that match, the oldest
+// first, a part of them after the other.
+func (tx *readTx) newestAscending(ctx context.Context, cond *where, day int, limit int64, row func(*audit.Event) error) error {
+	ids, err := tx.newestIDs(ctx, cond, day, limit)
+	if err != nil {
+		return err
+	}
+	slices.Reverse(ids)
+	for part := range slices.Chunk(ids, captureRows) {
+		if err := tx.rows(ctx, day, part, " ORDER BY occurred_at, id", func(_ int64, e *audit.Event) error { return row(e) }); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // captureCounts fills the counts and returns the matches of each day.

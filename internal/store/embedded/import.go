@@ -41,7 +41,7 @@ func (s *Store) importBatch(ctx context.Context, batch store.Batch) (store.Appen
 func prepareImport(batch *store.Batch) *job {
 	events := make([]*audit.Event, len(batch.Events))
 	for i := range events {
-		events[i] = &batch.Events[i]
+		events[i] = store.Bounded(&batch.Events[i])
 	}
 	j := &job{imported: true, days: splitDays(events), quarantined: batch.Quarantined}
 	for _, d := range j.days {

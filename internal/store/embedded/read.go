@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -70,7 +71,7 @@ func rowsAmong(histogram []store.Bucket, req store.ViewRequest) (w query.Window,
 // viewRows reads a page of a window. It walks backwards and stops when the page is full, so
 // a page of the newest events costs an hour, not the window.
 func viewRows(ctx context.Context, tx *readTx, scope query.Scope, req store.ViewRequest, window query.Window, view *store.View) error {
-	limit := min(req.Limit, store.MaxPage)
+	limit, room := min(req.Limit, store.MaxPage), store.NewRoom(req.Bytes)
 	if req.After != nil {
 		if end := req.After.OccurredAt.Add(time.Microsecond); end.Before(window.To) {
 			window.To = end
@@ -86,43 +87,55 @@ func viewRows(ctx context.Context, tx *readTx, scope query.Scope, req store.View
 		}
 		// One more than the page tells whether there is a next one.
 		left := limit + 1 - len(view.Events)
-		if err := tx.newest(ctx, cond, step.day, int64(left), newestFirst, func(e *audit.Event) error {
+		if err := tx.newest(ctx, cond, step.day, int64(left), func(e *audit.Event) error {
+			if len(view.Events) == limit || !room.Take(e) {
+				return errEnough
+			}
 			view.Events = append(view.Events, *e)
 			return nil
-		}); err != nil {
-			return err
-		}
-		if len(view.Events) > limit {
-			view.Events = view.Events[:limit]
-			next := query.PositionOf(&view.Events[limit-1])
+		}); errors.Is(err, errEnough) {
+			next := query.PositionOf(&view.Events[len(view.Events)-1])
 			view.Next = &next
 			return nil
+		} else if err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
+// errEnough ends the reading of rows: an answer has no room for the next one.
+var errEnough = errors.New("no room for more")
+
 // fewRowIDs are compared one by one faster than by a join.
 const fewRowIDs = 100
 
-// newest calls row for the newest rows of a day that match, in the given order.
+// newest calls row for the newest rows of a day that match, the newest first.
 // It finds them by the few columns of the condition and reads the others of
 // those rows only, which is several times faster than one pass over wide rows.
-func (tx *readTx) newest(ctx context.Context, cond *where, day int, limit int64, order string, row func(*audit.Event) error) error {
-	rows, err := tx.QueryContext(ctx, cond.overDays("rowid", []int{day})+newestFirst+" LIMIT "+strconv.FormatInt(limit, 10), cond.args...)
-	if err != nil {
+func (tx *readTx) newest(ctx context.Context, cond *where, day int, limit int64, row func(*audit.Event) error) error {
+	ids, err := tx.newestIDs(ctx, cond, day, limit)
+	if err != nil || len(ids) == 0 {
 		return err
 	}
+	return tx.rows(ctx, day, ids, newestFirst, func(_ int64, e *audit.Event) error { return row(e) })
+}
+
+// newestIDs returns the row numbers of the newest rows of a day that match, the
+// newest first.
+func (tx *readTx) newestIDs(ctx context.Context, cond *where, day int, limit int64) ([]int64, error) {
+	rows, err := tx.QueryContext(ctx, cond.overDays("rowid", []int{day})+newestFirst+" LIMIT "+strconv.FormatInt(limit, 10), cond.args...)
+	if err != nil {
+		return nil, err
+	}
 	var ids []int64
-	if err := each(rows, func() error {
+	err = each(rows, func() error {
 		var id int64
 		err := rows.Scan(&id)
 		ids = append(ids, id)
 		return err
-	}); err != nil || len(ids) == 0 {
-		return err
-	}
-	return tx.rows(ctx, day, ids, order, func(_ int64, e *audit.Event) error { return row(e) })
+	})
+	return ids, err
 }
 
 // rows calls row for rows of a day that a condition with the scope has chosen:
@@ -133,7 +146,7 @@ func (tx *readTx) rows(ctx context.Context, day int, ids []int64, order string, 
 		among = "list_contains($3::BIGINT[], rowid)"
 	}
 	// Rows that came one after the other lie close together.
-	rows, err := tx.QueryContext(ctx, "SELECT "+columns+", rowid FROM "+tableOf(day)+" WHERE rowid BETWEEN $1 AND $2 AND "+among+order,
+	rows, err := tx.QueryContext(ctx, "SELECT "+boundedColumns+", rowid FROM "+tableOf(day)+" WHERE rowid BETWEEN $1 AND $2 AND "+among+order,
 		slices.Min(ids), slices.Max(ids), ids)
 	if err != nil {
 		return err
@@ -230,7 +243,11 @@ func (s *Store) Facet(ctx context.Context, scope query.Scope, req store.FacetReq
 		if len(days) == 0 || req.Limit <= 0 {
 			return nil
 		}
-		rows, err := tx.QueryContext(ctx, "SELECT v, count(*) AS n FROM ("+cond.overDays(dim.column+" AS v", days)+
+		value := "v"
+		if req.Dimension != query.ByIP && req.Dimension != query.ByStatusCode {
+			value = leftOf("v", store.MaxText)
+		}
+		rows, err := tx.QueryContext(ctx, "SELECT "+value+", count(*) AS n FROM ("+cond.overDays(dim.column+" AS v", days)+
 			") GROUP BY v ORDER BY n DESC, "+dim.order+limited, cond.args...)
 		if err != nil {
 			return err
@@ -269,7 +286,7 @@ func (s *Store) Event(ctx context.Context, scope query.Scope, id audit.ID) (audi
 			cond := &where{}
 			cond.scope(scope)
 			cond.and("id = " + cond.bind(uuidText(id[:])) + "::UUID")
-			rows, err := tx.QueryContext(ctx, cond.overDays(columns, []int{day}), cond.args...)
+			rows, err := tx.QueryContext(ctx, cond.overDays(boundedColumns, []int{day}), cond.args...)
 			if err != nil {
 				return err
 			}
@@ -296,35 +313,81 @@ func (s *Store) Event(ctx context.Context, scope query.Scope, id audit.ID) (audi
 
 // SameRequest implements store.Reader.
 func (s *Store) SameRequest(ctx context.Context, scope query.Scope, e *audit.Event) (store.SameRequest, error) {
-	var found store.SameRequest
+	var same store.SameRequest
 	if e.AuditID == "" {
-		return found, nil
+		return same, nil
 	}
 	err := s.read(ctx, "store.sameRequest", func(ctx context.Context, tx *readTx) error {
 		days := daysIn(tx.days, store.SameRequestWindow(e))
 		if len(days) == 0 {
 			return nil
 		}
-		cond := sameRequest(scope, e)
-		distance := "abs(occurred_at - " + cond.bind(e.OccurredAt.UnixMicro()) + ")"
-		rows, err := tx.QueryContext(ctx, "SELECT * FROM ("+cond.overDays(columns, days)+") ORDER BY "+distance+", id LIMIT "+
-			strconv.Itoa(store.MaxSameRequest+1), cond.args...)
-		if err != nil {
-			return err
-		}
-		return each(rows, func() error {
-			var e audit.Event
-			var at place
-			err := scanRow(rows, &e, &at)
-			found.Events = append(found.Events, e)
-			return err
-		})
+		found, err := tx.sameRequest(ctx, scope, e, days)
+		same = found
+		return err
 	})
 	if err != nil {
 		return store.SameRequest{}, fmt.Errorf("events of the request of %s: %w", e.ID, err)
 	}
-	if len(found.Events) > store.MaxSameRequest {
-		found.Events, found.More = found.Events[:store.MaxSameRequest], true
+	return same, nil
+}
+
+// sameRequest finds the nearest ones by a few columns, as many as a client may
+// have given the audit ID, and reads the others of those rows only.
+func (tx *readTx) sameRequest(ctx context.Context, scope query.Scope, e *audit.Event, days []int) (same store.SameRequest, err error) {
+	cond := sameRequest(scope, e)
+	distance := "abs(occurred_at - " + cond.bind(e.OccurredAt.UnixMicro()) + ")"
+	branches := make([]string, len(days))
+	for i, day := range days {
+		branches[i] = cond.overDays(strconv.Itoa(day)+" AS day, rowid AS number, occurred_at, id", []int{day})
 	}
-	return found, nil
+	rows, err := tx.QueryContext(ctx, "SELECT day, number FROM ("+strings.Join(branches, " UNION ALL ")+") ORDER BY "+distance+", id LIMIT "+
+		strconv.Itoa(store.MaxSameRequest+1), cond.args...)
+	if err != nil {
+		return same, err
+	}
+	var order []rowPlace
+	chosen := map[int][]int64{}
+	if err := each(rows, func() error {
+		var at rowPlace
+		err := rows.Scan(&at.day, &at.rowid)
+		order, chosen[at.day] = append(order, at), append(chosen[at.day], at.rowid)
+		return err
+	}); err != nil {
+		return same, err
+	}
+	events, err := tx.rowsOf(ctx, chosen)
+	if err != nil {
+		return same, err
+	}
+	room := store.NewRoom(0)
+	for _, at := range order {
+		e := events[at]
+		if len(same.Events) == store.MaxSameRequest || !room.Take(&e) {
+			same.More = true
+			break
+		}
+		same.Events = append(same.Events, e)
+	}
+	return same, nil
+}
+
+// rowPlace is where a row is.
+type rowPlace struct {
+	day   int
+	rowid int64
+}
+
+// rowsOf returns the chosen rows of days.
+func (tx *readTx) rowsOf(ctx context.Context, chosen map[int][]int64) (map[rowPlace]audit.Event, error) {
+	events := map[rowPlace]audit.Event{}
+	for day, ids := range chosen {
+		if err := tx.rows(ctx, day, ids, "", func(rowid int64, e *audit.Event) error {
+			events[rowPlace{day, rowid}] = *e
+			return nil
+		}); err != nil {
+			return nil, err
+		}
+	}
+	return events, nil
 }

@@ -5,9 +5,12 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/netip"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/porter-dev/audit-operator/internal/audit"
+	"github.com/porter-dev/audit-operator/internal/store"
 )
 
 // columns of a day's table, in the order of day.sql.
@@ -16,6 +19,30 @@ const columns = `id, occurred_at, stage_at, ingested_at, source, cluster, audit_
 	api_group, api_version, resource, subresource, namespace, resource_name,
 	path, status_code, dry_run, client, user_agent, ip, more_ips, raw_sha_high, raw_sha_low,
 	raw_frame, raw_start, raw_size, truncated, is_foreign`
+
+// boundedColumns are columns with texts and addresses no longer than a store
+// keeps them now: the database never holds more of a row, whoever wrote it.
+var boundedColumns = func() string {
+	names := strings.Split(columns, ",")
+	for i, name := range names {
+		switch name = strings.TrimSpace(name); name {
+		case "path":
+			names[i] = leftOf(name, store.MaxPath)
+		case "more_ips":
+			names[i] = fmt.Sprintf("CASE WHEN len(more_ips) > %[1]d THEN list_concat(more_ips[:%[2]d], more_ips[-%[3]d:]) ELSE more_ips END",
+				store.MaxIPs-1, store.MaxIPs/2, store.MaxIPs-1-store.MaxIPs/2)
+		case "audit_id", "actor", "acted_via", "credential_id", "verb", "action", "api_group", "api_version", "resource", "subresource",
+			"namespace", "resource_name", "user_agent":
+			names[i] = leftOf(name, store.MaxText)
+		}
+	}
+	return strings.Join(names, ", ")
+}()
+
+// leftOf is so much of a text that store.Bounded sees whether it is too long.
+func leftOf(column string, most int) string {
+	return "left(" + column + ", " + strconv.Itoa(most+1) + ")"
+}
 
 // place is where an event's raw is: in the frame that starts at an offset of
 // the day's segment, size bytes from start of the unpacked frame.
@@ -115,6 +142,7 @@ func scanRow(rows *sql.Rows, e *audit.Event, at *place, more ...any) error {
 	}
 	copy(e.RawSHA256[:16], shaHigh)
 	copy(e.RawSHA256[16:], shaLow)
+	*e = *store.Bounded(e)
 	return nil
 }
 

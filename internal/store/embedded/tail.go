@@ -132,7 +132,7 @@ func (p tailPosition) until(now map[int]arrived) ([]*stretch, error) {
 
 // tail finds the events of stretches and moves these on, looking at some rows.
 func (tx *readTx) tail(ctx context.Context, scope query.Scope, req store.TailRequest, stretches []*stretch, budget int64, tail *store.Tail) error {
-	limit := min(req.Limit, store.MaxPage)
+	limit := min(req.Limit, store.MaxTail)
 	for i, t := range stretches {
 		if !slices.Contains(tx.days, t.day) { // it was dropped just now
 			t.from, t.to, t.last = t.end, t.end, t.endMark
@@ -147,11 +147,7 @@ func (tx *readTx) tail(ctx context.Context, scope query.Scope, req store.TailReq
 		}
 	}
 	chosen := map[int][]int64{}
-	type place struct {
-		day   int
-		rowid int64
-	}
-	var order []place
+	var order []rowPlace
 	for {
 		t, whole := earliestOf(stretches)
 		if t == nil || !whole || len(order) == limit {
@@ -160,21 +156,16 @@ func (tx *readTx) tail(ctx context.Context, scope query.Scope, req store.TailReq
 		head := t.found[0]
 		t.found, t.from, t.last = t.found[1:], head.rowid+1, head.mark
 		chosen[t.day] = append(chosen[t.day], head.rowid)
-		order = append(order, place{t.day, head.rowid})
+		order = append(order, rowPlace{t.day, head.rowid})
 	}
 	for _, t := range stretches {
 		if err := tx.passBy(ctx, t); err != nil {
 			return err
 		}
 	}
-	events := map[place]audit.Event{}
-	for day, ids := range chosen {
-		if err := tx.rows(ctx, day, ids, "", func(rowid int64, e *audit.Event) error {
-			events[place{day, rowid}] = *e
-			return nil
-		}); err != nil {
-			return err
-		}
+	events, err := tx.rowsOf(ctx, chosen)
+	if err != nil {
+		return err
 	}
 	for _, at := range order {
 		tail.Events = append(tail.Events, events[at])

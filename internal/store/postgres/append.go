@@ -113,7 +113,7 @@ func (s *Store) prepare(batch *store.Batch) *job {
 			j.quarantined = append(j.quarantined, quarantinedEvent(batch, e, reason))
 			continue
 		}
-		kept = append(kept, e)
+		kept = append(kept, store.Bounded(e))
 	}
 	j.addDays(kept)
 	return j

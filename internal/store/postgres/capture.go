@@ -100,7 +100,7 @@ func (n *counter) capture(ctx context.Context, capture *store.Capture) (tally, e
 func (n *counter) newestAscending(ctx context.Context, from time.Time, limit int, row func(*audit.Event) error) error {
 	w := query.Window{From: from, To: n.window.To}
 	// As for a page, the planner must not walk by the order of time.
-	rows, err := n.tx.Query(ctx, "SELECT "+eventColumns+" FROM (SELECT r.* FROM audit_rows r WHERE "+n.tx.during(n.where, w)+" AND "+n.ofRows()+
+	rows, err := n.tx.Query(ctx, "SELECT "+boundedColumns+" FROM (SELECT r.* FROM audit_rows r WHERE "+n.tx.during(n.where, w)+" AND "+n.ofRows()+
 		" ORDER BY r.occurred_at + interval '0' DESC, r.id DESC LIMIT "+n.bind(limit)+") AS r"+joinDictionaries+" ORDER BY r.occurred_at, r.id", n.args)
 	if err != nil {
 		return err

@@ -24,7 +24,7 @@ func (s *Store) Event(ctx context.Context, scope query.Scope, id audit.ID) (audi
 		c := scoped(scope)
 		c.rows = append(c.rows, "r.id = "+c.bind([16]byte(id)))
 		ever := query.Window{From: tx.days[len(tx.days)-1], To: tx.days[0].Add(dayLength)}
-		rows, err := tx.Query(ctx, "SELECT "+eventColumns+" FROM audit_rows r"+joinDictionaries+
+		rows, err := tx.Query(ctx, "SELECT "+boundedColumns+" FROM audit_rows r"+joinDictionaries+
 			" WHERE "+tx.during(c, ever)+" AND "+c.ofJoined()+newestFirst+" LIMIT 1", c.args)
 		if err != nil {
 			return err
@@ -81,19 +81,28 @@ func (s *Store) SameRequest(ctx context.Context, scope query.Scope, e *audit.Eve
 		}
 		c := sameRequest(scope, e)
 		at := c.bind(e.OccurredAt) + "::timestamptz"
-		rows, err := tx.Query(ctx, "SELECT "+eventColumns+" FROM audit_rows r"+joinDictionaries+" WHERE "+tx.during(c, window)+" AND "+c.ofJoined()+
+		rows, err := tx.Query(ctx, "SELECT "+boundedColumns+" FROM audit_rows r"+joinDictionaries+" WHERE "+tx.during(c, window)+" AND "+c.ofJoined()+
 			" ORDER BY greatest(r.occurred_at - "+at+", "+at+" - r.occurred_at), r.id LIMIT "+c.bind(store.MaxSameRequest+1), c.args)
 		if err != nil {
 			return err
 		}
-		found.Events, err = collectEvents(rows)
-		return err
+		defer rows.Close()
+		found = store.SameRequest{}
+		for room := store.NewRoom(0); rows.Next(); {
+			e, _, err := scanEvent(rows)
+			if err != nil {
+				return err
+			}
+			if len(found.Events) == store.MaxSameRequest || !room.Take(&e) {
+				found.More = true
+				return nil
+			}
+			found.Events = append(found.Events, e)
+		}
+		return rows.Err()
 	})
 	if err != nil {
 		return store.SameRequest{}, fmt.Errorf("events of the request of %s: %w", e.ID, err)
-	}
-	if len(found.Events) > store.MaxSameRequest {
-		found.Events, found.More = found.Events[:store.MaxSameRequest], true
 	}
 	return found, nil
 }

@@ -90,8 +90,12 @@ func (n *counter) values(ctx context.Context, d dimension, contains string, limi
 	default:
 		from += " AND " + n.newNeedle(contains).in("("+d.column+"::text COLLATE \"C\")")
 	}
-	rows, err := n.tx.Query(ctx, "SELECT "+d.column+", "+counted+" FROM "+from+" AND "+d.column+" IS DISTINCT FROM "+d.missing+
-		" GROUP BY 1 HAVING "+counted+" > 0 ORDER BY 2 DESC, 1"+limited, n.args)
+	shown := d.column
+	if d.missing == "''" {
+		shown = leftOf(shown, store.MaxText)
+	}
+	rows, err := n.tx.Query(ctx, "SELECT "+shown+", "+counted+" FROM "+from+" AND "+d.column+" IS DISTINCT FROM "+d.missing+
+		" GROUP BY "+d.column+" HAVING "+counted+" > 0 ORDER BY 2 DESC, "+d.column+limited, n.args)
 	if err != nil {
 		return nil, err
 	}

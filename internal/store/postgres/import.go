@@ -43,7 +43,7 @@ func prepareImport(batch *store.Batch) *job {
 	j.Items, j.Bytes = sizeOf(batch)
 	events := make([]*audit.Event, len(batch.Events))
 	for i := range events {
-		events[i] = &batch.Events[i]
+		events[i] = store.Bounded(&batch.Events[i])
 	}
 	j.addDays(events)
 	return j

@@ -27,19 +27,19 @@ func (tx *readTx) page(ctx context.Context, cond *where, req store.ViewRequest, 
 		return nil
 	}
 	// One more than the page tells whether there is a next one.
-	find := &finder{tx: tx, where: cond, after: req.After, limit: limit + 1}
+	find := &finder{tx: tx, where: cond, after: req.After, limit: limit + 1, bytes: req.Bytes}
 	if err := find.walk(ctx, window); err != nil {
 		return err
 	}
-	if len(find.events) <= limit {
+	if !find.full() {
 		if err := find.elsewhere(ctx, window); err != nil {
 			return err
 		}
 	}
 	view.Events = find.events
-	if len(view.Events) > limit {
-		view.Events = view.Events[:limit]
-		next := query.PositionOf(&view.Events[limit-1])
+	if find.full() {
+		view.Events = view.Events[:min(limit, len(view.Events))]
+		next := query.PositionOf(&view.Events[len(view.Events)-1])
 		view.Next = &next
 	}
 	return nil
@@ -51,13 +51,21 @@ type finder struct {
 	*where
 	after  *query.Position
 	limit  int
+	bytes  int
 	events []audit.Event
+	// more says that there are other events, for which there is no room.
+	more bool
+	room *store.Room
 }
+
+// full reports whether enough was found.
+func (f *finder) full() bool { return f.more || len(f.events) == f.limit }
 
 // walk looks at the newest rows, one after the other, until there are enough
 // or the budget is spent.
 func (f *finder) walk(ctx context.Context, w query.Window) error {
-	return f.find(ctx, "SELECT "+eventColumns+" FROM (SELECT * FROM audit_rows r WHERE "+f.within(w)+newestFirst+
+	f.room = store.NewRoom(f.bytes)
+	return f.find(ctx, "SELECT "+boundedColumns+" FROM (SELECT * FROM audit_rows r WHERE "+f.within(w)+newestFirst+
 		" LIMIT "+f.bind(rowBudget)+") AS r"+
 		lookUp("audit_kinds", "k", "r.kind_id", f.kinds)+lookUp("audit_places", "p", "r.place_id", f.places)+
 		lookUp("audit_actors", "a", "r.actor_id", f.actors)+lookUp("audit_agents", "g", "r.agent_id", f.agents)+
@@ -83,7 +91,7 @@ func (f *finder) within(w query.Window) string {
 // elsewhere looks for them in the parts of a window that may hold some, by the
 // quickest way to all of a part's rows, and begins anew.
 func (f *finder) elsewhere(ctx context.Context, w query.Window) error {
-	f.events = nil
+	f.events, f.room = nil, store.NewRoom(f.bytes)
 	chosen, err := f.tx.choose(ctx, f.where)
 	if err != nil || chosen.none() {
 		return err
@@ -93,13 +101,13 @@ func (f *finder) elsewhere(ctx context.Context, w query.Window) error {
 		return err
 	}
 	for _, part := range parts {
-		left := f.limit - len(f.events)
-		if left == 0 {
+		if f.full() {
 			break
 		}
+		left := f.limit - len(f.events)
 		// The planner must not walk by the order of time here, hoping for the
 		// page to be full soon: adding nothing to the time keeps it from that.
-		err := f.find(ctx, "SELECT "+eventColumns+" FROM (SELECT r.* FROM audit_rows r WHERE "+f.within(part)+" AND "+chosen.ofRows()+
+		err := f.find(ctx, "SELECT "+boundedColumns+" FROM (SELECT r.* FROM audit_rows r WHERE "+f.within(part)+" AND "+chosen.ofRows()+
 			" ORDER BY r.occurred_at + interval '0' DESC, r.id DESC LIMIT "+f.bind(left)+") AS r"+joinDictionaries+newestFirst)
 		if err != nil {
 			return err
@@ -114,9 +122,19 @@ func (f *finder) find(ctx context.Context, sql string) error {
 	if err != nil {
 		return err
 	}
-	found, err := collectEvents(rows)
-	f.events = append(f.events, found...)
-	return err
+	defer rows.Close()
+	for rows.Next() {
+		e, _, err := scanEvent(rows)
+		if err != nil {
+			return err
+		}
+		if !f.room.Take(&e) {
+			f.more = true
+			return nil
+		}
+		f.events = append(f.events, e)
+	}
+	return rows.Err()
 }
 
 // parts returns the parts of a window, newest first, in which to look for a

@@ -159,7 +159,7 @@ func (tx *readTx) tail(ctx context.Context, scope query.Scope, req store.TailReq
 			return after, err
 		}
 	}
-	limit := min(req.Limit, store.MaxPage)
+	limit := min(req.Limit, store.MaxTail)
 	var found []query.Position
 	next, within := after, after.within
 	for _, a := range arrivals {
@@ -290,7 +290,7 @@ func (tx *readTx) events(ctx context.Context, c *where, at []query.Position) ([]
 		}
 		w.To = latest(w.To, p.OccurredAt.Add(time.Microsecond))
 	}
-	rows, err := tx.Query(ctx, "SELECT "+eventColumns+" FROM unnest("+c.bind(times)+"::timestamptz[], "+c.bind(ids)+
+	rows, err := tx.Query(ctx, "SELECT "+boundedColumns+" FROM unnest("+c.bind(times)+"::timestamptz[], "+c.bind(ids)+
 		"::uuid[]) AS wanted (occurred_at, id) JOIN audit_rows r USING (occurred_at, id)"+joinDictionaries+" WHERE "+tx.during(c, w)+" AND "+c.ofJoined(), c.args)
 	if err != nil {
 		return nil, err

@@ -40,6 +40,8 @@ func Run(t *testing.T, open func(t *testing.T, opts Options) store.Store) {
 		"SameRequestBound":      testSameRequestBound,
 		"RoundTrip":             testRoundTrip,
 		"HostileText":           testHostileText,
+		"FatRows":               testFatRows,
+		"AnswerBytes":           testAnswerBytes,
 		"CaptureStops":          testCaptureStops,
 		"FacetContains":         testFacetContains,
 		"Tail":                  testTail,
