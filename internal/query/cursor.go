@@ -30,6 +30,19 @@ const (
 
 var cursorEncoding = base64.RawURLEncoding.Strict()
 
+// The years that answers may speak of: RFC 3339 writes four digits.
+const (
+	minYear = 1
+	maxYear = 9999
+)
+
+// Writable reports whether RFC 3339 can write a time. Answers write their
+// window, and encoders fail on one that can't be.
+func Writable(t time.Time) bool {
+	year := t.UTC().Year()
+	return minYear <= year && year <= maxYear
+}
+
 // Encode writes the cursor for a URL.
 func (c Cursor) Encode() string {
 	b := make([]byte, 0, cursorLength)
@@ -52,12 +65,16 @@ func DecodeCursor(s string, f Filter) (Cursor, error) {
 	if err != nil || len(s) != cursorEncoding.EncodedLen(cursorLength) || len(b) != cursorLength || b[0] != cursorVersion {
 		return Cursor{}, ErrCursor
 	}
-	at := func(i int) time.Time {
-		return time.UnixMicro(int64(binary.BigEndian.Uint64(b[1+8*i:]))).UTC()
+	var times [3]time.Time
+	for i := range times {
+		times[i] = time.UnixMicro(int64(binary.BigEndian.Uint64(b[1+8*i:]))).UTC()
+		if !Writable(times[i]) {
+			return Cursor{}, ErrCursor
+		}
 	}
 	c := Cursor{
-		Position:   Position{OccurredAt: at(0), ID: audit.ID(b[25:41])},
-		Window:     Window{From: at(1), To: at(2)},
+		Position:   Position{OccurredAt: times[0], ID: audit.ID(b[25:41])},
+		Window:     Window{From: times[1], To: times[2]},
 		FilterHash: hex.EncodeToString(b[41:]),
 	}
 	inside := !c.Position.OccurredAt.Before(c.Window.From) && c.Position.OccurredAt.Before(c.Window.To)

@@ -170,7 +170,7 @@ func parseTime(name, v string, errs *[]error) time.Time {
 		t, err := time.Parse(layout, v)
 		// Years beyond four digits can't be written again, and the zero time
 		// would read as absent.
-		if t = t.UTC().Truncate(time.Microsecond); err == nil && t.Year() >= 1970 && t.Year() <= 9999 {
+		if t = t.UTC().Truncate(time.Microsecond); err == nil && t.Year() >= 1970 && Writable(t) {
 			return t
 		}
 	}

@@ -1,7 +1,9 @@
 package query
 
 import (
+	"encoding/json"
 	"errors"
+	"math"
 	"net/netip"
 	"net/url"
 	"strings"
@@ -257,6 +259,22 @@ func TestCursor(t *testing.T) {
 			t.Errorf("%s: error %v, want ErrCursor", name, err)
 		}
 	}
+	at = time.UnixMicro(0)
+	for name, tc := range map[string]struct {
+		from, to time.Time
+		ok       bool
+	}{
+		"whole":              {time.Date(1, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(9999, 12, 31, 23, 59, 59, 999999000, time.UTC), true},
+		"ends in year 10000": {at, time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC), false},
+		"begins before 1":    {time.Date(0, 12, 31, 23, 59, 59, 999999000, time.UTC), at.Add(time.Hour), false},
+		"ends at the end":    {at, time.UnixMicro(math.MaxInt64), false},
+		"begins at the end":  {time.UnixMicro(math.MinInt64), at.Add(time.Hour), false},
+	} {
+		far := Cursor{Position: Position{OccurredAt: at}, Window: Window{From: tc.from, To: tc.to}, FilterHash: f.Hash()}
+		if _, err := DecodeCursor(far.Encode(), f); tc.ok != (err == nil) || err != nil && !errors.Is(err, ErrCursor) {
+			t.Errorf("%s: error %v", name, err)
+		}
+	}
 	if _, err := DecodeCursor(c.Encode(), Filter{}); !errors.Is(err, ErrCursor) {
 		t.Errorf("another filter: error %v, want ErrCursor", err)
 	}
@@ -265,10 +283,16 @@ func TestCursor(t *testing.T) {
 func FuzzDecodeCursor(f *testing.F) {
 	at := time.UnixMicro(1).UTC()
 	f.Add(Cursor{Position: Position{OccurredAt: at}, Window: Window{From: at, To: at.Add(time.Second)}, FilterHash: Filter{}.Hash()}.Encode())
+	far := time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC)
+	f.Add(Cursor{Position: Position{OccurredAt: at}, Window: Window{From: at, To: far}, FilterHash: Filter{}.Hash()}.Encode())
 	f.Fuzz(func(t *testing.T, in string) {
 		c, err := DecodeCursor(in, Filter{})
 		if err == nil && c.Encode() != in {
 			t.Fatalf("%q decodes to what is written as %q", in, c.Encode())
+		}
+		// An answer writes the window.
+		if _, failed := json.Marshal(c); err == nil && failed != nil {
+			t.Fatalf("%q can't be written: %v", in, failed)
 		}
 	})
 }

@@ -94,10 +94,14 @@ func EncodePosition(p store.SnapshotPosition) string {
 // *query.FieldError of the named parameter.
 func DecodePosition(parameter, s string) (store.SnapshotPosition, error) {
 	// The decoder passes over line breaks, which no position has.
+	none := &query.FieldError{Field: parameter, Problem: "is none that this list gave; begin with the first page"}
 	b, err := positionEncoding.DecodeString(s)
 	if err != nil || len(s) != positionEncoding.EncodedLen(positionLength) || len(b) != positionLength || b[0] != positionVersion {
-		return store.SnapshotPosition{}, &query.FieldError{Field: parameter, Problem: "is none that this list gave; begin with the first page"}
+		return store.SnapshotPosition{}, none
 	}
 	at := time.UnixMicro(int64(binary.BigEndian.Uint64(b[1:]))).UTC()
+	if !query.Writable(at) {
+		return store.SnapshotPosition{}, none
+	}
 	return store.SnapshotPosition{TakenAt: at, ID: hex.EncodeToString(b[9:])}, nil
 }
