@@ -26,6 +26,7 @@ import (
 	"github.com/porter-dev/audit-operator/api/v1alpha1"
 	"github.com/porter-dev/audit-operator/internal/auth"
 	"github.com/porter-dev/audit-operator/internal/collector/webhook"
+	"github.com/porter-dev/audit-operator/internal/query"
 	"github.com/porter-dev/audit-operator/internal/store"
 )
 
@@ -103,17 +104,17 @@ func (c *cluster) callers(name string) (*auth.Auth, error) {
 	if err != nil {
 		return nil, err
 	}
-	return auth.New(reviews, auth.Options{Cluster: name, Finder: finder, Strangers: strangers, Namespaces: func(ctx context.Context) ([]string, error) {
+	return auth.New(reviews, auth.Options{Cluster: name, Finder: finder, Strangers: strangers, Namespaces: func(ctx context.Context) ([]query.Namespace, error) {
 		// One more than are looked at says that there are too many.
 		list, err := lister.Resource(corev1.SchemeGroupVersion.WithResource("namespaces")).List(ctx, metav1.ListOptions{Limit: auth.MaxNamespaces + 1})
 		if err != nil {
 			return nil, err
 		}
-		names := make([]string, 0, len(list.Items))
+		found := make([]query.Namespace, 0, len(list.Items))
 		for _, ns := range list.Items {
-			names = append(names, ns.Name)
+			found = append(found, query.Namespace{Name: ns.Name, Since: ns.CreationTimestamp.Time})
 		}
-		return names, nil
+		return found, nil
 	}}), nil
 }
 

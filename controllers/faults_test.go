@@ -55,9 +55,10 @@ func (s *faultyStore) Capture(ctx context.Context, scope query.Scope, req store.
 	return s.Store.Capture(ctx, scope, req, row)
 }
 
-// newEvent returns one that happened a minute ago, with an ID of its own.
+// newEvent returns one that happened just now, so that the namespaces of a test
+// existed, with an ID of its own.
 func newEvent(cluster, namespace, resourceType string) audit.Event {
-	at := time.Now().UTC().Add(-time.Minute).Truncate(time.Microsecond)
+	at := time.Now().UTC().Truncate(time.Microsecond)
 	e := audit.Event{
 		Source: "test", Cluster: cluster, Stage: audit.StageResponseComplete, Level: "Metadata", OccurredAt: at, StageAt: at,
 		Actor: "alice@example.com", ActorKind: audit.ActorUser, Method: "POST", Verb: "create", ResourceType: resourceType,

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
@@ -40,9 +41,11 @@ const (
 // queryReconciler answers queries of one kind.
 type queryReconciler struct {
 	Options
-	client   client.Client
-	events   events.EventRecorder
-	newQuery func() v1alpha1.Query
+	client client.Client
+	// namespaces are asked about without a cache, which would hold them all.
+	namespaces client.Reader
+	events     events.EventRecorder
+	newQuery   func() v1alpha1.Query
 }
 
 func (r *queryReconciler) setup(mgr ctrl.Manager) error {
@@ -130,11 +133,14 @@ func (r *queryReconciler) answer(ctx context.Context, q v1alpha1.Query, w *statu
 	}
 
 	id := snapshot.LegacyID(string(q.GetUID()), q.GetGeneration(), requestedAt(q))
-	scope := r.scope(q)
+	scope, now, err := r.scope(ctx, q)
+	if err != nil {
+		return nil, err
+	}
 	if status.Snapshot == nil || status.Snapshot.ID != id {
 		if err := r.take(ctx, q, w, snapshot.Request{
 			ID: id, Owner: ownerOf(q), Scope: scope, Filter: filter,
-			Limit: q.GetSpec().GetLimit(), Now: r.Now(), Retention: r.Retention,
+			Limit: q.GetSpec().GetLimit(), Now: now, Retention: r.Retention,
 		}); err != nil {
 			return nil, err
 		}
@@ -247,12 +253,27 @@ func (r *queryReconciler) conclude(ctx context.Context, q v1alpha1.Query, failur
 	}
 }
 
-// scope is what whoever may create the query may read.
-func (r *queryReconciler) scope(q v1alpha1.Query) query.Scope {
+// scope is what whoever may create the query may read: of a namespace, what
+// occurred since it was created. A snapshot of it is taken no earlier than that,
+// though the API server's clock may be ahead of the operator's.
+func (r *queryReconciler) scope(ctx context.Context, q v1alpha1.Query) (scope query.Scope, now time.Time, err error) {
+	now = r.Now()
 	if _, ok := q.(*v1alpha1.ClusterAuditLogQuery); ok {
-		return query.ClusterWide()
+		return query.ClusterWide(), now, nil
 	}
-	return query.InNamespaces(r.ClusterName, q.GetNamespace())
+	namespace := &metav1.PartialObjectMetadata{}
+	namespace.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
+	if err := r.namespaces.Get(ctx, client.ObjectKey{Name: q.GetNamespace()}, namespace); err != nil {
+		return query.Scope{}, now, fmt.Errorf("look up the query's namespace: %w", err)
+	}
+	since := namespace.CreationTimestamp.Time
+	if since.IsZero() {
+		return query.Scope{}, now, errors.New("look up the query's namespace: it has no creationTimestamp")
+	}
+	if now.Before(since) {
+		now = since
+	}
+	return query.Since(r.ClusterName, query.Namespace{Name: q.GetNamespace(), Since: since}), now, nil
 }
 
 func kindOf(q v1alpha1.Query) string {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -155,6 +156,25 @@ func TestNamespacedQuerySeesItsNamespaceAlone(t *testing.T) {
 	}
 }
 
+// A namespaced query finds what occurred since its namespace was created, not
+// what an earlier one of the name saw.
+func TestNamespaceMadeAgain(t *testing.T) {
+	ns := newNamespace(t)
+	made := &corev1.Namespace{}
+	if err := admin.Get(t.Context(), client.ObjectKey{Name: ns}, made); err != nil {
+		t.Fatal(err)
+	}
+	earlier, first := newEvent(ownCluster, ns, "application"), newEvent(ownCluster, ns, "datastore")
+	earlier.OccurredAt, first.OccurredAt = made.CreationTimestamp.Add(-time.Microsecond).UTC(), made.CreationTimestamp.UTC()
+	put(t, earlier, first)
+	q := namespaced(ns, v1alpha1.QuerySpec{})
+	create(t, q)
+	awaitReady(t, q)
+	if s := q.Status.Snapshot; s.Matched != 1 || s.Stored != 1 || len(s.Preview) != 1 || s.Preview[0].ResourceType != "datastore" {
+		t.Errorf("snapshot %+v, want the event of the datastore alone", s)
+	}
+}
+
 func request(t *testing.T, q v1alpha1.Query, at string) {
 	t.Helper()
 	patch := fmt.Sprintf(`{"metadata":{"annotations":{%q:%q}}}`, v1alpha1.ReconcileRequestAnnotation, at)
@@ -232,7 +252,7 @@ func reconcileNow(t *testing.T, q v1alpha1.Query) (writes int) {
 	})
 	r := queryReconciler{
 		Options: Options{Store: faults, ClusterName: ownCluster, DashboardURL: dashboardURL, Retention: retention, Now: time.Now},
-		client:  counting, events: discardEvents{}, newQuery: func() v1alpha1.Query { return q.DeepCopyObject().(v1alpha1.Query) },
+		client:  counting, namespaces: admin, events: discardEvents{}, newQuery: func() v1alpha1.Query { return q.DeepCopyObject().(v1alpha1.Query) },
 	}
 	if _, err := r.Reconcile(t.Context(), requestFor(q)); err != nil {
 		t.Fatal(err)

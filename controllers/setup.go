@@ -25,7 +25,7 @@ import (
 
 // What internal/auth asks for callers.
 // +kubebuilder:rbac:groups=authentication.k8s.io,resources=tokenreviews,verbs=create
-// +kubebuilder:rbac:groups="",resources=namespaces,verbs=list
+// +kubebuilder:rbac:groups="",resources=namespaces,verbs=get;list
 // +kubebuilder:rbac:groups=authorization.k8s.io,resources=subjectaccessreviews,verbs=create
 
 // FieldOwner is the operator's name in managed fields and events.
@@ -76,7 +76,7 @@ func Lead(mgr ctrl.Manager, o Options) error {
 	api := client.WithFieldOwner(mgr.GetClient(), FieldOwner)
 	recorder := mgr.GetEventRecorder(FieldOwner)
 	query := func(newQuery func() v1alpha1.Query) error {
-		r := queryReconciler{Options: o, client: api, events: recorder, newQuery: newQuery}
+		r := queryReconciler{Options: o, client: api, namespaces: mgr.GetAPIReader(), events: recorder, newQuery: newQuery}
 		return r.setup(mgr)
 	}
 	sources := sourceReconciler{

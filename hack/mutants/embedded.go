@@ -4,14 +4,14 @@ package main
 var embedded = []mutant{
 	{
 		name: "no-scope-in-one-read", file: "internal/store/embedded/read.go",
-		old:      "			cond.scope(scope)\n			cond.and(\"id = \"",
-		new:      "			cond.scope(query.ClusterWide())\n			cond.and(\"id = \"",
+		old:      "			cond.scope(scope, time.Time{})\n			cond.and(\"id = \"",
+		new:      "			cond.scope(query.ClusterWide(), time.Time{})\n			cond.and(\"id = \"",
 		packages: []string{"./internal/store/embedded"},
 	},
 	{
 		name: "no-scope-in-same-request", file: "internal/store/embedded/where.go",
-		old:      "	c.scope(scope)\n	window := store.SameRequestWindow(e)\n",
-		new:      "	c.scope(query.ClusterWide())\n	window := store.SameRequestWindow(e)\n",
+		old:      "	c.scope(scope, window.From)\n	c.and(\"occurred_at >= \" + c.bind(window",
+		new:      "	c.scope(query.ClusterWide(), window.From)\n	c.and(\"occurred_at >= \" + c.bind(window",
 		packages: []string{"./internal/store/embedded"},
 	},
 	{

@@ -22,8 +22,8 @@ var operator = []mutant{
 	},
 	{
 		name: "namespaced-query-sees-everything", file: "controllers/query_controller.go",
-		old:      "	return query.InNamespaces(r.ClusterName, q.GetNamespace())\n",
-		new:      "	return query.ClusterWide()\n",
+		old:      "	return query.Since(r.ClusterName, query.Namespace{Name: q.GetNamespace(), Since: since}), now, nil\n",
+		new:      "	return query.ClusterWide(), now, nil\n",
 		packages: []string{"./controllers"},
 	},
 	{

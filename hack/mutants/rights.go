@@ -88,8 +88,8 @@ var rights = []mutant{
 	},
 	{
 		name: "found-namespaces-stay-found", file: "internal/auth/namespaces.go",
-		old:      "		allowed, err := a.allowedOf(ctx, user, before.allowed)\n		return found{allowed, before.next}, err\n",
-		new:      "		return before, nil\n",
+		old:      "	if now.Before(before.next) {\n		// One that was",
+		new:      "	if now.Before(before.next) {\n		return before, nil\n	}\n	if false {\n		// One that was",
 		packages: []string{"./internal/auth"}, tests: "TestRevokedRights",
 	},
 	{
@@ -238,7 +238,7 @@ var rights = []mutant{
 	},
 	{
 		name: "history-of-others", file: "internal/dashboard/snapshots.go",
-		old:      "if !scope.Covers(other.Cluster, other.Namespace) || len(rows) >= snapshotRows {",
+		old:      "if !scope.Covers(other.Cluster, other.Namespace, other.TakenAt) || len(rows) >= snapshotRows {",
 		new:      "if len(rows) >= snapshotRows {",
 		packages: []string{"./internal/web"}, tests: "TestTenancy/embedded",
 	},
@@ -262,8 +262,8 @@ var rights = []mutant{
 	},
 	{
 		name: "no-scope-with-filters", file: "internal/store/embedded/where.go",
-		old:      "	c.scope(scope)\n	c.and(\"occurred_at >= ",
-		new:      "	c.scope(query.ClusterWide())\n	c.and(\"occurred_at >= ",
+		old:      "	c.scope(scope, w.From)\n	c.and(\"occurred_at >= ",
+		new:      "	c.scope(query.ClusterWide(), w.From)\n	c.and(\"occurred_at >= ",
 		packages: []string{"./internal/web"}, tests: "TestTenancy/embedded",
 	},
 	{
@@ -274,7 +274,7 @@ var rights = []mutant{
 	},
 	{
 		name: "snapshots-without-scope", file: "internal/store/embedded/snapshots.go",
-		old:      "	if !ok || !scope.Covers(m.Cluster, m.Namespace) {\n",
+		old:      "	if !ok || !scope.Covers(m.Cluster, m.Namespace, m.TakenAt) {\n",
 		new:      "	if !ok {\n",
 		packages: []string{"./internal/web"}, tests: "TestTenancy/embedded",
 	},
@@ -298,7 +298,7 @@ var rights = []mutant{
 	},
 	{
 		name: "postgresql-snapshots-without-scope", file: "internal/store/postgres/snapshots.go",
-		old:      "	if err == nil && !scope.Covers(found.Manifest.Cluster, found.Manifest.Namespace) {\n",
+		old:      "	if err == nil && !scope.Covers(found.Manifest.Cluster, found.Manifest.Namespace, found.Manifest.TakenAt) {\n",
 		new:      "	if false {\n",
 		packages: []string{"./internal/web"}, tests: "TestTenancy/PostgreSQL",
 	},

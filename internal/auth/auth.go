@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sync/semaphore"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 
@@ -74,10 +75,14 @@ type Options struct {
 	// Cluster is the name of the operator's own cluster, which namespaced rights
 	// are limited to.
 	Cluster string
-	// Namespaces returns the names of the cluster's namespaces, among which those
-	// that a caller may read are looked for. It need not return more than one
-	// above MaxNamespaces. It is called every ten seconds at most.
-	Namespaces func(context.Context) ([]string, error)
+	// Namespaces returns the cluster's namespaces, among which those that a caller
+	// may read are looked for. It need not return more than one above
+	// MaxNamespaces. It is called every ten seconds at most.
+	Namespaces func(context.Context) ([]query.Namespace, error)
+	// Created returns when a namespace was created, or the API
+	// server's NotFound (default: the client of New, which then needs the right to
+	// get namespaces). It is called every ten seconds at most for a name.
+	Created func(ctx context.Context, namespace string) (time.Time, error)
 	// Finder asks about each of those namespaces (default: the client of New).
 	// With a limit of its own it can't keep others waiting who name what they
 	// want to see.
@@ -98,13 +103,15 @@ type Auth struct {
 	strangers  *cache[User] // apart, so that no made-up token pushes another out
 	known      *known
 	rights     *cache[struct{}]
-	candidates *cache[[]string]
+	candidates *cache[[]query.Namespace]
+	created    *cache[time.Time]
 	finds      *cache[found] // apart, so that looking at many pushes no other answer out
 	reviews    *semaphore.Weighted
 }
 
 // New returns an Auth that asks the API server of client. The client needs the
-// right to create tokenreviews and subjectaccessreviews, no more.
+// right to create tokenreviews and subjectaccessreviews, and without
+// Options.Created to get namespaces, no more.
 func New(client kubernetes.Interface, opts Options) *Auth {
 	if opts.Now == nil {
 		opts.Now = time.Now
@@ -115,6 +122,15 @@ func New(client kubernetes.Interface, opts Options) *Auth {
 	if opts.Strangers == nil {
 		opts.Strangers = client
 	}
+	if opts.Created == nil {
+		opts.Created = func(ctx context.Context, namespace string) (time.Time, error) {
+			found, err := client.CoreV1().Namespaces().Get(ctx, namespace, metav1.GetOptions{})
+			if err != nil {
+				return time.Time{}, err
+			}
+			return found.CreationTimestamp.Time, nil
+		}
+	}
 	return &Auth{
 		client:     client,
 		opts:       opts,
@@ -122,7 +138,8 @@ func New(client kubernetes.Interface, opts Options) *Auth {
 		strangers:  newCache[User](opts.Now, answersLast, answersKept, ErrUnauthenticated),
 		known:      newKnown(),
 		rights:     newCache[struct{}](opts.Now, answersLast, answersKept, ErrForbidden),
-		candidates: newCache[[]string](opts.Now, answersLast, 1, nil),
+		candidates: newCache[[]query.Namespace](opts.Now, answersLast, 1, nil),
+		created:    newCache[time.Time](opts.Now, answersLast, answersKept, ErrForbidden),
 		finds:      newCache[found](opts.Now, answersLast, findsKept, nil),
 		reviews:    semaphore.NewWeighted(allReviewsAtOnce),
 	}
@@ -217,8 +234,8 @@ func keyOf(spec authorizationv1.SubjectAccessReviewSpec) (key, error) {
 
 // Scope returns what the user may see of the events of the namespaces that it
 // asks for, or of all where it names none: everything with cluster-wide rights,
-// else the events of namespaces in the operator's own cluster. It fails with
-// ErrForbidden where the user lacks the right to one of the namespaces, or to
+// else the events of namespaces in the operator's own cluster, of each since it
+// was created. It fails with ErrForbidden where the user lacks the right to one of the namespaces, or to
 // any if none is named; with ErrNamespaceNeeded where none is named and the
 // cluster has too many to look at each; with ErrUnauthenticated for a user that
 // Authenticate would not return; and with ErrNoAnswer.
@@ -239,6 +256,7 @@ func (a *Auth) Scope(ctx context.Context, user User, namespaces ...string) (quer
 	case len(namespaces) == 0:
 		return a.allScopes(ctx, user)
 	}
+	allowed := make([]query.Namespace, 0, len(namespaces))
 	for _, namespace := range namespaces {
 		if namespace == "" || namespace == query.NoNamespace {
 			return query.Scope{}, ErrForbidden
@@ -246,8 +264,33 @@ func (a *Auth) Scope(ctx context.Context, user User, namespaces ...string) (quer
 		if err := a.may(ctx, user.reviewOf(namespace)); err != nil {
 			return query.Scope{}, err
 		}
+		since, err := a.since(ctx, namespace)
+		if err != nil {
+			return query.Scope{}, err
+		}
+		allowed = append(allowed, query.Namespace{Name: namespace, Since: since})
 	}
-	return query.InNamespaces(a.opts.Cluster, namespaces...), nil
+	return query.Since(a.opts.Cluster, allowed...), nil
+}
+
+// since returns when a namespace was created, or knows it still. What an earlier
+// one of its name saw is not for who has rights in this one, so without an
+// answer nothing is shown. One that does not exist is nobody's.
+func (a *Auth) since(ctx context.Context, namespace string) (time.Time, error) {
+	return a.created.get(ctx, sha256.Sum256([]byte(namespace)), func(ctx context.Context, _ time.Time) (time.Time, error) {
+		ctx, cancel := context.WithTimeout(ctx, reviewTimeout)
+		defer cancel()
+		created, err := a.opts.Created(ctx, namespace)
+		switch {
+		case apierrors.IsNotFound(err):
+			return time.Time{}, ErrForbidden
+		case err != nil:
+			return time.Time{}, fmt.Errorf("look up the namespace %q: %w: %w", namespace, ErrNoAnswer, err)
+		case created.IsZero():
+			return time.Time{}, fmt.Errorf("look up the namespace %q: %w: it has no creationTimestamp", namespace, ErrNoAnswer)
+		}
+		return created, nil
+	})
 }
 
 // MayGet returns nil where the user may get a path that is no resource's, such

@@ -130,13 +130,29 @@ func await(t *testing.T, client kubernetes.Interface, user auth.User, namespace 
 // options are those of the test's cluster, of whose namespaces those that
 // matter are looked at.
 func options() auth.Options {
-	return auth.Options{Cluster: cluster, Namespaces: among("a", "b")}
+	return auth.Options{Cluster: cluster, Created: longAgo, Namespaces: among("a", "b")}
 }
 
 // among has callers' namespaces looked for among some.
-func among(names ...string) func(context.Context) ([]string, error) {
-	return func(context.Context) ([]string, error) { return names, nil }
+func among(names ...string) func(context.Context) ([]query.Namespace, error) {
+	return func(context.Context) ([]query.Namespace, error) { return sinceLongAgoOf(names), nil }
 }
+
+// epoch is when the namespaces of most tests were created.
+var epoch = time.Unix(1, 0)
+
+func longAgo(context.Context, string) (time.Time, error) { return epoch, nil }
+
+func sinceLongAgoOf(names []string) []query.Namespace {
+	namespaces := query.Named(names...)
+	for i := range namespaces {
+		namespaces[i].Since = epoch
+	}
+	return namespaces
+}
+
+// sinceLongAgo is the scope of some of these namespaces.
+func sinceLongAgo(names ...string) query.Scope { return query.Since(cluster, sinceLongAgoOf(names)...) }
 
 // named is a namespace as Scope takes it: none for all.
 func named(namespace string) []string {
@@ -180,7 +196,7 @@ func TestScopes(t *testing.T) {
 				want := query.Scope{}
 				wantErr := auth.ErrForbidden
 				if allowed {
-					want, wantErr = query.InNamespaces(cluster, ns), nil
+					want, wantErr = sinceLongAgo(ns), nil
 					if slices.Contains(test.bound, "") {
 						want = query.ClusterWide()
 					}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -29,10 +30,10 @@ const (
 )
 
 // found is what was found out about a caller: the namespaces that it may read,
-// each asked about within answersLast, and when the cluster was last searched
-// for others.
+// each asked about within answersLast, and when the cluster is searched for
+// others again.
 type found struct {
-	allowed []string
+	allowed []query.Namespace
 	next    time.Time // when to search again
 }
 
@@ -49,7 +50,7 @@ func (a *Auth) allScopes(ctx context.Context, user User) (query.Scope, error) {
 	if len(all.allowed) == 0 {
 		return query.Scope{}, ErrForbidden
 	}
-	return query.InNamespaces(a.opts.Cluster, all.allowed...), nil
+	return query.Since(a.opts.Cluster, all.allowed...), nil
 }
 
 // find asks anew about the namespaces that the user was allowed, and now and
@@ -58,11 +59,7 @@ func (a *Auth) find(ctx context.Context, user User, before found) (found, error)
 	ctx, cancel := context.WithTimeout(ctx, reviewTimeout)
 	defer cancel()
 	now := a.opts.Now()
-	if now.Before(before.next) {
-		allowed, err := a.allowedOf(ctx, user, before.allowed)
-		return found{allowed, before.next}, err
-	}
-	candidates, err := a.candidates.get(ctx, key{}, func(ctx context.Context, _ []string) ([]string, error) {
+	candidates, err := a.candidates.get(ctx, key{}, func(ctx context.Context, _ []query.Namespace) ([]query.Namespace, error) {
 		ctx, cancel := context.WithTimeout(ctx, reviewTimeout)
 		defer cancel()
 		return a.opts.Namespaces(ctx)
@@ -70,18 +67,28 @@ func (a *Auth) find(ctx context.Context, user User, before found) (found, error)
 	if err != nil {
 		return found{}, fmt.Errorf("list the namespaces: %w: %w", ErrNoAnswer, err)
 	}
+	if slices.ContainsFunc(candidates, func(n query.Namespace) bool { return n.Since.IsZero() }) {
+		return found{}, fmt.Errorf("list the namespaces: %w: one has no creationTimestamp", ErrNoAnswer)
+	}
 	if len(candidates) > MaxNamespaces {
 		return found{}, ErrNamespaceNeeded
 	}
+	next := now.Add(time.Duration(len(candidates)) * lookedAtEvery)
+	if now.Before(before.next) {
+		// One that was made anew under its name is another namespace.
+		candidates, next = slices.DeleteFunc(slices.Clone(candidates), func(n query.Namespace) bool {
+			return !slices.ContainsFunc(before.allowed, func(b query.Namespace) bool { return b.Name == n.Name })
+		}), before.next
+	}
 	allowed, err := a.allowedOf(ctx, user, candidates)
-	return found{allowed, now.Add(time.Duration(len(candidates)) * lookedAtEvery)}, err
+	return found{allowed, next}, err
 }
 
 // allowedOf returns those of the namespaces that the user may read, in any
 // order. One that gets no answer fails all: what is left out must be forbidden.
-func (a *Auth) allowedOf(ctx context.Context, user User, namespaces []string) ([]string, error) {
+func (a *Auth) allowedOf(ctx context.Context, user User, namespaces []query.Namespace) ([]query.Namespace, error) {
 	var mu sync.Mutex
-	var allowed []string
+	var allowed []query.Namespace
 	reviews, ctx := errgroup.WithContext(ctx)
 	reviews.SetLimit(reviewsAtOnce)
 	for _, namespace := range namespaces {
@@ -90,7 +97,7 @@ func (a *Auth) allowedOf(ctx context.Context, user User, namespaces []string) ([
 				return fmt.Errorf("review the rights of %q: %w: %w", user.Name, ErrNoAnswer, err)
 			}
 			defer a.reviews.Release(1)
-			err := ask(ctx, a.opts.Finder, user.reviewOf(namespace))
+			err := ask(ctx, a.opts.Finder, user.reviewOf(namespace.Name))
 			if errors.Is(err, ErrForbidden) {
 				return nil
 			}

@@ -124,7 +124,7 @@ func TestNamespacesAreFound(t *testing.T) {
 	await(t, client, person("two@example.com"), "c")
 	await(t, client, person("x", "auditors"), "d")
 
-	a := auth.New(client, auth.Options{Cluster: cluster, Namespaces: among("a", "b", "c", "d", "kube-system")})
+	a := auth.New(client, auth.Options{Cluster: cluster, Created: longAgo, Namespaces: among("a", "b", "c", "d", "kube-system")})
 	tests := []struct {
 		user auth.User
 		want []string
@@ -150,7 +150,7 @@ func TestNamespacesAreFound(t *testing.T) {
 				if !errors.Is(err, auth.ErrForbidden) || !scope.IsZero() {
 					t.Errorf("Scope = %+v, %v; want ErrForbidden", scope, err)
 				}
-			} else if want := query.InNamespaces(cluster, tt.want...); err != nil || !scope.Equal(want) {
+			} else if want := sinceLongAgo(tt.want...); err != nil || !scope.Equal(want) {
 				t.Errorf("Scope = %+v, %v; want %+v", scope, err, want)
 			}
 			for _, ns := range []string{"a", "b", "c", "d", "kube-system", "absent", "*", "a ", "A", "-"} {
@@ -180,7 +180,7 @@ func TestRevokedRights(t *testing.T) {
 	}
 	client, asked := watched(t, config, nil)
 	clock := newClock()
-	a := auth.New(client, auth.Options{Cluster: cluster, Namespaces: among(numbered(300, "a", "b")...), Now: clock.now})
+	a := auth.New(client, auth.Options{Cluster: cluster, Created: longAgo, Namespaces: among(numbered(300, "a", "b")...), Now: clock.now})
 	check := func(when string, want []string, questions []string) {
 		t.Helper()
 		scope, err := a.Scope(t.Context(), user)
@@ -188,7 +188,7 @@ func TestRevokedRights(t *testing.T) {
 			if !errors.Is(err, auth.ErrForbidden) || !scope.IsZero() {
 				t.Errorf("%s: Scope = %+v, %v; want ErrForbidden", when, scope, err)
 			}
-		} else if err != nil || !scope.Equal(query.InNamespaces(cluster, want...)) {
+		} else if err != nil || !scope.Equal(sinceLongAgo(want...)) {
 			t.Errorf("%s: Scope = %+v, %v; want %v", when, scope, err, want)
 		}
 		got := asked()
@@ -228,7 +228,7 @@ func TestNewRights(t *testing.T) {
 	clock := newClock()
 	auths := map[int]*auth.Auth{}
 	for _, n := range []int{100, 300} {
-		auths[n] = auth.New(client, auth.Options{Cluster: cluster, Namespaces: among(numbered(n, "a", "b")...), Now: clock.now})
+		auths[n] = auth.New(client, auth.Options{Cluster: cluster, Created: longAgo, Namespaces: among(numbered(n, "a", "b")...), Now: clock.now})
 		for _, named := range [][]string{nil, {"b"}} {
 			if _, err := auths[n].Scope(t.Context(), user, named...); !errors.Is(err, auth.ErrForbidden) {
 				t.Fatalf("Scope(%q) = %v, want ErrForbidden", named, err)
@@ -237,7 +237,7 @@ func TestNewRights(t *testing.T) {
 	}
 	grant(t, admin, rbacv1.UserKind, user.Name, "b", "audit-reader")
 	await(t, admin, user, "b")
-	want := query.InNamespaces(cluster, "b")
+	want := sinceLongAgo("b")
 	clock.add(10 * time.Second)
 	for n, a := range auths {
 		if scope, err := a.Scope(t.Context(), user, "b"); err != nil || !scope.Equal(want) {
@@ -285,13 +285,13 @@ func TestTooManyNamespaces(t *testing.T) {
 	client, asked := watched(t, config, nil)
 	clock := newClock()
 	limit := int64(auth.MaxNamespaces + 1)
-	a := auth.New(client, auth.Options{Cluster: cluster, Now: clock.now, Namespaces: func(ctx context.Context) ([]string, error) {
+	a := auth.New(client, auth.Options{Cluster: cluster, Created: longAgo, Now: clock.now, Namespaces: func(ctx context.Context) ([]query.Namespace, error) {
 		list, err := client.CoreV1().Namespaces().List(ctx, metav1.ListOptions{Limit: limit})
 		var names []string
 		for _, ns := range list.Items {
 			names = append(names, ns.Name)
 		}
-		return names, err
+		return sinceLongAgoOf(names), err
 	}})
 	for range 3 {
 		if scope, err := a.Scope(t.Context(), user); !errors.Is(err, auth.ErrNamespaceNeeded) || !scope.IsZero() {
@@ -301,7 +301,7 @@ func TestTooManyNamespaces(t *testing.T) {
 	if diff := cmp.Diff([]string{"/api/v1/namespaces", "in "}, asked()); diff != "" {
 		t.Errorf("asked for three pages (-want +got):\n%s", diff)
 	}
-	if scope, err := a.Scope(t.Context(), user, "many-n007", "many-n499"); err != nil || !scope.Equal(query.InNamespaces(cluster, "many-n007", "many-n499")) {
+	if scope, err := a.Scope(t.Context(), user, "many-n007", "many-n499"); err != nil || !scope.Equal(sinceLongAgo("many-n007", "many-n499")) {
 		t.Errorf("by name: %+v, %v", scope, err)
 	}
 	if scope, err := a.Scope(t.Context(), auth.User{Name: "admin", Groups: []string{"system:masters"}}); err != nil || !scope.IsClusterWide() {
@@ -314,11 +314,11 @@ func TestTooManyNamespaces(t *testing.T) {
 	for _, n := range numbered(auth.MaxNamespaces) {
 		names = append(names, "many-"+n)
 	}
-	a = auth.New(client, auth.Options{Cluster: cluster, Now: clock.now, Namespaces: among(names...)})
+	a = auth.New(client, auth.Options{Cluster: cluster, Created: longAgo, Now: clock.now, Namespaces: among(names...)})
 	asked()
 	began := time.Now()
 	scope, err := a.Scope(t.Context(), user)
-	if err != nil || !scope.Equal(query.InNamespaces(cluster, "many-n007", "many-n499")) {
+	if err != nil || !scope.Equal(sinceLongAgo("many-n007", "many-n499")) {
 		t.Errorf("of %d: %+v, %v", len(names), scope, err)
 	}
 	t.Logf("%d namespaces are looked at in %s", len(names), time.Since(began).Round(time.Millisecond))
@@ -344,8 +344,8 @@ func TestOneReviewFails(t *testing.T) {
 	})
 	clock := newClock()
 	listed := errors.New("etcdserver: leader changed")
-	a := auth.New(client, auth.Options{Cluster: cluster, Now: clock.now, Namespaces: func(context.Context) ([]string, error) {
-		return numbered(500, "a"), listed
+	a := auth.New(client, auth.Options{Cluster: cluster, Created: longAgo, Now: clock.now, Namespaces: func(context.Context) ([]query.Namespace, error) {
+		return sinceLongAgoOf(numbered(500, "a")), listed
 	}})
 	check := func(when string) {
 		t.Helper()
@@ -358,7 +358,7 @@ func TestOneReviewFails(t *testing.T) {
 	check("one of 500")
 	broken.Store("none")
 	asked()
-	if scope, err := a.Scope(t.Context(), user); err != nil || !scope.Equal(query.InNamespaces(cluster, "a")) {
+	if scope, err := a.Scope(t.Context(), user); err != nil || !scope.Equal(sinceLongAgo("a")) {
 		t.Errorf("after it: %+v, %v", scope, err)
 	}
 	if n := len(asked()); n != 500 {
@@ -414,11 +414,11 @@ func TestSearchesAreShared(t *testing.T) {
 		return crowd.Load().wait(ctx)
 	})
 	crowd.Store(newMeeting(16))
-	a := auth.New(client, auth.Options{Cluster: cluster, Namespaces: among(numbered(100, "a", "b")...)})
+	a := auth.New(client, auth.Options{Cluster: cluster, Created: longAgo, Namespaces: among(numbered(100, "a", "b")...)})
 	var all sync.WaitGroup
 	for range 40 {
 		all.Go(func() {
-			if scope, err := a.Scope(t.Context(), one); err != nil || !scope.Equal(query.InNamespaces(cluster, "a")) {
+			if scope, err := a.Scope(t.Context(), one); err != nil || !scope.Equal(sinceLongAgo("a")) {
 				t.Errorf("Scope = %+v, %v", scope, err)
 			}
 		})
@@ -485,7 +485,7 @@ func TestCallerLeaves(t *testing.T) {
 		t.Errorf("Scope = %v, want ErrNoAnswer because the caller left", err)
 	}
 	close(goOn)
-	if scope, err := a.Scope(t.Context(), user); err != nil || !scope.Equal(query.InNamespaces(cluster, "a")) {
+	if scope, err := a.Scope(t.Context(), user); err != nil || !scope.Equal(sinceLongAgo("a")) {
 		t.Errorf("the next: %+v, %v", scope, err)
 	}
 	if diff := cmp.Diff([]string{"in ", "in a", "in b"}, asked()); diff != "" {

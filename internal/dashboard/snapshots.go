@@ -116,7 +116,7 @@ func (d *dashboard) history(r *http.Request, scope query.Scope, user auth.User, 
 	var rows []snapshotRow
 	for _, other := range all {
 		// The owner's other snapshots may have had another scope.
-		if !scope.Covers(other.Cluster, other.Namespace) || len(rows) >= snapshotRows {
+		if !scope.Covers(other.Cluster, other.Namespace, other.TakenAt) || len(rows) >= snapshotRows {
 			continue
 		}
 		row := newSnapshotRow(other)

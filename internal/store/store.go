@@ -59,12 +59,41 @@ func Text(s string) string {
 // Visible returns the cluster and the namespaces that a limited scope sees, of
 // those that can be a stored event's: what Text would change is none of them,
 // though it might become one.
-func Visible(scope query.Scope) (cluster string, namespaces []string) {
-	cluster, namespaces = scope.Namespaces()
+func Visible(scope query.Scope) (cluster string, namespaces []query.Namespace) {
+	cluster, namespaces = scope.Limits()
 	if Text(cluster) != cluster {
 		return cluster, nil
 	}
-	return cluster, slices.DeleteFunc(namespaces, func(n string) bool { return Text(n) != n })
+	return cluster, slices.DeleteFunc(namespaces, func(n query.Namespace) bool { return Text(n.Name) != n.Name })
+}
+
+// Younger returns those of the namespaces that were created after a time: those
+// that may not see all of what occurred since.
+func Younger(namespaces []query.Namespace, than time.Time) []query.Namespace {
+	return slices.DeleteFunc(slices.Clone(namespaces), func(n query.Namespace) bool { return !n.Since.After(than) })
+}
+
+// InScope returns the part of a window that a scope may see something of. It is
+// empty, with To no later than From, where there is none.
+func InScope(scope query.Scope, w query.Window) query.Window {
+	_, namespaces := Visible(scope)
+	if scope.IsClusterWide() || len(namespaces) == 0 {
+		return w
+	}
+	first := slices.MinFunc(namespaces, func(a, b query.Namespace) int { return a.Since.Compare(b.Since) }).Since
+	if first.After(w.From) {
+		w.From = first
+	}
+	return w
+}
+
+// NamesOf returns the names of namespaces.
+func NamesOf(namespaces []query.Namespace) []string {
+	names := make([]string, len(namespaces))
+	for i, n := range namespaces {
+		names[i] = n.Name
+	}
+	return names
 }
 
 // Batch is what one POST or one read of a log file delivered: the unit of commit.

@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
+	"errors"
 	"flag"
 	"fmt"
 	"net/http"
@@ -64,6 +65,8 @@ type World struct {
 	Snapshots map[string]store.Manifest
 	// Namespaces says which there are; nil asks the API server.
 	Namespaces func(context.Context) ([]string, error)
+	// Created says when a namespace was created; nil says before all events.
+	Created func(ctx context.Context, namespace string) (time.Time, error)
 }
 
 // Main makes the world, runs a package's tests in it and ends the process.
@@ -249,7 +252,19 @@ func (world *World) Auth() *auth.Auth {
 	if namespaces == nil {
 		namespaces = world.allNamespaces
 	}
-	return auth.New(world.Kube, auth.Options{Cluster: OwnCluster, Namespaces: namespaces})
+	created := world.Created
+	if created == nil {
+		created = func(context.Context, string) (time.Time, error) { return time.Unix(1, 0), nil }
+	}
+	return auth.New(world.Kube, auth.Options{Cluster: OwnCluster, Created: created, Namespaces: func(ctx context.Context) ([]query.Namespace, error) {
+		names, err := namespaces(ctx)
+		found := query.Named(names...)
+		for i := range found {
+			since, sinceErr := created(ctx, found[i].Name)
+			found[i].Since, err = since, errors.Join(err, sinceErr)
+		}
+		return found, err
+	}})
 }
 
 func (world *World) allNamespaces(ctx context.Context) ([]string, error) {

@@ -284,7 +284,7 @@ func (s *Store) Event(ctx context.Context, scope query.Scope, id audit.ID) (audi
 				continue
 			}
 			cond := &where{}
-			cond.scope(scope)
+			cond.scope(scope, time.Time{})
 			cond.and("id = " + cond.bind(uuidText(id[:])) + "::UUID")
 			rows, err := tx.QueryContext(ctx, cond.overDays(boundedColumns, []int{day}), cond.args...)
 			if err != nil {

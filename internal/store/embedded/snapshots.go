@@ -142,9 +142,15 @@ func (n *snapshots) page(scope query.Scope, before *store.SnapshotPosition, limi
 	if scope.IsClusterWide() {
 		found = n.order.first(before, limit)
 	} else {
-		cluster, namespaces := scope.Namespaces()
+		cluster, namespaces := scope.Limits()
 		for _, namespace := range namespaces {
-			found = append(found, n.places[snapshotPlace{cluster, namespace}].first(before, limit)...)
+			taken := n.places[snapshotPlace{cluster, namespace.Name}].first(before, limit)
+			// They come newest first: what is of an earlier namespace comes last.
+			end := slices.IndexFunc(taken, func(p store.SnapshotPosition) bool { return p.TakenAt.Before(namespace.Since) })
+			if end >= 0 {
+				taken = taken[:end]
+			}
+			found = append(found, taken...)
 		}
 		slices.SortFunc(found, store.SnapshotPosition.Compare)
 		found = found[:min(limit, len(found))]
@@ -163,7 +169,7 @@ func (n *snapshots) get(scope query.Scope, id string) (store.Manifest, error) {
 	n.mu.RLock()
 	defer n.mu.RUnlock()
 	m, ok := n.all[id]
-	if !ok || !scope.Covers(m.Cluster, m.Namespace) {
+	if !ok || !scope.Covers(m.Cluster, m.Namespace, m.TakenAt) {
 		return store.Manifest{}, store.ErrNotFound
 	}
 	return clone(m), nil

@@ -23,7 +23,8 @@ type where struct {
 // newWhere is the one place where a scope and a filter become SQL.
 func newWhere(scope query.Scope, f *query.Filter, w query.Window) (*where, error) {
 	c := &where{}
-	c.scope(scope)
+	w = store.InScope(scope, w)
+	c.scope(scope, w.From)
 	c.and("occurred_at >= " + c.bind(w.From.UnixMicro()))
 	c.and("occurred_at < " + c.bind(w.To.UnixMicro()))
 	c.stages(f.EffectiveStages())
@@ -50,8 +51,8 @@ func newWhere(scope query.Scope, f *query.Filter, w query.Window) (*where, error
 // which stands in one of two columns, depending on its form.
 func sameRequest(scope query.Scope, e *audit.Event) *where {
 	c := &where{}
-	c.scope(scope)
 	window := store.SameRequestWindow(e)
+	c.scope(scope, window.From)
 	c.and("occurred_at >= " + c.bind(window.From.UnixMicro()))
 	c.and("occurred_at < " + c.bind(window.To.UnixMicro()))
 	if uuid, ok := parseUUID(e.AuditID); ok {
@@ -63,9 +64,9 @@ func sameRequest(scope query.Scope, e *audit.Event) *where {
 	return c
 }
 
-// scope limits the condition to what the caller may see. It comes first and
-// nothing takes it away.
-func (c *where) scope(scope query.Scope) {
+// scope limits the condition to what the caller may see of what occurred from a
+// time on. It comes first and nothing takes it away.
+func (c *where) scope(scope query.Scope, from time.Time) {
 	if scope.IsClusterWide() {
 		c.and("TRUE")
 		return
@@ -76,8 +77,15 @@ func (c *where) scope(scope query.Scope) {
 		return
 	}
 	c.and("cluster = " + c.bind(cluster))
-	c.and(c.anyOf("namespace", namespaces))
+	c.and(c.anyOf("namespace", store.NamesOf(namespaces)))
 	c.and("NOT is_foreign")
+	if young := store.Younger(namespaces, from); len(young) > 0 {
+		since := "CASE namespace"
+		for _, n := range young {
+			since += " WHEN " + c.bind(n.Name) + " THEN occurred_at >= " + c.bind(n.Since.UnixMicro())
+		}
+		c.and(since + " ELSE TRUE END")
+	}
 }
 
 // stages limits the condition to stages. An event has one of audit.Stages, and

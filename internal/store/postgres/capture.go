@@ -25,10 +25,11 @@ func (s *Store) Capture(ctx context.Context, scope query.Scope, req store.Captur
 		return store.Capture{}, ctx.Err()
 	}
 	capture := store.Capture{CountsByType: map[string]int64{}, CountsByStatusClass: map[string]int64{}}
+	req.Window = store.InScope(scope, req.Window)
 	// What row was given can't be taken back.
 	err := s.readOnce(ctx, "store.capture", func(ctx context.Context, tx *readTx) error {
 		capture.AsOf = tx.asOf
-		cond, err := newWhere(scope, &req.Filter)
+		cond, err := newWhere(scope, &req.Filter, req.Window.From)
 		if err != nil {
 			return err
 		}

@@ -21,7 +21,7 @@ func (s *Store) Event(ctx context.Context, scope query.Scope, id audit.ID) (audi
 		if len(tx.days) == 0 {
 			return store.ErrNotFound
 		}
-		c := scoped(scope)
+		c := scoped(scope, time.Time{})
 		c.rows = append(c.rows, "r.id = "+c.bind([16]byte(id)))
 		ever := query.Window{From: tx.days[len(tx.days)-1], To: tx.days[0].Add(dayLength)}
 		rows, err := tx.Query(ctx, "SELECT "+boundedColumns+" FROM audit_rows r"+joinDictionaries+

@@ -43,10 +43,11 @@ func (s *Store) Facet(ctx context.Context, scope query.Scope, req store.FacetReq
 		return store.Facet{}, fmt.Errorf("facet: no dimension %q", req.Dimension)
 	}
 	filter := req.Filter.Without(req.Dimension)
+	req.Window = store.InScope(scope, req.Window)
 	var facet store.Facet
 	err := s.read(ctx, "store.facet", func(ctx context.Context, tx *readTx) error {
 		facet.AsOf = tx.asOf
-		cond, err := newWhere(scope, &filter)
+		cond, err := newWhere(scope, &filter, req.Window.From)
 		if err != nil {
 			return err
 		}

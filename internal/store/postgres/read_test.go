@@ -176,7 +176,7 @@ func TestViewWhileDayIsDropped(t *testing.T) {
 	}
 	var during store.View
 	if err := s.read(t.Context(), "store.test", func(ctx context.Context, tx *readTx) error {
-		cond, err := newWhere(query.ClusterWide(), &req.Filter)
+		cond, err := newWhere(query.ClusterWide(), &req.Filter, req.Window.From)
 		if err != nil {
 			return err
 		}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -134,7 +135,7 @@ func (s *Store) findSnapshot(ctx context.Context, id string) (savedSnapshot, err
 // findCovered returns a snapshot that the scope covers.
 func (s *Store) findCovered(ctx context.Context, scope query.Scope, id string) (savedSnapshot, error) {
 	found, err := s.findSnapshot(ctx, id)
-	if err == nil && !scope.Covers(found.Manifest.Cluster, found.Manifest.Namespace) {
+	if err == nil && !scope.Covers(found.Manifest.Cluster, found.Manifest.Namespace, found.Manifest.TakenAt) {
 		err = store.ErrNotFound
 	}
 	if err != nil {
@@ -176,8 +177,8 @@ func manifestsOf(found []savedSnapshot) []store.Manifest {
 const (
 	listSnapshots = `SELECT id, taken_at FROM audit_snapshots
 		WHERE $1::timestamptz IS NULL OR (taken_at, id) < ($1, $2) ORDER BY taken_at DESC, id DESC LIMIT $3`
-	listSnapshotsIn = `SELECT s.id, s.taken_at FROM unnest($5::text[]) AS n (namespace) CROSS JOIN LATERAL (
-			SELECT id, taken_at FROM audit_snapshots WHERE cluster = $4 AND namespace = n.namespace
+	listSnapshotsIn = `SELECT s.id, s.taken_at FROM unnest($5::text[], $6::timestamptz[]) AS n (namespace, since) CROSS JOIN LATERAL (
+			SELECT id, taken_at FROM audit_snapshots WHERE cluster = $4 AND namespace = n.namespace AND taken_at >= n.since
 				AND ($1::timestamptz IS NULL OR (taken_at, id) < ($1, $2)) ORDER BY taken_at DESC, id DESC LIMIT $3) AS s
 		ORDER BY s.taken_at DESC, s.id DESC LIMIT $3`
 )
@@ -190,7 +191,11 @@ func (s *Store) ListSnapshots(ctx context.Context, scope query.Scope, req store.
 	}
 	if !scope.IsClusterWide() {
 		cluster, namespaces := store.Visible(scope)
-		listed, args = listSnapshotsIn, append(args, cluster, namespaces)
+		since := make([]time.Time, len(namespaces))
+		for i, n := range namespaces {
+			since[i] = n.Since
+		}
+		listed, args = listSnapshotsIn, append(args, cluster, store.NamesOf(namespaces), since)
 	}
 	found, err := s.snapshots(ctx, "SELECT manifest, body, parts FROM ("+listed+") AS listed JOIN audit_snapshots USING (id, taken_at) ORDER BY taken_at DESC, id DESC", args...)
 	if err != nil {

@@ -33,7 +33,7 @@ func (s *Store) Tail(ctx context.Context, scope query.Scope, req store.TailReque
 }
 
 func (s *Store) tail(ctx context.Context, scope query.Scope, req store.TailRequest) (tail store.Tail, err error) {
-	if _, err := newWhere(scope, &req.Filter); err != nil {
+	if _, err := newWhere(scope, &req.Filter, req.Since); err != nil {
 		return store.Tail{}, err
 	}
 	tail.AsOf = s.now()
@@ -146,7 +146,7 @@ func (tx *readTx) tail(ctx context.Context, scope query.Scope, req store.TailReq
 	if err != nil {
 		return after, err
 	}
-	cond, err := newWhere(scope, &req.Filter)
+	cond, err := newWhere(scope, &req.Filter, req.Since)
 	if err != nil {
 		return after, err
 	}

@@ -18,9 +18,10 @@ func (s *Store) View(ctx context.Context, scope query.Scope, req store.ViewReque
 	if req.HistogramWidth != 0 && !slices.Contains(store.HistogramWidths, req.HistogramWidth) {
 		return view, fmt.Errorf("histogram width %s is none of store.HistogramWidths", req.HistogramWidth)
 	}
+	req.Window = store.InScope(scope, req.Window)
 	err := s.read(ctx, "store.view", func(ctx context.Context, tx *readTx) error {
 		view = store.View{AsOf: tx.asOf}
-		cond, err := newWhere(scope, &req.Filter)
+		cond, err := newWhere(scope, &req.Filter, req.Window.From)
 		if err != nil {
 			return err
 		}

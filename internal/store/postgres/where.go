@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -27,9 +28,10 @@ type where struct {
 	chosen *choice // once the dictionaries were asked
 }
 
-// newWhere is the one place where a scope and a filter become SQL.
-func newWhere(scope query.Scope, f *query.Filter) (*where, error) {
-	c := scoped(scope)
+// newWhere is the one place where a scope and a filter become SQL, for rows that
+// occurred from a time on.
+func newWhere(scope query.Scope, f *query.Filter, from time.Time) (*where, error) {
+	c := scoped(scope, from)
 	c.kinds = append(c.kinds, c.anyOf("k.stage", f.EffectiveStages()))
 	if err := c.filter(&f.Terms, true); err != nil {
 		return nil, err
@@ -49,9 +51,9 @@ func newWhere(scope query.Scope, f *query.Filter) (*where, error) {
 	return c, nil
 }
 
-// scoped is the condition that the caller may see an event. It comes first and
-// nothing takes it away.
-func scoped(scope query.Scope) *where {
+// scoped is the condition that the caller may see an event, of those that
+// occurred from a time on. It comes first and nothing takes it away.
+func scoped(scope query.Scope, from time.Time) *where {
 	c := &where{args: pgx.NamedArgs{}}
 	if scope.IsClusterWide() {
 		return c
@@ -61,7 +63,16 @@ func scoped(scope query.Scope) *where {
 		c.places = append(c.places, "FALSE")
 		return c
 	}
-	c.places = append(c.places, "p.cluster = "+c.bind(cluster), c.anyOf("p.namespace", namespaces), "NOT p.is_foreign")
+	c.places = append(c.places, "p.cluster = "+c.bind(cluster), c.anyOf("p.namespace", store.NamesOf(namespaces)), "NOT p.is_foreign")
+	if young := store.Younger(namespaces, from); len(young) > 0 {
+		since := make([]time.Time, len(young))
+		for i, n := range young {
+			since[i] = n.Since
+		}
+		// Only rows know their time to the microsecond, so no roll-up answers this.
+		c.rows = append(c.rows, "NOT EXISTS (SELECT FROM unnest("+c.bind(store.NamesOf(young))+"::text[], "+c.bind(since)+"::timestamptz[]) AS young (namespace, since)"+
+			" JOIN audit_places earlier ON earlier.namespace = young.namespace WHERE earlier.id = r.place_id AND r.occurred_at < young.since)")
+	}
 	return c
 }
 
@@ -233,7 +244,7 @@ func (c *where) ips(prefixes []netip.Prefix, include bool) error {
 // sameRequest is the condition on the other events with an event's audit ID,
 // which stands in one of two columns, depending on its form.
 func sameRequest(scope query.Scope, e *audit.Event) *where {
-	c := scoped(scope)
+	c := scoped(scope, store.SameRequestWindow(e).From)
 	if uuid, ok := parseUUID(e.AuditID); ok {
 		c.rows = append(c.rows, "r.audit_uuid = "+c.bind(uuid))
 	} else {

@@ -136,8 +136,15 @@ func drawScope(t *rapid.T) query.Scope {
 	case 0:
 		return query.Scope{}
 	case 1, 2:
-		namespaces := rapid.SliceOfN(rapid.SampledFrom(someNamespaces), 0, 3).Draw(t, "scope namespaces")
-		return query.InNamespaces(oneOf(t, "scope cluster", someClusters), namespaces...)
+		var namespaces []query.Namespace
+		for _, name := range rapid.SliceOfN(rapid.SampledFrom(someNamespaces), 0, 3).Draw(t, "scope namespaces") {
+			n := query.Namespace{Name: name}
+			if ago := rapid.IntRange(-60, 6*24*60).Draw(t, "created minutes ago"); ago > 0 {
+				n.Since = start.Add(-time.Duration(ago) * time.Minute)
+			}
+			namespaces = append(namespaces, n)
+		}
+		return query.Since(oneOf(t, "scope cluster", someClusters), namespaces...)
 	}
 	return query.ClusterWide()
 }

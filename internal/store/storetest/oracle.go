@@ -18,7 +18,7 @@ import (
 // whatever the window. It is written for clarity, as the meaning that stores
 // are held to.
 func Match(e *audit.Event, scope query.Scope, f *query.Filter) bool {
-	if !scope.Covers(e.Cluster, e.Namespace) || e.Foreign && !scope.IsClusterWide() {
+	if !scope.Covers(e.Cluster, e.Namespace, e.OccurredAt) || e.Foreign && !scope.IsClusterWide() {
 		return false
 	}
 	in, out := &f.Terms, &f.Exclude

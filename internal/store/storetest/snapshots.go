@@ -287,7 +287,7 @@ func testListSnapshots(t *testing.T, b *bench) {
 
 // covered returns those that a scope sees, newest first.
 func covered(all []store.Manifest, scope query.Scope) []store.Manifest {
-	seen := slices.DeleteFunc(slices.Clone(all), func(m store.Manifest) bool { return !scope.Covers(m.Cluster, m.Namespace) })
+	seen := slices.DeleteFunc(slices.Clone(all), func(m store.Manifest) bool { return !scope.Covers(m.Cluster, m.Namespace, m.TakenAt) })
 	slices.SortFunc(seen, func(a, b store.Manifest) int {
 		return stdcmp.Or(b.TakenAt.Compare(a.TakenAt), stdcmp.Compare(b.ID, a.ID))
 	})

@@ -1,0 +1,59 @@
+package main
+
+// readers break what says who reads, and since when.
+var readers = []mutant{
+	{
+		name: "embedded-shows-the-earlier-namespace", file: "internal/store/embedded/where.go",
+		old:      "	if young := store.Younger(namespaces, from); len(young) > 0 {\n",
+		new:      "	if young := store.Younger(namespaces, from); false {\n",
+		packages: []string{"./internal/store/embedded"}, tests: "TestStore/(MadeAgain|Generated)",
+	},
+	{
+		name: "postgresql-shows-the-earlier-namespace", file: "internal/store/postgres/where.go",
+		old:      "	if young := store.Younger(namespaces, from); len(young) > 0 {\n",
+		new:      "	if young := store.Younger(namespaces, from); false {\n",
+		packages: []string{"./internal/store/postgres"}, tests: "TestStore/(MadeAgain|Generated)",
+	},
+	{
+		name: "embedded-lists-the-earlier-namespace's-snapshots", file: "internal/store/embedded/snapshots.go",
+		old:      "return p.TakenAt.Before(namespace.Since) })",
+		new:      "return false })",
+		packages: []string{"./internal/store/embedded"}, tests: "TestStore/MadeAgain",
+	},
+	{
+		name: "postgresql-lists-the-earlier-namespace's-snapshots", file: "internal/store/postgres/snapshots.go",
+		old:      "AND taken_at >= n.since",
+		new:      "AND n.since IS NOT NULL",
+		packages: []string{"./internal/store/postgres"}, tests: "TestStore/MadeAgain",
+	},
+	{
+		name: "covers-the-earlier-namespace", file: "internal/query/scope.go",
+		old:      "n.Name == namespace && !at.Before(n.Since)",
+		new:      "n.Name == namespace",
+		packages: []string{"./internal/store/embedded"}, tests: "TestStore/MadeAgain",
+	},
+	{
+		name: "rights-in-the-earlier-namespace", file: "internal/auth/auth.go",
+		old:      "query.Namespace{Name: namespace, Since: since})",
+		new:      "query.Namespace{Name: namespace, Since: since.Add(-time.Hour)})",
+		packages: []string{"./internal/auth"}, tests: "TestMadeAgain",
+	},
+	{
+		name: "namespaces-that-are-not-there", file: "internal/auth/auth.go",
+		old:      "		case apierrors.IsNotFound(err):\n			return time.Time{}, ErrForbidden\n",
+		new:      "		case apierrors.IsNotFound(err):\n			return time.Unix(1, 0), nil\n",
+		packages: []string{"./internal/auth"}, tests: "TestMadeAgain",
+	},
+	{
+		name: "plain-http-again", file: "internal/web/web.go",
+		old:      "			h.Set(\"Strict-Transport-Security\", keepToHTTPS)\n",
+		new:      "",
+		packages: []string{"./internal/web"}, tests: "TestHTTPS",
+	},
+	{
+		name: "cursor-of-any-year", file: "internal/query/cursor.go",
+		old:      "		if !Writable(times[i]) {\n",
+		new:      "		if false {\n",
+		packages: []string{"./internal/query"},
+	},
+}
