@@ -43,7 +43,7 @@ func newPages(ctx context.Context, events store.Store, in *intake, callers *auth
 	}
 	return web.New(web.Options{
 		Store: events, Auth: callers, Login: signIn, Records: recorder, Types: picker(in.types),
-		Retention: o.retention, Doors: doors, Log: log,
+		Retention: o.retention, HTTPS: o.secure(), Doors: doors, Log: log,
 	})
 }
 

@@ -28,6 +28,9 @@ type Options struct {
 	Types func() []dashboard.ResourceType
 	// Retention is how long events are kept.
 	Retention time.Duration
+	// HTTPS says that browsers reach the pages by HTTPS alone, and are told to keep
+	// to it.
+	HTTPS bool
 	// Doors watches the requests; nil watches nothing.
 	Doors *door.Watch
 	Now   func() time.Time
@@ -61,13 +64,18 @@ func New(opts Options) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	return headers(bodies(answers, bodyTimeout)), nil
+	return headers(bodies(answers, bodyTimeout), opts.HTTPS), nil
 }
+
+// keepToHTTPS has a browser that came by HTTPS come no other way for a year. It
+// speaks for no host below this one, and asks for no list of such sites: those
+// are the domain owner's to say.
+const keepToHTTPS = "max-age=31536000"
 
 // headers sets what every answer carries. Referrers stay on this site; the
 // stricter no-referrer would make browsers send forms without their origin,
 // which plain HTTP needs to tell own forms from others'.
-func headers(next http.Handler) http.Handler {
+func headers(next http.Handler, https bool) http.Handler {
 	const policy = "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
@@ -77,6 +85,9 @@ func headers(next http.Handler) http.Handler {
 		h.Set("Cross-Origin-Opener-Policy", "same-origin")
 		h.Set("Cross-Origin-Resource-Policy", "same-origin")
 		h.Set("Cache-Control", "no-store")
+		if https {
+			h.Set("Strict-Transport-Security", keepToHTTPS)
+		}
 		next.ServeHTTP(w, r)
 	})
 }

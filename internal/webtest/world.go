@@ -322,7 +322,7 @@ func (world *World) handler(t testing.TB, s dashboard.Store, records store.Write
 		t.Fatal(err)
 	}
 	h, err := web.New(web.Options{
-		Store: s, Auth: world.Auth(), Login: signIn, Records: recorder, Log: logr.Discard(), Retention: 720 * time.Hour, Now: now,
+		Store: s, Auth: world.Auth(), Login: signIn, Records: recorder, Log: logr.Discard(), Retention: 720 * time.Hour, HTTPS: options.Secure, Now: now,
 		Types: func() []dashboard.ResourceType {
 			var out []dashboard.ResourceType
 			for _, t := range audit.BuiltInResourceTypes() {
