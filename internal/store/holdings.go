@@ -13,6 +13,10 @@ import (
 // ErrDamaged means that a store no longer holds what was written.
 var ErrDamaged = errors.New("is damaged")
 
+// ErrOtherKey means that a store holds events already whose hashes are under
+// another key than that of the store which is to be copied to it.
+var ErrOtherKey = errors.New("the target holds events and has another key: copy into a store that holds none, or into one that was copied from the same store")
+
 // Holdings is all that a store holds, as a copy to another store sees it. It
 // knows no scope: only commands of those who could read the store's files use
 // it. No answer takes more memory for a larger store, apart from lists of days,
@@ -35,6 +39,12 @@ type Holdings interface {
 	// returns how many it did not have, once they are durable. They count in no
 	// source's totals. Errors are those of Append.
 	Import(ctx context.Context, events []audit.Event) (stored int, err error)
+
+	// Key is that of Store.
+	Key() audit.Key
+	// ImportKey gives a store that holds no events the key of the store that it
+	// is to be a copy of. Elsewhere another key than its own is ErrOtherKey.
+	ImportKey(ctx context.Context, key audit.Key) error
 
 	// Manifests returns every snapshot's, in no order.
 	Manifests(ctx context.Context) ([]Manifest, error)

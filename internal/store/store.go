@@ -409,6 +409,9 @@ type Store interface {
 	Retain(ctx context.Context, before time.Time) ([]time.Time, error)
 	// Ready returns nil when a write would be durable now.
 	Ready(ctx context.Context) error
+	// Key is the secret under which is hashed what must not be guessed: made
+	// once, with the store, and never shown.
+	Key() audit.Key
 	// Live returns nil unless only a new process can make the store ready again.
 	Live() error
 	// Close lets running calls finish, commits what was accepted and frees the

@@ -94,6 +94,7 @@ func TestDamagedDatabase(t *testing.T) {
 			url := newDatabase(t)
 			database, other := openPostgres(t, postgres.Options{URL: url}), openEmbedded(t, embedded.Options{})
 			batch := generated(t, "s", now.Add(-time.Hour), 60)
+			must(t, database.ImportKey(t.Context(), other.Key()))
 			mustAppend(t, database, batch)
 			mustAppend(t, other, batch)
 			mustCopy(t, other, database, Options{})
@@ -187,8 +188,8 @@ func TestServerRestarts(t *testing.T) {
 func TestUnwilling(t *testing.T) {
 	from, to := openEmbedded(t, embedded.Options{}), openEmbedded(t, embedded.Options{})
 	mustAppend(t, from, generated(t, "s", now.Add(-time.Hour), 10))
-	must(t, to.Close())
-	if _, err := Copy(t.Context(), from, to, Options{}); !errors.Is(err, store.ErrClosed) || !strings.Contains(err.Error(), "2026-03-14") {
+	source := &interrupted{Holdings: from, before: func() { must(t, to.Close()) }}
+	if _, err := Copy(t.Context(), source, to, Options{}); !errors.Is(err, store.ErrClosed) || !strings.Contains(err.Error(), "2026-03-14") {
 		t.Errorf("a copy to a closed store = %v", err)
 	}
 }

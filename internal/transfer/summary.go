@@ -15,6 +15,8 @@ type Summary struct {
 	Sources    int        `json:"sources"` // whose totals were compared
 	// SourcesMissing are those of which the target counts less.
 	SourcesMissing int `json:"sourcesMissing"`
+	// OtherKey means that the target hashes otherwise than the source.
+	OtherKey bool `json:"otherKey,omitempty"`
 	// Problems name what is not in the target as it should be: the first of it.
 	Problems []string `json:"problems"`
 }
@@ -95,7 +97,7 @@ func (s *Summary) Whole() bool {
 	total := s.Total()
 	same := !slices.ContainsFunc(s.Days, func(d Day) bool { return d.SourceDigest != d.TargetDigest })
 	return same && total.Damaged+total.Missing+total.Differing+total.TargetDamaged == 0 &&
-		s.Snapshots.Damaged+s.Snapshots.Missing+s.Snapshots.Differing == 0 && s.Quarantine.Missing == 0 && s.SourcesMissing == 0
+		s.Snapshots.Damaged+s.Snapshots.Missing+s.Snapshots.Differing == 0 && s.Quarantine.Missing == 0 && s.SourcesMissing == 0 && !s.OtherKey
 }
 
 // Write writes the summary for people: a table of the days, a line for each

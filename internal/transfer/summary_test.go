@@ -72,6 +72,7 @@ func TestWhole(t *testing.T) {
 		"differing snapshot": {Snapshots: Snapshots{Differing: 1}},
 		"missing item":       {Quarantine: Quarantine{Missing: 1}},
 		"totals of a source": {Sources: 1, SourcesMissing: 1},
+		"another key":        {OtherKey: true},
 	} {
 		if s.Whole() {
 			t.Errorf("%s: the copy is called whole", name)

@@ -30,8 +30,9 @@ type Options struct {
 // part; on an error, of those that were reached.
 func Copy(ctx context.Context, from, to store.Holdings, opts Options) (Summary, error) {
 	c := &copier{from: from, to: to, opts: opts}
-	// Totals come last: they count what was copied before.
-	for _, part := range []func(context.Context) error{c.copyEvents, c.copySnapshots, c.copyQuarantine, c.copyTotals} {
+	// The key comes first, as only a store without events takes one. Totals come
+	// last: they count what was copied before.
+	for _, part := range []func(context.Context) error{c.copyKey, c.copyEvents, c.copySnapshots, c.copyQuarantine, c.copyTotals} {
 		if err := part(ctx); err != nil {
 			return c.summary, err
 		}
@@ -44,6 +45,18 @@ type copier struct {
 	opts        Options
 	done, total int64 // events
 	summary     Summary
+}
+
+// copyKey makes the target hash as the source does.
+func (c *copier) copyKey(ctx context.Context) error {
+	if !c.opts.VerifyOnly {
+		return persist(ctx, func() error { return c.to.ImportKey(ctx, c.from.Key()) })
+	}
+	if c.from.Key() != c.to.Key() {
+		c.summary.OtherKey = true
+		c.problem("the target has another key: what was taken out of events is hashed otherwise there")
+	}
+	return nil
 }
 
 // patience is how long a store is waited for that takes or gives nothing now:

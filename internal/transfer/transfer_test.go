@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -56,6 +57,9 @@ func TestThereAndBack(t *testing.T) {
 		summary, to := step()
 		if d := same(held, read(t, to)); d != "" {
 			t.Fatalf("%s (-want +got):\n%.4000s", name, d)
+		}
+		if to.Key() != first.Key() {
+			t.Errorf("%s: it has another key", name)
 		}
 		if d := gocmp.Diff(there.Days, summary.Days); d != "" {
 			t.Errorf("%s: days (-want +got):\n%s", name, d)
@@ -145,6 +149,7 @@ func TestSourceInUse(t *testing.T) {
 // source, between those of the source.
 func TestTargetInUse(t *testing.T) {
 	from, to := openEmbedded(t, embedded.Options{}), openPostgres(t, postgres.Options{})
+	mustCopy(t, from, to, Options{}) // which gives it the key
 	mustAppend(t, from, generated(t, "s", now.AddDate(0, 0, -1), 500))
 	own := generated(t, "own", now.AddDate(0, 0, -1), pageEvents+2000)
 	mustAppend(t, to, own)
@@ -155,6 +160,29 @@ func TestTargetInUse(t *testing.T) {
 	}
 	if got := len(read(t, to).Events); got != pageEvents+2500 {
 		t.Errorf("the target holds %d events, want %d", got, pageEvents+2500)
+	}
+}
+
+// TestOtherKey copies to a store that has taken events of its own under another
+// key: nothing of it is changed.
+func TestOtherKey(t *testing.T) {
+	from, to := openEmbedded(t, embedded.Options{}), openPostgres(t, postgres.Options{})
+	mustAppend(t, from, generated(t, "s", now.Add(-time.Hour), 10))
+	mustAppend(t, to, generated(t, "own", now.Add(-time.Hour), 10))
+	key := to.Key()
+	if key == from.Key() {
+		t.Fatal("two stores have one key")
+	}
+	if _, err := Copy(t.Context(), from, to, Options{}); !errors.Is(err, store.ErrOtherKey) {
+		t.Errorf("Copy = %v, want %v", err, store.ErrOtherKey)
+	}
+	if got := len(read(t, to).Events); got != 10 || to.Key() != key {
+		t.Errorf("the target holds %d events, and its key is another: %t", got, to.Key() != key)
+	}
+	compared, err := Copy(t.Context(), from, to, Options{VerifyOnly: true})
+	must(t, err)
+	if !compared.OtherKey || compared.Whole() || !strings.Contains(written(t, &compared), "another key") {
+		t.Errorf("a comparison says nothing of the keys:\n%s", written(t, &compared))
 	}
 }
 

@@ -30,6 +30,9 @@ func TestBackup(t *testing.T) {
 	nothingLeft(t, s)
 	again := restored(t, archive)
 	equal(t, want, readEverything(t, again, "bench"))
+	if again.Key() != s.Key() {
+		t.Error("the restored store hashes under another key")
+	}
 	if len(want.Events) != 600 || len(want.Quarantined) != 3 || len(want.Files) != 3+4 {
 		t.Fatalf("the test's own store holds %d events, %d items and %d files", len(want.Events), len(want.Quarantined), len(want.Files))
 	}

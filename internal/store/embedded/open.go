@@ -27,11 +27,13 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
 	"github.com/go-logr/logr"
 
+	"github.com/porter-dev/audit-operator/internal/audit"
 	"github.com/porter-dev/audit-operator/internal/store"
 	"github.com/porter-dev/audit-operator/internal/store/intake"
 	"github.com/porter-dev/audit-operator/internal/store/position"
@@ -108,6 +110,7 @@ type Store struct {
 	filters   filters
 	arrivals  arrivals
 	positions *position.Codec
+	key       atomic.Pointer[audit.Key]
 	tailRows  int64
 	chunks    chunkPool
 	snapshots snapshots
@@ -161,6 +164,9 @@ func Open(ctx context.Context, opts Options) (_ *Store, err error) {
 		return nil, err
 	}
 	if err := s.upgrade(ctx, was); err != nil {
+		return nil, err
+	}
+	if err := s.loadKey(ctx); err != nil {
 		return nil, err
 	}
 	var identity []byte

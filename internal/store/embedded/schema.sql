@@ -29,6 +29,11 @@ CREATE TABLE IF NOT EXISTS identity (
 );
 INSERT INTO identity SELECT gen_random_uuid() WHERE NOT EXISTS (FROM identity);
 
+-- The one key under which is hashed what must not be guessed; see key.go.
+CREATE TABLE IF NOT EXISTS secret_key (
+    key BLOB NOT NULL
+);
+
 CREATE TABLE IF NOT EXISTS other_totals (
     store            VARCHAR NOT NULL, -- its identity
     source           VARCHAR NOT NULL,

@@ -153,7 +153,7 @@ func TestGrant(t *testing.T) {
 		"UPDATE audit_rows SET path = ''", "DELETE FROM audit_rows", "TRUNCATE audit_rows", "UPDATE audit_raw SET blob = ''",
 		"UPDATE audit_kinds SET verb = 'get'", "UPDATE audit_snapshots SET manifest = '{}'", "UPDATE audit_snapshot_parts SET data = ''",
 		"DELETE FROM audit_actors", "UPDATE audit_actors SET last_day = '2000-01-01'", "INSERT INTO audit_actors (id) VALUES (1)",
-		"SELECT setval('audit_dictionary_id', 1)", "DELETE FROM audit_days", "SELECT audit_forget_day(current_date + 1)", "DROP TABLE audit_rows", "CREATE TABLE mine ()", "DELETE FROM audit_schema_version",
+		"SELECT setval('audit_dictionary_id', 1)", "DELETE FROM audit_days", "SELECT audit_forget_day(current_date + 1)", "UPDATE audit_key SET key = sha256('')", "DELETE FROM audit_key", "DROP TABLE audit_rows", "CREATE TABLE mine ()", "DELETE FROM audit_schema_version",
 	} {
 		if !refused(t, r.operator, statement) {
 			t.Errorf("the operator may %s", statement)
@@ -163,7 +163,7 @@ func TestGrant(t *testing.T) {
 		t.Error("a reader may not read events")
 	}
 	for _, statement := range []string{
-		"SELECT FROM audit_raw", "SELECT FROM audit_quarantine", "SELECT FROM audit_snapshot_parts",
+		"SELECT FROM audit_raw", "SELECT FROM audit_quarantine", "SELECT FROM audit_snapshot_parts", "SELECT FROM audit_key", "SELECT audit_import_key(sha256(''))",
 		"INSERT INTO audit_days VALUES (now())", "SELECT audit_forget_day('2026-03-14')", "SELECT audit_drop_forgotten_day()", "CREATE TABLE mine ()",
 	} {
 		if !refused(t, r.reader, statement) {

@@ -26,6 +26,7 @@ import (
 	"github.com/go-logr/logr"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/porter-dev/audit-operator/internal/audit"
 	"github.com/porter-dev/audit-operator/internal/store"
 	"github.com/porter-dev/audit-operator/internal/store/intake"
 	"github.com/porter-dev/audit-operator/internal/store/position"
@@ -98,6 +99,7 @@ type Store struct {
 	committers sync.WaitGroup
 	readiness  readiness
 	positions  atomic.Pointer[position.Codec] // nil until the identity is known
+	key        atomic.Pointer[audit.Key]
 
 	closing sync.Once
 }
@@ -116,6 +118,10 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	}
 	s := &Store{opts: opts, log: opts.Log, calls: intake.NewCalls(), pool: pool, target: targetOf(config.ConnConfig), captures: make(chan struct{}, config.MaxConns/2)}
 	if err := s.awaitSchema(ctx); err != nil {
+		pool.Close()
+		return nil, s.explain(err)
+	}
+	if err := s.loadKey(ctx); err != nil {
 		pool.Close()
 		return nil, s.explain(err)
 	}

@@ -28,6 +28,7 @@ func RunHoldings(t *testing.T, open func(t *testing.T, opts Options) store.Store
 		"Quarantine":       testExportQuarantine,
 		"Totals":           testTotals,
 		"Snapshots":        testExportSnapshots,
+		"Key":              testKey,
 		"Closed":           testHoldingsClosed,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, newBench(t, open)) })
