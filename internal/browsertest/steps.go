@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -117,35 +116,6 @@ func (tab *Tab) ForgetCookies() {
 	tab.t.Helper()
 	call(tab, network.ClearBrowserCookies, cdp.Empty{})
 }
-
-// Click clicks the first element that a selector matches with the mouse, once
-// it is visible, stands still, nothing covers it, and nothing is about to take
-// its place.
-func (tab *Tab) Click(selector string) {
-	tab.t.Helper()
-	var at, before []float64
-	deadline := time.Now().Add(wait)
-	for at == nil || !slices.Equal(at, before) {
-		if time.Now().After(deadline) {
-			tab.t.Fatalf("nothing can be clicked at %s, or it never stands still\n%s", selector, tab.state())
-		}
-		before = at
-		at, _ = eval[[]float64](tab, fmt.Sprintf(clickable, quote(selector)))
-	}
-	tab.do("click "+selector, chromedp.MouseClickXY(at[0], at[1]))
-}
-
-// clickable gives where an element can be clicked, if it can, after what moves
-// has moved by a frame's time.
-const clickable = `(e => {
-	if (!e?.checkVisibility({visibilityProperty: true}) || e.closest(".htmx-request")) return null;
-	let box = e.getClientRects()[0];
-	if (!box || box.top < 0 || box.bottom > innerHeight || box.left < 0 || box.right > innerWidth) e.scrollIntoView({block: "center", inline: "nearest", behavior: "instant"});
-	box = e.getClientRects()[0];
-	if (!box) return null;
-	const at = [box.x + box.width / 2, box.y + box.height / 2], hit = document.elementFromPoint(...at);
-	return hit && (e.contains(hit) || hit.contains(e) || hit.closest("label")?.control === e) ? at : null;
-})(document.querySelector(%s))`
 
 // Fill empties a field and types text into it.
 func (tab *Tab) Fill(selector, text string) {

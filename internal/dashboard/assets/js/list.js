@@ -43,15 +43,27 @@
     menu.open = false;
     if (inside) menu.querySelector("summary").focus();
   };
-  // What is open closes when the pointer or the focus goes elsewhere, which it
-  // would cover.
-  for (const leaving of ["click", "focusin"]) {
-    document.addEventListener(leaving, event => {
-      for (const menu of document.querySelectorAll("details.menu[open], details.why[open]")) {
-        if (!menu.contains(event.target)) menu.open = false;
-      }
-    });
-  }
+  // What is open closes when it is left: by a click outside of it, or when the
+  // keyboard moves the focus out of it. A press of the mouse moves the focus too,
+  // before the click: to whatever around the pointer takes it, which for the text
+  // of a menu is the page's content. That leaves nothing, and a menu that went
+  // away under the pressed button would take the click with it.
+  let pressed = null;
+  const leave = to => {
+    for (const menu of document.querySelectorAll("details.menu[open], details.why[open]")) {
+      if (!menu.contains(to)) menu.open = false;
+    }
+  };
+  document.addEventListener("mousedown", event => { pressed = event.target; }, true);
+  document.addEventListener("keydown", () => { pressed = null; }, true);
+  document.addEventListener("focusin", event => { if (!pressed) leave(event.target); });
+  document.addEventListener("click", event => {
+    // A click that follows a press belongs to where that began: a text that is
+    // selected in a menu may end outside of it. What was pressed may be gone by
+    // now, as when an answer has taken its place.
+    leave(pressed && pressed.isConnected ? pressed : event.target);
+    pressed = null;
+  });
   document.addEventListener("keydown", event => {
     if (event.defaultPrevented || event.isComposing) return;
     const menu = closest(event.target, "details.menu[open]");

@@ -28,8 +28,12 @@
     ? `${t.getUTCFullYear()}-${two(t.getUTCMonth() + 1)}-${two(t.getUTCDate())}${between}${two(t.getUTCHours())}:${two(t.getUTCMinutes())}:${two(t.getUTCSeconds())}`
     : `${t.getFullYear()}-${two(t.getMonth() + 1)}-${two(t.getDate())}${between}${two(t.getHours())}:${two(t.getMinutes())}:${two(t.getSeconds())}`;
   const fraction = iso => (/\.\d+/.exec(iso) || [""])[0];
+  // What a field shows does not always tell its instant: an hour that a zone
+  // repeats reads the same twice. A field that nobody touched, which still holds
+  // what was written into it, means the instant that it came with.
   const instant = field => {
-    const t = new Date(field.dataset.shown === "utc" ? field.value + "Z" : field.value);
+    const untouched = field.dataset.time && field.value === field.dataset.written;
+    const t = new Date(untouched ? field.dataset.time : field.dataset.shown === "utc" ? field.value + "Z" : field.value);
     return isNaN(t) ? null : t;
   };
   const all = (root, selector) => [...(root.matches && root.matches(selector) ? [root] : []), ...root.querySelectorAll(selector)];
@@ -51,7 +55,10 @@
       if (e.type !== "datetime-local") continue; // holds a fraction: as text, in UTC
       const t = e.dataset.shown ? instant(e) : e.dataset.time ? new Date(e.dataset.time) : null;
       e.dataset.shown = zone;
-      if (t && !isNaN(t)) e.value = text(t, "T");
+      if (!t || isNaN(t)) continue;
+      e.dataset.time = t.toISOString();
+      e.value = text(t, "T");
+      e.dataset.written = e.value; // as the browser writes it, without seconds of zero
     }
   };
   document.addEventListener("formdata", event => {
