@@ -98,7 +98,7 @@ lighthouse: needs ## Have Lighthouse score the pages; the reports land in artifa
 	KUBEBUILDER_ASSETS=$$assets LIGHTHOUSE=$$lighthouse go test -run '^$$' -bench Lighthouse -benchtime 1x -timeout 30m -v ./internal/browsertest/journeys
 
 .PHONY: fuzz
-fuzz: needs ## Run every fuzz target for FUZZTIME (default 20s); CI does for a minute.
+fuzz: needs ## Run every fuzz target for FUZZTIME (default 20s); CI does for 10s each.
 	hack/fuzz.sh $(or $(FUZZTIME),20s)
 
 .PHONY: torture
