@@ -20,6 +20,7 @@ import (
 	"github.com/porter-dev/audit-operator/internal/collector/webhook"
 	"github.com/porter-dev/audit-operator/internal/credentials"
 	"github.com/porter-dev/audit-operator/internal/store"
+	"github.com/porter-dev/audit-operator/internal/store/storetest"
 )
 
 func newSource(name string) *v1alpha1.AuditSource {
@@ -250,7 +251,7 @@ func TestRegisterSources(t *testing.T) {
 	if w.Code != http.StatusOK {
 		t.Errorf("delivery answered %d", w.Code)
 	}
-	bad, err := faults.Quarantine(t.Context(), s.Name, 10)
+	bad, err := storetest.Quarantined(t.Context(), faults, s.Name)
 	if err != nil || len(bad) != 1 || !strings.Contains(bad[0].Reason, "2048") {
 		t.Errorf("quarantine %+v, %v: want one item beyond the source's own limit", bad, err)
 	}

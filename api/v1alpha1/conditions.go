@@ -71,6 +71,10 @@ const (
 	// asks for it. Stalled is True.
 	ReasonSnapshotLost = "SnapshotLost"
 
+	// ReasonQuarantined: about the time of the window items arrived that could not
+	// become events, and may be events that are missing. Complete is False.
+	ReasonQuarantined = "Quarantined"
+
 	// ReasonNotMeasured: nobody measured whether events are missing. Complete is
 	// Unknown.
 	ReasonNotMeasured = "NotMeasured"

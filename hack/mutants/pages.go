@@ -34,8 +34,8 @@ var pages = []mutant{
 	},
 	{
 		name: "old-page-is-as-complete-as-it-was", file: "internal/dashboard/list.go",
-		old:      "snapshot.Completeness(a.Window, now, d.Retention)",
-		new:      "snapshot.Completeness(a.Window, a.Window.To, d.Retention)",
+		old:      "snapshot.Completeness(a.Window, now, d.Retention, view.Quarantined)",
+		new:      "snapshot.Completeness(a.Window, a.Window.To, d.Retention, view.Quarantined)",
 		packages: []string{"./internal/dashboard"}, tests: "TestLaterPages",
 	},
 	{

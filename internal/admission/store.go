@@ -65,8 +65,8 @@ func (s *Store) Tail(ctx context.Context, scope query.Scope, req store.TailReque
 }
 
 // Quarantine implements store.Reader.
-func (s *Store) Quarantine(ctx context.Context, source string, limit int) ([]audit.Quarantined, error) {
-	return admitted(ctx, s.gate, func() ([]audit.Quarantined, error) { return s.Store.Quarantine(ctx, source, limit) })
+func (s *Store) Quarantine(ctx context.Context, req store.QuarantineRequest) (store.QuarantinePage, error) {
+	return admitted(ctx, s.gate, func() (store.QuarantinePage, error) { return s.Store.Quarantine(ctx, req) })
 }
 
 // Snapshot implements store.Snapshots.

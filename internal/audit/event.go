@@ -135,6 +135,7 @@ func Day(t time.Time) time.Time { return t.UTC().Truncate(24 * time.Hour) }
 // secret: Redacted is empty for what is not JSON.
 type Quarantined struct {
 	Source     string
+	Cluster    string // of the source, like that of its events; empty where unknown
 	ReceivedAt time.Time
 	Reason     string // why, in words an administrator can act on
 	Size       int64  // of the item as received, in bytes

@@ -121,7 +121,7 @@ func (c *Collector) ingest(ctx context.Context, source Source, body io.Reader, m
 		Source: source.Name, Cluster: source.Cluster, Classifier: c.classifier.Load(),
 		MaxItemBytes: int(maxItem), Now: c.now,
 	}
-	d := delivery{ctx: ctx, writer: c.writer, meter: metered, batch: store.Batch{Source: source.Name, ReceivedAt: c.now().UTC().Truncate(time.Microsecond)}}
+	d := delivery{ctx: ctx, writer: c.writer, meter: metered, cluster: source.Cluster, batch: store.Batch{Source: source.Name, ReceivedAt: c.now().UTC().Truncate(time.Microsecond)}}
 	taken := io.Reader(metered)
 	if maxBytes > 0 {
 		taken = io.LimitReader(taken, maxBytes)
@@ -140,12 +140,13 @@ func (c *Collector) ingest(ctx context.Context, source Source, body io.Reader, m
 
 // delivery gathers the items of one delivery into batches.
 type delivery struct {
-	ctx    context.Context
-	writer store.Writer
-	meter  *meter
-	batch  store.Batch
-	bytes  int
-	total  store.Appended
+	ctx     context.Context
+	writer  store.Writer
+	meter   *meter
+	cluster string
+	batch   store.Batch
+	bytes   int
+	total   store.Appended
 }
 
 func (d *delivery) add(item audit.Item) error {
@@ -154,6 +155,7 @@ func (d *delivery) add(item audit.Item) error {
 		d.batch.Events = append(d.batch.Events, *e)
 		size = len(e.Raw)
 	} else {
+		item.Quarantined.Cluster = d.cluster
 		d.batch.Quarantined = append(d.batch.Quarantined, *item.Quarantined)
 		size = len(item.Quarantined.Redacted)
 	}

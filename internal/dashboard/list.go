@@ -23,10 +23,11 @@ type listData struct {
 	// Only are the namespaces that the caller's rights limit the list to.
 	Only    []string
 	Matched int64
-	// Incomplete says that the window reaches beyond Kept, how long events are
-	// kept. Otherwise its completeness is not known.
+	// Incomplete says that something is missing, for the reason Why: one of
+	// package snapshot's. Otherwise the completeness is not known.
 	Incomplete bool
-	Kept       string
+	Why        string
+	Kept       string // how long events are kept
 	Rows       []row
 	First      string // the first page's address, on later pages
 	Next       string // the next page's address
@@ -102,8 +103,8 @@ func (d *dashboard) list(w http.ResponseWriter, r *http.Request, user auth.User)
 	}
 	data.Tail, data.Fixed = tail, fixedLink(a)
 	_, data.Only = scope.Namespaces()
-	complete, _ := snapshot.Completeness(a.Window, now, d.Retention)
-	data.Incomplete, data.Kept = complete == snapshot.CompleteFalse, daysOf(d.Retention)
+	complete, why := snapshot.Completeness(a.Window, now, d.Retention, view.Quarantined)
+	data.Incomplete, data.Why, data.Kept = complete == snapshot.CompleteFalse, why, daysOf(d.Retention)
 	if view.Next != nil {
 		cursor := query.Cursor{Position: *view.Next, Window: a.Window, FilterHash: a.Filter.Hash()}
 		next := address{Filter: a.Filter, Cursor: cursor.Encode()}
@@ -121,7 +122,7 @@ func (d *dashboard) list(w http.ResponseWriter, r *http.Request, user auth.User)
 	data.SaveLink = query.AuditLogsPath + "/query?" + filter
 	data.CSV, data.NDJSON = query.AuditLogsPath+csvFile+"?"+filter, query.AuditLogsPath+ndjsonFile+"?"+filter
 	data.ExportMost = export.DefaultLimit
-	d.render(w, r, http.StatusOK, "list", page{Title: "API audit logs", User: user.Name, Place: inLogs, Data: data})
+	d.render(w, r, http.StatusOK, "list", page{Title: "API audit logs", User: user.Name, Place: inLogs, Wide: scope.IsClusterWide(), Data: data})
 }
 
 // listRows returns events with the links that open them beside the list.

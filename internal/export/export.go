@@ -123,7 +123,7 @@ func begin(ctx context.Context, s Store, scope query.Scope, r Request, retention
 		return nil, fmt.Errorf("read the first page of an export: %w", err)
 	}
 	x := &export{Request: r, store: s, scope: scope, first: view, rows: min(view.Matched, r.Limit)}
-	x.complete, x.reason = snapshot.Completeness(r.Window, r.Asked, retention)
+	x.complete, x.reason = snapshot.Completeness(r.Window, r.Asked, retention, view.Quarantined)
 	return x, nil
 }
 

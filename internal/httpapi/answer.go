@@ -34,9 +34,11 @@ type about struct {
 	Complete completeness `json:"complete"`
 }
 
-func (a *api) about(q question, asOf time.Time) about {
+// about says it of a question whose answer was read at a time, and counted what
+// may be events of the window in quarantine.
+func (a *api) about(q question, asOf time.Time, quarantined int64) about {
 	out := about{Window: window{From: q.Window.From.UTC(), To: q.Window.To.UTC()}, AsOf: asOf.UTC()}
-	out.Complete.Status, out.Complete.Reason = snapshot.Completeness(q.Window, q.asked, a.Retention)
+	out.Complete.Status, out.Complete.Reason = snapshot.Completeness(q.Window, q.asked, a.Retention, quarantined)
 	return out
 }
 

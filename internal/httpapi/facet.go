@@ -55,7 +55,7 @@ func (a *api) facet(w http.ResponseWriter, r *http.Request, user auth.User) erro
 	if err != nil {
 		return err
 	}
-	answer := facetAnswer{Dimension: dimension, Values: []facetValue{}, More: len(facet.Values) > limit, about: a.about(q, facet.AsOf)}
+	answer := facetAnswer{Dimension: dimension, Values: []facetValue{}, More: len(facet.Values) > limit, about: a.about(q, facet.AsOf, facet.Quarantined)}
 	for _, v := range facet.Values[:min(limit, len(facet.Values))] {
 		answer.Values = append(answer.Values, facetValue{v.Value, v.Count})
 	}

@@ -44,7 +44,7 @@ func (a *api) histogram(w http.ResponseWriter, r *http.Request, user auth.User) 
 	if err != nil {
 		return err
 	}
-	answer := histogramAnswer{Width: formatWidth(width), Buckets: []bucket{}, about: a.about(q, view.AsOf), Matched: view.Matched}
+	answer := histogramAnswer{Width: formatWidth(width), Buckets: []bucket{}, about: a.about(q, view.AsOf, view.Quarantined), Matched: view.Matched}
 	for _, b := range view.Histogram {
 		answer.Buckets = append(answer.Buckets, bucket{Start: b.Start.UTC(), Count: b.Count})
 	}

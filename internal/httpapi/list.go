@@ -33,7 +33,7 @@ func (a *api) list(w http.ResponseWriter, r *http.Request, user auth.User) error
 	if err != nil {
 		return err
 	}
-	answer := listAnswer{Items: records(view.Events), Next: q.next(view.Next), about: a.about(q, view.AsOf)}
+	answer := listAnswer{Items: records(view.Events), Next: q.next(view.Next), about: a.about(q, view.AsOf, view.Quarantined)}
 	if count {
 		answer.Matched = &view.Matched
 	}

@@ -74,7 +74,7 @@ func (a *api) porterQuery(w http.ResponseWriter, r *http.Request, user auth.User
 	if err != nil {
 		return err
 	}
-	said := a.about(q, view.AsOf)
+	said := a.about(q, view.AsOf, view.Quarantined)
 	answer := porterAnswer{
 		Entries: make([]porterEntry, len(view.Events)), NextCursor: q.next(view.Next),
 		StartTime: said.Window.From, EndTime: said.Window.To, AsOf: said.AsOf, Complete: said.Complete,

@@ -60,6 +60,7 @@ const (
 	NotMeasured     = "NotMeasured"
 	BeyondRetention = "BeyondRetention"
 	WindowNotOver   = "WindowNotOver"
+	Quarantined     = "Quarantined" // what may be events of the window became none
 )
 
 // NoStatusClass counts the events without a status code.
@@ -164,7 +165,7 @@ func capture(ctx context.Context, s Store, r Request, window query.Window, body 
 		CountsByType: captured.CountsByType, CountsByStatusClass: captured.CountsByStatusClass,
 		Digest: "sha256:" + hex.EncodeToString(digest.Sum(nil)),
 	}
-	m.Complete, m.CompleteReason = Completeness(window, r.Now, r.Retention)
+	m.Complete, m.CompleteReason = Completeness(window, r.Now, r.Retention, captured.Quarantined)
 	withStatus := int64(0)
 	for _, n := range m.CountsByStatusClass {
 		withStatus += n
@@ -179,13 +180,18 @@ func capture(ctx context.Context, s Store, r Request, window query.Window, body 
 // Completeness says how complete the answer about a window is, and why, to a
 // question that was asked at a time: that of the request, by which it resolved
 // its window, and not one that a cursor remembers. A retention of 0 is endless.
-func Completeness(w query.Window, asked time.Time, retention time.Duration) (complete, reason string) {
+// Quarantined is how many items may be events of the window, as the answer's
+// read counted them.
+func Completeness(w query.Window, asked time.Time, retention time.Duration, quarantined int64) (complete, reason string) {
 	if w.To.After(asked) {
 		return CompleteFalse, WindowNotOver // there will be another answer
 	}
 	// Windows are of whole microseconds.
 	if retention > 0 && w.From.Before(asked.Add(-retention).Truncate(time.Microsecond)) {
 		return CompleteFalse, BeyondRetention
+	}
+	if quarantined > 0 {
+		return CompleteFalse, Quarantined
 	}
 	return CompleteUnknown, NotMeasured
 }

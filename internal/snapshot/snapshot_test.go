@@ -191,8 +191,15 @@ func TestCompleteness(t *testing.T) {
 	for _, test := range []struct{ name, duration, complete, reason string }{
 		{"within the retention", "30d", CompleteUnknown, NotMeasured},
 		{"beyond it", "31d", CompleteFalse, BeyondRetention},
+		{"with items in quarantine", "1h", CompleteFalse, Quarantined},
 	} {
 		t.Run(test.name, func(t *testing.T) {
+			if test.reason == Quarantined {
+				item := audit.Quarantined{Cluster: "dev", Reason: "no JSON", ReceivedAt: now.Add(-time.Minute)}
+				if _, err := s.Append(t.Context(), store.Batch{Source: "s", ReceivedAt: now, Quarantined: []audit.Quarantined{item}}); err != nil {
+					t.Fatal(err)
+				}
+			}
 			r := request(test.name)
 			r.Filter.Range.Duration = test.duration
 			m, err := Take(t.Context(), s, r)
@@ -261,7 +268,7 @@ func TestCompletenessOfAWindowThatIsNotOver(t *testing.T) {
 		{time.Hour, 2 * time.Hour, CompleteFalse, WindowNotOver},
 		{-31 * 24 * time.Hour, time.Hour, CompleteFalse, WindowNotOver},
 	} {
-		complete, reason := Completeness(query.Window{From: now.Add(test.from), To: now.Add(test.to)}, now, 30*24*time.Hour)
+		complete, reason := Completeness(query.Window{From: now.Add(test.from), To: now.Add(test.to)}, now, 30*24*time.Hour, 0)
 		if complete != test.complete || reason != test.reason {
 			t.Errorf("from %v to %v: %s, %s", test.from, test.to, complete, reason)
 		}

@@ -152,8 +152,10 @@ type Reader interface {
 	// Sources returns what is known of each source that ever delivered, sorted
 	// by name. It is for operators of the system: no event's content is in it.
 	Sources(ctx context.Context) ([]SourceStats, error)
-	// Quarantine returns a source's quarantined items, newest first.
-	Quarantine(ctx context.Context, source string, limit int) ([]audit.Quarantined, error)
+	// Quarantine returns a page of what could not become an event, the newest
+	// first. It holds what every source sent and takes no scope: it is for those
+	// alone who may see all of it.
+	Quarantine(ctx context.Context, req QuarantineRequest) (QuarantinePage, error)
 }
 
 // ViewRequest says which parts of a page are wanted. Rows of a limit of 0 and
@@ -182,6 +184,9 @@ type View struct {
 	Next      *query.Position
 	Matched   int64    // with Count
 	Histogram []Bucket // with HistogramWidth: ascending, without empty buckets
+	// Quarantined counts what may be events of the window and the scope, and
+	// could not become any: see QuarantineSpan.
+	Quarantined int64
 }
 
 // Bucket counts the events of [Start, Start+width).
@@ -213,8 +218,9 @@ type FacetRequest struct {
 // bytes, addresses as netip.Addr.Compare has it, codes by number. Events that
 // lack the field are not counted.
 type Facet struct {
-	AsOf   time.Time
-	Values []FacetValue
+	AsOf        time.Time
+	Values      []FacetValue
+	Quarantined int64 // as View has it
 }
 
 // FacetValue is one value of a dimension with the number of matching events.
@@ -258,6 +264,7 @@ type Capture struct {
 	Matched             int64
 	CountsByType        map[string]int64 // by resource type
 	CountsByStatusClass map[string]int64 // by "2xx" and the like; events without a status are not counted
+	Quarantined         int64            // as View has it
 }
 
 // TailRequest asks for what was ingested since a call before.

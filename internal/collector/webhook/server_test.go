@@ -19,6 +19,7 @@ import (
 	"github.com/porter-dev/audit-operator/internal/collector/webhook"
 	"github.com/porter-dev/audit-operator/internal/query"
 	"github.com/porter-dev/audit-operator/internal/store"
+	"github.com/porter-dev/audit-operator/internal/store/storetest"
 )
 
 func TestOneBadItemOf400(t *testing.T) {
@@ -39,7 +40,7 @@ func TestOneBadItemOf400(t *testing.T) {
 	if diff := cmp.Diff(want, s.stats(t)); diff != "" {
 		t.Error(diff)
 	}
-	bad, err := s.store.Quarantine(t.Context(), "kube-apiserver", 10)
+	bad, err := storetest.Quarantined(t.Context(), s.store, "kube-apiserver")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -206,7 +207,7 @@ func TestLargeBody(t *testing.T) {
 	if resp.StatusCode != 200 {
 		t.Fatalf("status %d", resp.StatusCode)
 	}
-	bad, err := s.store.Quarantine(t.Context(), "kube-apiserver", 10)
+	bad, err := storetest.Quarantined(t.Context(), s.store, "kube-apiserver")
 	if err != nil {
 		t.Fatal(err)
 	}

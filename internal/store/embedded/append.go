@@ -111,7 +111,7 @@ func (s *Store) prepare(batch *store.Batch) *job {
 		e := &batch.Events[i]
 		if reason := s.outside(e, now); reason != "" {
 			j.quarantined = append(j.quarantined, audit.Quarantined{
-				Source: batch.Source, ReceivedAt: batch.ReceivedAt, Reason: reason,
+				Source: batch.Source, Cluster: e.Cluster, ReceivedAt: batch.ReceivedAt, Reason: reason,
 				Size: int64(len(e.Raw)), SHA256: e.RawSHA256, Redacted: e.Raw,
 			})
 			continue

@@ -23,6 +23,9 @@ func (s *Store) Capture(ctx context.Context, scope query.Scope, req store.Captur
 		if err != nil {
 			return err
 		}
+		if capture.Quarantined, err = tx.quarantined(ctx, scope, req.Window); err != nil {
+			return err
+		}
 		days := daysIn(tx.days, req.Window)
 		matched, err := captureCounts(ctx, tx, cond, days, &capture)
 		if err != nil {
@@ -99,25 +102,4 @@ func captureCounts(ctx context.Context, tx *readTx, cond *where, days []int, cap
 		return nil
 	})
 	return matched, err
-}
-
-// Quarantine implements store.Reader.
-func (s *Store) Quarantine(ctx context.Context, source string, limit int) ([]audit.Quarantined, error) {
-	var items []audit.Quarantined
-	err := s.read(ctx, "store.quarantine", func(ctx context.Context, tx *readTx) error {
-		rows, err := tx.QueryContext(ctx, "SELECT "+quarantineColumns+` FROM quarantine
-			WHERE source = $1 ORDER BY received_at DESC, seq DESC LIMIT $2`, store.Text(source), max(limit, 0))
-		if err != nil {
-			return err
-		}
-		return each(rows, func() error {
-			q, err := scanQuarantined(rows)
-			items = append(items, q)
-			return err
-		})
-	})
-	if err != nil {
-		return nil, fmt.Errorf("read quarantine: %w", err)
-	}
-	return items, nil
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/porter-dev/audit-operator/internal/audit"
 	"github.com/porter-dev/audit-operator/internal/query"
 	"github.com/porter-dev/audit-operator/internal/store"
+	"github.com/porter-dev/audit-operator/internal/store/storetest"
 )
 
 func closed(t *testing.T, s *Store) {
@@ -157,7 +158,7 @@ func TestQuarantineBound(t *testing.T) {
 		}
 	}
 	kept := s.writer.quarantineBytes
-	items, err := s.Quarantine(t.Context(), "s", 1000)
+	items, err := storetest.Quarantined(t.Context(), s, "s")
 	if err != nil || len(items) < 60 || items[0].ReceivedAt.Unix() != at.Add(49*time.Second).Unix() {
 		t.Errorf("Quarantine = %d items, %v; want the newest", len(items), err)
 	}

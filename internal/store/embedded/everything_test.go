@@ -18,6 +18,7 @@ import (
 
 	"github.com/porter-dev/audit-operator/internal/audit"
 	"github.com/porter-dev/audit-operator/internal/store"
+	"github.com/porter-dev/audit-operator/internal/store/storetest"
 )
 
 // backUp returns a backup's bytes and checks that they are as many as it said.
@@ -76,7 +77,7 @@ func readEverything(t *testing.T, s *Store, sources ...string) everything {
 		t.Fatal(err)
 	}
 	for _, source := range sources {
-		items, err := s.Quarantine(t.Context(), source, 1000)
+		items, err := storetest.Quarantined(t.Context(), s, source)
 		if err != nil {
 			t.Fatal(err)
 		}

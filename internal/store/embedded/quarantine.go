@@ -1,12 +1,16 @@
 package embedded
 
 import (
+	"context"
 	"database/sql"
+	"fmt"
 	"slices"
+	"strconv"
 
 	"github.com/duckdb/duckdb-go/v2/mapping"
 
 	"github.com/porter-dev/audit-operator/internal/audit"
+	"github.com/porter-dev/audit-operator/internal/query"
 	"github.com/porter-dev/audit-operator/internal/store"
 )
 
@@ -18,13 +22,13 @@ const (
 )
 
 // quarantineColumns are what scanQuarantined reads.
-const quarantineColumns = "source, received_at, reason, size, sha256, redacted"
+const quarantineColumns = "source, received_at, reason, size, sha256, redacted, cluster"
 
 func scanQuarantined(rows *sql.Rows) (audit.Quarantined, error) {
 	var q audit.Quarantined
 	var receivedAt int64
 	var sum []byte
-	err := rows.Scan(&q.Source, &receivedAt, &q.Reason, &q.Size, &sum, &q.Redacted)
+	err := rows.Scan(&q.Source, &receivedAt, &q.Reason, &q.Size, &sum, &q.Redacted, &q.Cluster)
 	q.ReceivedAt = fromMicro(receivedAt)
 	copy(q.SHA256[:], sum)
 	return q, err
@@ -33,6 +37,7 @@ func scanQuarantined(rows *sql.Rows) (audit.Quarantined, error) {
 // quarantineTypes are the types of the quarantine's columns.
 var quarantineTypes = []mapping.Type{
 	mapping.TypeBigInt, mapping.TypeVarchar, mapping.TypeBigInt, mapping.TypeVarchar, mapping.TypeBigInt, mapping.TypeBlob, mapping.TypeBlob,
+	mapping.TypeVarchar,
 }
 
 // appendQuarantine adds the items and removes the oldest over the limit. It
@@ -56,6 +61,7 @@ func (w *writer) appendQuarantine(p *plan, limit int64) (int64, error) {
 			*at[int64](&c.columns[4], i) = q.Size
 			c.columns[5].bytes(i, q.SHA256[:])
 			c.columns[6].bytes(i, redacted)
+			c.columns[7].text(i, store.Text(q.Cluster))
 			c.rows++
 		}
 		err := w.bulk.fill("quarantine", []*chunk{c})
@@ -73,4 +79,63 @@ func (w *writer) appendQuarantine(p *plan, limit int64) (int64, error) {
 		return 0, err
 	}
 	return w.bulk.number(quarantineKept)
+}
+
+// Quarantine implements store.Reader.
+func (s *Store) Quarantine(ctx context.Context, req store.QuarantineRequest) (store.QuarantinePage, error) {
+	limit := max(min(req.Limit, store.MaxQuarantinePage), 0)
+	cond := &where{terms: []string{"TRUE"}}
+	if req.Source != "" {
+		cond.and("source = " + cond.bind(store.Text(req.Source)))
+	}
+	if req.Before != nil {
+		cond.and("(received_at, seq) < (" + cond.bind(req.Before.ReceivedAt.UnixMicro()) + ", " + cond.bind(req.Before.Seq) + ")")
+	}
+	// What is cut is cut here, so that nobody holds the rest.
+	columns := fmt.Sprintf("seq, source, cluster, received_at, left(reason, %d), size, sha256, redacted[1:%d], coalesce(octet_length(redacted), 0)",
+		store.MaxQuarantineReason, store.MaxQuarantineContent)
+	var page store.QuarantinePage
+	err := s.read(ctx, "store.quarantine", func(ctx context.Context, tx *readTx) error {
+		rows, err := tx.QueryContext(ctx, "SELECT "+columns+" FROM quarantine WHERE "+cond.String()+" ORDER BY received_at DESC, seq DESC LIMIT "+strconv.Itoa(limit+1), cond.args...)
+		if err != nil {
+			return err
+		}
+		var items []store.QuarantineItem
+		var places []store.QuarantinePosition
+		if err := each(rows, func() error {
+			var q store.QuarantineItem
+			var seq, receivedAt int64
+			var sum []byte
+			err := rows.Scan(&seq, &q.Source, &q.Cluster, &receivedAt, &q.Reason, &q.Size, &sum, &q.Redacted, &q.ContentBytes)
+			q.ReceivedAt = fromMicro(receivedAt)
+			copy(q.SHA256[:], sum)
+			items, places = append(items, q), append(places, store.QuarantinePosition{ReceivedAt: q.ReceivedAt, Seq: seq})
+			return err
+		}); err != nil {
+			return err
+		}
+		page = store.PageOfQuarantine(tx.asOf, items, places, limit)
+		return nil
+	})
+	if err != nil {
+		return store.QuarantinePage{}, fmt.Errorf("read quarantine: %w", err)
+	}
+	return page, nil
+}
+
+// quarantined counts the items that may be events of a window and a scope.
+func (tx *readTx) quarantined(ctx context.Context, scope query.Scope, w query.Window) (n int64, err error) {
+	received := store.QuarantineWindow(w)
+	cond := &where{}
+	cond.and("received_at >= " + cond.bind(received.From.UnixMicro()))
+	cond.and("received_at < " + cond.bind(received.To.UnixMicro()))
+	if !scope.IsClusterWide() {
+		cluster, namespaces := store.Visible(scope)
+		if len(namespaces) == 0 {
+			return 0, nil
+		}
+		cond.and("cluster IN ('', " + cond.bind(cluster) + ")")
+	}
+	err = tx.QueryRowContext(ctx, "SELECT count(*) FROM quarantine WHERE "+cond.String(), cond.args...).Scan(&n)
+	return n, err
 }

@@ -24,6 +24,10 @@ func (s *Store) View(ctx context.Context, scope query.Scope, req store.ViewReque
 	}
 	err := s.read(ctx, "store.view", func(ctx context.Context, tx *readTx) error {
 		view.AsOf = tx.asOf
+		var err error
+		if view.Quarantined, err = tx.quarantined(ctx, scope, req.Window); err != nil {
+			return err
+		}
 		if err := viewCounts(ctx, tx, scope, req, &view); err != nil || req.Limit <= 0 {
 			return err
 		}
@@ -226,6 +230,9 @@ func (s *Store) Facet(ctx context.Context, scope query.Scope, req store.FacetReq
 		facet.AsOf = tx.asOf
 		cond, err := newWhere(scope, &filter, req.Window)
 		if err != nil {
+			return err
+		}
+		if facet.Quarantined, err = tx.quarantined(ctx, scope, req.Window); err != nil {
 			return err
 		}
 		cond.and(dim.present)

@@ -55,3 +55,5 @@ CREATE TABLE IF NOT EXISTS quarantine (
     sha256      BLOB    NOT NULL,
     redacted    BLOB
 );
+-- Of the source; empty where unknown.
+ALTER TABLE quarantine ADD COLUMN IF NOT EXISTS cluster VARCHAR DEFAULT '';

@@ -149,7 +149,7 @@ func (s *Store) outside(e *audit.Event, now time.Time) string {
 // quarantinedEvent is an event of a batch as an item of the quarantine.
 func quarantinedEvent(batch *store.Batch, e *audit.Event, reason string) audit.Quarantined {
 	return audit.Quarantined{
-		Source: batch.Source, ReceivedAt: batch.ReceivedAt, Reason: reason,
+		Source: batch.Source, Cluster: e.Cluster, ReceivedAt: batch.ReceivedAt, Reason: reason,
 		Size: int64(len(e.Raw)), SHA256: e.RawSHA256, Redacted: e.Raw,
 	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/porter-dev/audit-operator/internal/audit"
 	"github.com/porter-dev/audit-operator/internal/store"
+	"github.com/porter-dev/audit-operator/internal/store/storetest"
 )
 
 // stored is a row of the view, as text.
@@ -156,15 +157,15 @@ func TestAppendQuarantines(t *testing.T) {
 		t.Fatalf("Append = %+v, %v; want 4 quarantined", got, err)
 	}
 	want := []audit.Quarantined{
-		{Source: "s", ReceivedAt: testNow, Reason: s.outside(&late, testNow), Size: int64(len(late.Raw)), SHA256: late.RawSHA256, Redacted: late.Raw},
-		{Source: "s", ReceivedAt: testNow, Reason: s.outside(&early, testNow), Size: int64(len(early.Raw)), SHA256: early.RawSHA256, Redacted: early.Raw},
+		{Source: "s", Cluster: late.Cluster, ReceivedAt: testNow, Reason: s.outside(&late, testNow), Size: int64(len(late.Raw)), SHA256: late.RawSHA256, Redacted: late.Raw},
+		{Source: "s", Cluster: early.Cluster, ReceivedAt: testNow, Reason: s.outside(&early, testNow), Size: int64(len(early.Raw)), SHA256: early.RawSHA256, Redacted: early.Raw},
 		{Source: "s", ReceivedAt: testNow, Reason: "too large", Size: 1001},
 	}
-	if items, err := s.Quarantine(t.Context(), "s", 10); err != nil || !cmp.Equal(want, items) {
+	if items, err := storetest.Quarantined(t.Context(), s, "s"); err != nil || !cmp.Equal(want, items) {
 		t.Errorf("Quarantine, %v (-want +got):\n%s", err, cmp.Diff(want, items))
 	}
 	given.Reason = "no\uFFFDJSON"
-	if items, err := s.Quarantine(t.Context(), "other", 10); err != nil || !cmp.Equal([]audit.Quarantined{given}, items) {
+	if items, err := storetest.Quarantined(t.Context(), s, "other"); err != nil || !cmp.Equal([]audit.Quarantined{given}, items) {
 		t.Errorf("Quarantine of another source = %+v, %v; want %+v", items, err, given)
 	}
 }

@@ -33,6 +33,9 @@ func (s *Store) Capture(ctx context.Context, scope query.Scope, req store.Captur
 		if err != nil {
 			return err
 		}
+		if capture.Quarantined, err = tx.quarantined(ctx, scope, req.Window); err != nil {
+			return err
+		}
 		chosen, err := tx.choose(ctx, cond)
 		if err != nil || chosen.none() {
 			return err

@@ -51,6 +51,9 @@ func (s *Store) Facet(ctx context.Context, scope query.Scope, req store.FacetReq
 		if err != nil {
 			return err
 		}
+		if facet.Quarantined, err = tx.quarantined(ctx, scope, req.Window); err != nil {
+			return err
+		}
 		chosen, err := tx.choose(ctx, cond)
 		if err != nil || chosen.none() {
 			return err

@@ -21,6 +21,7 @@ import (
 	"github.com/porter-dev/audit-operator/internal/query"
 	"github.com/porter-dev/audit-operator/internal/store"
 	"github.com/porter-dev/audit-operator/internal/store/postgres/postgrestest"
+	"github.com/porter-dev/audit-operator/internal/store/storetest"
 )
 
 // TestManyReplicas has many stores append the same events at once, in various
@@ -94,7 +95,7 @@ func TestRefusedEvent(t *testing.T) {
 	if err := group.Wait(); err != nil {
 		t.Error(err)
 	}
-	items, err := s.Quarantine(t.Context(), "s", 10)
+	items, err := storetest.Quarantined(t.Context(), s, "s")
 	if err != nil || len(items) != len(poison) {
 		t.Fatalf("Quarantine = %d items, %v; want %d", len(items), err, len(poison))
 	}

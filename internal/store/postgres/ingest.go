@@ -34,10 +34,10 @@ const (
 		(source, received, stored, duplicate, quarantined, own, last_received_at, last_event_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`
 
-	insertQuarantine = `INSERT INTO audit_quarantine (source, received_at, reason, size, sha256, redacted)
-		SELECT source, received_at, reason, size, sha256, redacted
-		FROM unnest($1::text[], $2::timestamptz[], $3::text[], $4::bigint[], $5::bytea[], $6::bytea[])
-			WITH ORDINALITY AS q (source, received_at, reason, size, sha256, redacted, n) ORDER BY n`
+	insertQuarantine = `INSERT INTO audit_quarantine (source, received_at, reason, size, sha256, redacted, cluster)
+		SELECT source, received_at, reason, size, sha256, redacted, cluster
+		FROM unnest($1::text[], $2::timestamptz[], $3::text[], $4::bigint[], $5::bytea[], $6::bytea[], $7::text[])
+			WITH ORDINALITY AS q (source, received_at, reason, size, sha256, redacted, cluster, n) ORDER BY n`
 )
 
 // ingest runs the transaction, in three round trips. When it fails, the
@@ -145,7 +145,7 @@ func noTime(t time.Time) *time.Time {
 // queueQuarantine adds what could not become events. What is too large to be
 // kept beside others is kept without its content.
 func (w *writer) queueQuarantine(batch *pgx.Batch, p *plan) {
-	var sources, reasons []string
+	var sources, clusters, reasons []string
 	var received []time.Time
 	var sizes []int64
 	var sums, redacted [][]byte
@@ -155,12 +155,12 @@ func (w *writer) queueQuarantine(batch *pgx.Batch, p *plan) {
 			if int64(len(content)) > p.maxQuarantined {
 				content = nil
 			}
-			sources, reasons = append(sources, store.Text(q.Source)), append(reasons, store.Text(q.Reason))
+			sources, clusters, reasons = append(sources, store.Text(q.Source)), append(clusters, store.Text(q.Cluster)), append(reasons, store.Text(q.Reason))
 			received, sizes = append(received, q.ReceivedAt), append(sizes, q.Size)
 			sums, redacted = append(sums, q.SHA256[:]), append(redacted, content)
 		}
 	}
 	if len(sources) > 0 {
-		batch.Queue(insertQuarantine, sources, received, reasons, sizes, sums, redacted)
+		batch.Queue(insertQuarantine, sources, received, reasons, sizes, sums, redacted, clusters)
 	}
 }

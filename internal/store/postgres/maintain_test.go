@@ -15,6 +15,7 @@ import (
 
 	"github.com/porter-dev/audit-operator/internal/audit"
 	"github.com/porter-dev/audit-operator/internal/store"
+	"github.com/porter-dev/audit-operator/internal/store/storetest"
 )
 
 // TestRollupsCountRows interleaves appends, with duplicates, and merges of two
@@ -139,7 +140,7 @@ func TestMaintainBoundsQuarantine(t *testing.T) {
 	}
 	kept := func() []string {
 		t.Helper()
-		items, err := s.Quarantine(t.Context(), "s", 1000)
+		items, err := storetest.Quarantined(t.Context(), s, "s")
 		if err != nil {
 			t.Fatal(err)
 		}

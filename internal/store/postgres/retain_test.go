@@ -14,6 +14,7 @@ import (
 
 	"github.com/porter-dev/audit-operator/internal/audit"
 	"github.com/porter-dev/audit-operator/internal/store"
+	"github.com/porter-dev/audit-operator/internal/store/storetest"
 )
 
 // clock is a settable clock, safe for concurrent use.
@@ -206,7 +207,7 @@ func TestRetainClearsQuarantine(t *testing.T) {
 		t.Fatal(err)
 	}
 	mustRetain(t, s, testNow.Add(-time.Hour))
-	if items, err := s.Quarantine(t.Context(), "s", 10); err != nil || len(items) != 1 || items[0].Reason != "kept" {
+	if items, err := storetest.Quarantined(t.Context(), s, "s"); err != nil || len(items) != 1 || items[0].Reason != "kept" {
 		t.Errorf("Quarantine = %+v, %v; want what came after the cut", items, err)
 	}
 }

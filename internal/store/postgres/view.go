@@ -25,6 +25,9 @@ func (s *Store) View(ctx context.Context, scope query.Scope, req store.ViewReque
 		if err != nil {
 			return err
 		}
+		if view.Quarantined, err = tx.quarantined(ctx, scope, req.Window); err != nil {
+			return err
+		}
 		if req.Limit > 0 {
 			if err := tx.page(ctx, cond, req, &view); err != nil {
 				return err

@@ -62,6 +62,8 @@ func Run(t *testing.T, open func(t *testing.T, opts Options) store.Store) {
 		"DuplicatesAcross":      testDuplicatesAcross,
 		"ConcurrentAppends":     testConcurrentAppends,
 		"Quarantine":            testQuarantine,
+		"QuarantinePages":       testQuarantinePageIsBounded,
+		"QuarantineOfWindow":    testQuarantineOfWindow,
 		"OutsideRetention":      testOutsideRetention,
 		"Sources":               testSources,
 		"EmptyBatch":            testEmptyBatch,

