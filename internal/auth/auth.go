@@ -293,6 +293,28 @@ func (a *Auth) since(ctx context.Context, namespace string) (time.Time, error) {
 	})
 }
 
+// ErrQuarantine means that the user may not see what is in quarantine. It is an
+// ErrForbidden.
+var ErrQuarantine = fmt.Errorf("%w: the quarantine", ErrForbidden)
+
+// MaySeeQuarantine returns nil where the user may see what could not become an
+// event, of every source: by get on the virtual subresource
+// auditsources/quarantine, for the whole cluster. No other right stands for it.
+// Its errors are ErrQuarantine and those of Scope, and its answer is as old as
+// that of Scope may be.
+func (a *Auth) MaySeeQuarantine(ctx context.Context, user User) error {
+	if err := user.check(); err != nil {
+		return err
+	}
+	spec := user.review()
+	spec.ResourceAttributes = &authorizationv1.ResourceAttributes{Verb: Verb, Group: Group, Resource: "auditsources", Subresource: "quarantine"}
+	err := a.may(ctx, spec)
+	if errors.Is(err, ErrForbidden) {
+		return fmt.Errorf("%w (%w)", ErrQuarantine, err)
+	}
+	return err
+}
+
 // MayGet returns nil where the user may get a path that is no resource's, such
 // as /metrics. Its errors, and how old its answer may be, are those of Scope.
 func (a *Auth) MayGet(ctx context.Context, user User, path string) error {

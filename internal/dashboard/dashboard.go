@@ -105,6 +105,7 @@ func New(opts Options) (http.Handler, error) {
 	mux.HandleFunc("GET "+snapshotsPath, opts.Doors.Handler(door.Snapshot, d.authenticated(d.snapshots)))
 	mux.HandleFunc("GET "+query.SnapshotsPath+"{id}", opts.Doors.Handler(door.Snapshot, d.authenticated(d.snapshot)))
 	mux.HandleFunc("GET "+query.SnapshotsPath+"{id}"+ndjsonFile, opts.Doors.Handler(door.Download, d.authenticated(d.download)))
+	mux.HandleFunc("GET "+quarantinePath, opts.Doors.Handler(door.Held, d.authenticated(d.quarantine)))
 	mux.HandleFunc("GET "+loginPath, d.loginPage)
 	mux.HandleFunc("POST "+loginPath, d.formed(d.few(d.signIn)))
 	mux.HandleFunc("GET "+login.BeginPath, d.few(d.toProvider))
@@ -126,7 +127,10 @@ type page struct {
 	Title string
 	User  string
 	Place place // what the navigation marks
-	Data  any
+	// Wide says that the caller may see every event, and so whoever made its
+	// rights most likely let it see the quarantine too.
+	Wide bool
+	Data any
 }
 
 // place is a destination of the navigation.
@@ -134,8 +138,9 @@ type place string
 
 // The places.
 const (
-	inLogs      place = "logs"
-	inSnapshots place = "snapshots"
+	inLogs       place = "logs"
+	inSnapshots  place = "snapshots"
+	inQuarantine place = "quarantine"
 )
 
 func (d *dashboard) load() error {
@@ -143,7 +148,7 @@ func (d *dashboard) load() error {
 		return err
 	}
 	d.pages = map[string]*template.Template{}
-	for _, name := range []string{"list", "values", "event", "query", "snapshot", "snapshots", "login", "problem"} {
+	for _, name := range []string{"list", "values", "event", "query", "snapshot", "snapshots", "quarantine", "login", "problem"} {
 		t, err := template.New("layout.html").Funcs(template.FuncMap{
 			"time": formatTime, "rfc3339": rfc3339, "count": formatCount, "count64": func(n int) string { return formatCount(int64(n)) }, "precise": formatPrecise, "asset": d.assetPath,
 			"entrance": func() string { return entrance },

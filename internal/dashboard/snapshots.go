@@ -93,7 +93,7 @@ func (d *dashboard) snapshots(w http.ResponseWriter, r *http.Request, user auth.
 	for _, m := range list.Manifests {
 		data.Rows = append(data.Rows, newSnapshotRow(m))
 	}
-	d.render(w, r, http.StatusOK, "snapshots", page{Title: "Snapshots", User: user.Name, Place: inSnapshots, Data: data})
+	d.render(w, r, http.StatusOK, "snapshots", page{Title: "Snapshots", User: user.Name, Place: inSnapshots, Wide: scope.IsClusterWide(), Data: data})
 }
 
 func withQuery(path, encoded string) string {

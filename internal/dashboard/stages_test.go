@@ -13,6 +13,7 @@ import (
 	"github.com/porter-dev/audit-operator/internal/store"
 	"github.com/porter-dev/audit-operator/internal/store/embedded"
 	"github.com/porter-dev/audit-operator/internal/store/embedded/embeddedtest"
+	"github.com/porter-dev/audit-operator/internal/webtest"
 )
 
 // stages are all the states of all pages.
@@ -100,6 +101,20 @@ func stages(t *testing.T) []stage {
 		}, states: []state{
 			{"list-nothing-yet", listPath, visible(".empty")},
 			{"snapshots-nothing-yet", "/security/snapshots", visible(".empty")},
+		}},
+		{name: "quarantine", user: webtest.Quarantine, at: over(heldStore(t)), states: []state{
+			{"quarantine", "/security/quarantine", func(tab *browsertest.Tab) { tab.Click(".held details > summary") }},
+			{"quarantine-later", "/security/quarantine?source=control-plane-1", func(tab *browsertest.Tab) {
+				tab.Click(`a[rel="next"]`)
+				tab.Visible(".pages a:first-child:not([rel])")
+			}},
+			{"quarantine-empty", "/security/quarantine?source=nobody", nil},
+		}},
+		{name: "what may be missing", user: everywhere, at: over(heldStore(t)), states: []state{
+			{"list-quarantined", listPath, func(tab *browsertest.Tab) { tab.Click(".why > summary") }},
+		}},
+		{name: "no right to the quarantine", user: everywhere, at: over(few), tolerate: []string{"status of 403"}, states: []state{
+			{"quarantine-forbidden", "/security/quarantine", nil},
 		}},
 		{name: "nobody", user: nobody, at: over(few), tolerate: []string{"status of 403"}, states: []state{{"forbidden", listPath, nil}}},
 		{name: "many namespaces", user: inShop, tolerate: []string{"status of 403"}, at: func(t *testing.T) string {

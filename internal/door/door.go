@@ -19,27 +19,29 @@ type Door string
 
 // The doors.
 const (
-	Page     Door = "page"     // the list of events
-	Values   Door = "values"   // the values of a filter's menu
-	Tail     Door = "tail"     // rows that are new on the list
-	Export   Door = "export"   // the list as a file
-	Save     Door = "save"     // a view as a query resource
-	Event    Door = "event"    // one event in full
-	Snapshot Door = "snapshot" // a snapshot's page
-	Download Door = "download" // a snapshot's bytes
-	Query    Door = "query"    // a query resource that is reconciled
+	Page     Door = "page"       // the list of events
+	Values   Door = "values"     // the values of a filter's menu
+	Tail     Door = "tail"       // rows that are new on the list
+	Export   Door = "export"     // the list as a file
+	Save     Door = "save"       // a view as a query resource
+	Event    Door = "event"      // one event in full
+	Snapshot Door = "snapshot"   // a snapshot's page
+	Download Door = "download"   // a snapshot's bytes
+	Query    Door = "query"      // a query resource that is reconciled
+	Held     Door = "quarantine" // what could not become an event
 
-	APIList      Door = "api_list"      // the API's list of events
-	APIEvent     Door = "api_event"     // one event by the API
-	APIHistogram Door = "api_histogram" // events by time
-	APIFacet     Door = "api_facet"     // events by the values of a field
-	APISnapshots Door = "api_snapshots" // snapshots by the API, but for their bytes
-	APIExport    Door = "api_export"    // many events as one file
+	APIList      Door = "api_list"       // the API's list of events
+	APIEvent     Door = "api_event"      // one event by the API
+	APIHistogram Door = "api_histogram"  // events by time
+	APIFacet     Door = "api_facet"      // events by the values of a field
+	APISnapshots Door = "api_snapshots"  // snapshots by the API, but for their bytes
+	APIExport    Door = "api_export"     // many events as one file
+	APIHeld      Door = "api_quarantine" // what could not become an event, by the API
 )
 
 var doors = []Door{
-	Page, Values, Tail, Export, Save, Event, Snapshot, Download, Query,
-	APIList, APIEvent, APIHistogram, APIFacet, APISnapshots, APIExport,
+	Page, Values, Tail, Export, Save, Event, Snapshot, Download, Query, Held,
+	APIList, APIEvent, APIHistogram, APIFacet, APISnapshots, APIExport, APIHeld,
 }
 
 // Outcome is what became of a question.

@@ -44,6 +44,7 @@ func (a *api) endpoints() []endpoint {
 		{method: http.MethodGet, path: v1 + "snapshots", door: door.APISnapshots, answer: a.snapshots},
 		{method: http.MethodGet, path: v1 + "snapshots/{id}", door: door.APISnapshots, answer: a.snapshot},
 		{method: http.MethodGet, path: v1 + "snapshots/{id}/records", door: door.Download, answer: a.snapshotRecords},
+		{method: http.MethodGet, path: v1 + "quarantine", door: door.APIHeld, answer: a.quarantine},
 		{method: http.MethodGet, path: v1 + "export", door: door.APIExport, answer: a.export},
 		{method: http.MethodGet, path: v1 + "openapi.json", answer: a.openAPI, open: true},
 		{method: http.MethodPost, path: porter + "query", door: door.APIList, answer: a.porterQuery},

@@ -101,6 +101,9 @@ func Of(err error) Problem {
 	case errors.Is(err, auth.ErrNamespaceNeeded):
 		return Problem{Kind: NamespaceNeeded, Status: http.StatusForbidden, Title: "Name a namespace",
 			Detail: "You lack the right to read the events of all namespaces, and there are too many to look for those that you may read. Name the one that you want to see."}
+	case errors.Is(err, auth.ErrQuarantine):
+		return Problem{Kind: Forbidden, Status: http.StatusForbidden, Title: "You may not see the quarantine",
+			Detail: "It holds what every source sent and no event could be made of. The right to it is get on auditsources/quarantine, for the whole cluster."}
 	case errors.Is(err, auth.ErrForbidden):
 		return Problem{Kind: Forbidden, Status: http.StatusForbidden, Title: "You may not see these events",
 			Detail: "You lack the right to read the events of a namespace that you ask for, or of any if you name none."}

@@ -50,6 +50,8 @@ const (
 	InShop         = "shop"
 	InShopAndBills = "shop-and-billing"
 	Nobody         = "nobody"
+	// Quarantine may see what could not become an event, and no events.
+	Quarantine = "quarantine"
 )
 
 // World is what all tests of a package read.
@@ -154,8 +156,18 @@ func (world *World) createUsers(ctx context.Context) error {
 			return err
 		}
 	}
+	held := &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: Quarantine}, Rules: []rbacv1.PolicyRule{
+		{Verbs: []string{"get"}, APIGroups: []string{auth.Group}, Resources: []string{"auditsources/quarantine"}},
+	}}
+	if _, err := world.Kube.RbacV1().ClusterRoles().Create(ctx, held, metav1.CreateOptions{}); err != nil {
+		return err
+	}
+	bound := &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: Quarantine}, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: Quarantine}, Subjects: who(Quarantine)}
+	if _, err := world.Kube.RbacV1().ClusterRoleBindings().Create(ctx, bound, metav1.CreateOptions{}); err != nil {
+		return err
+	}
 	world.Tokens = map[string]string{}
-	for _, name := range []string{Everywhere, InShop, InShopAndBills, Nobody} {
+	for _, name := range []string{Everywhere, InShop, InShopAndBills, Nobody, Quarantine} {
 		accounts := world.Kube.CoreV1().ServiceAccounts("default")
 		if _, err := accounts.Create(ctx, &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: name}}, metav1.CreateOptions{}); err != nil {
 			return err
@@ -187,14 +199,19 @@ func (world *World) awaitRights(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		held, err := a.Authenticate(ctx, world.Tokens[Quarantine])
+		if err != nil {
+			return err
+		}
+		errHeld := a.MaySeeQuarantine(ctx, held)
 		_, errWide := a.Scope(ctx, wide)
 		_, errShop := a.Scope(ctx, shop, "shop")
 		_, errBoth := a.Scope(ctx, both, "shop", "billing")
-		if errWide == nil && errShop == nil && errBoth == nil {
+		if errWide == nil && errShop == nil && errBoth == nil && errHeld == nil {
 			return nil
 		}
 		if ctx.Err() != nil {
-			return fmt.Errorf("the bindings have no effect: %w, %w, %w", errWide, errShop, errBoth)
+			return fmt.Errorf("the bindings have no effect: %w, %w, %w, %w", errWide, errShop, errBoth, errHeld)
 		}
 	}
 }
