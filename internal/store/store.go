@@ -152,11 +152,29 @@ type Reader interface {
 	// Sources returns what is known of each source that ever delivered, sorted
 	// by name. It is for operators of the system: no event's content is in it.
 	Sources(ctx context.Context) ([]SourceStats, error)
+	// Skews returns, by source, how far the clocks of the sources are ahead that
+	// delivered in the last SkewWindow, as far as is known; what is negative is
+	// behind, or delivers late. It is for operators of the system.
+	Skews(ctx context.Context) (map[string]time.Duration, error)
 	// Quarantine returns a page of what could not become an event, the newest
 	// first. It holds what every source sent and takes no scope: it is for those
 	// alone who may see all of it.
 	Quarantine(ctx context.Context, req QuarantineRequest) (QuarantinePage, error)
 }
+
+// SkewWindow is how long the skew of a source is remembered. The least in it
+// counts, so that what comes late is not taken for a clock that is behind.
+const SkewWindow = 10 * time.Minute
+
+// MaxSkewAhead and MaxSkewBehind bound the skew of a source whose clock agrees
+// with the operator's. A batch may wait, so a clock seems to be behind by more.
+const (
+	MaxSkewAhead  = 10 * time.Second
+	MaxSkewBehind = 2 * time.Minute
+)
+
+// IsSkewed reports whether a clock that is ahead by so much is out of step.
+func IsSkewed(ahead time.Duration) bool { return ahead > MaxSkewAhead || ahead < -MaxSkewBehind }
 
 // ViewRequest says which parts of a page are wanted. Rows of a limit of 0 and
 // a histogram of no width are not computed.
@@ -347,6 +365,13 @@ type Run struct {
 	Number int64 `json:"number"`
 }
 
+// StoredDay is a UTC day with the size of what is stored of it, in bytes, as
+// far as the store knows it without counting.
+type StoredDay struct {
+	Day   time.Time
+	Bytes int64
+}
+
 // Owner names the query that a snapshot belongs to.
 type Owner struct {
 	Kind      string `json:"kind"`
@@ -414,6 +439,11 @@ type Store interface {
 	// Retain drops whole days that ended before the cut, never today, and
 	// returns the days that it dropped.
 	Retain(ctx context.Context, before time.Time) ([]time.Time, error)
+	// StoredDays returns the days that Retain could drop and those that it
+	// could not, oldest first, with what they take as far as is known.
+	StoredDays(ctx context.Context) ([]StoredDay, error)
+	// JudgeClock returns nil, or why the operator's clock is in doubt.
+	JudgeClock() error
 	// Ready returns nil when a write would be durable now.
 	Ready(ctx context.Context) error
 	// Key is the secret under which is hashed what must not be guessed: made

@@ -14,9 +14,6 @@ import (
 	"github.com/porter-dev/audit-operator/internal/store/spans"
 )
 
-// maxAhead is how far ahead of the clock an event may be.
-const maxAhead = time.Hour
-
 // job is a batch, or work that must not meet a commit, on its way through the
 // committer.
 type job struct {
@@ -43,7 +40,12 @@ func (s *Store) Append(ctx context.Context, batch store.Batch) (_ store.Appended
 	if err := ctx.Err(); err != nil {
 		return store.Appended{}, err
 	}
-	result, err := s.take(ctx, "store.append", &batch, s.prepare)
+	now, err := s.clock.Admit(&batch, s.opts.Retention)
+	if err != nil {
+		return store.Appended{}, fmt.Errorf("append: %w", err)
+	}
+	s.skews.Note(&batch)
+	result, err := s.take(ctx, "store.append", &batch, func(batch *store.Batch) *job { return s.prepare(batch, now) })
 	if err != nil {
 		return store.Appended{}, fmt.Errorf("append: %w", err)
 	}
@@ -94,8 +96,7 @@ func (s *Store) commit(ctx context.Context, j *job) error {
 
 // prepare sorts a batch by day, sets aside what belongs to no retained day and
 // packs the raws.
-func (s *Store) prepare(batch *store.Batch) *job {
-	now := s.now()
+func (s *Store) prepare(batch *store.Batch, now time.Time) *job {
 	j := &job{source: batch.Source, receivedAt: batch.ReceivedAt}
 	for _, q := range batch.Quarantined {
 		if q.Source == "" {
@@ -109,7 +110,7 @@ func (s *Store) prepare(batch *store.Batch) *job {
 	kept := make([]*audit.Event, 0, len(batch.Events))
 	for i := range batch.Events {
 		e := &batch.Events[i]
-		if reason := s.outside(e, now); reason != "" {
+		if reason := intake.Outside(e, now, s.opts.Retention); reason != "" {
 			j.quarantined = append(j.quarantined, audit.Quarantined{
 				Source: batch.Source, Cluster: e.Cluster, ReceivedAt: batch.ReceivedAt, Reason: reason,
 				Size: int64(len(e.Raw)), SHA256: e.RawSHA256, Redacted: e.Raw,
@@ -143,15 +144,4 @@ func splitDays(events []*audit.Event) []*dayEvents {
 		current.events = append(current.events, e)
 	}
 	return days
-}
-
-// outside says why an event belongs to no day that is kept, or nothing.
-func (s *Store) outside(e *audit.Event, now time.Time) string {
-	switch {
-	case e.OccurredAt.Before(now.Add(-s.opts.Retention)):
-		return fmt.Sprintf("the event occurred at %s, longer ago than events are kept (%s)", e.OccurredAt.UTC().Format(time.RFC3339), s.opts.Retention)
-	case e.OccurredAt.After(now.Add(maxAhead)):
-		return fmt.Sprintf("the event occurred at %s, more than an hour ahead of this clock; compare the clocks of the source and of the operator", e.OccurredAt.UTC().Format(time.RFC3339))
-	}
-	return ""
 }

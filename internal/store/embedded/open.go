@@ -47,9 +47,16 @@ type Options struct {
 	Version string
 	// Retention is how old an event may be when it arrives (default 720h).
 	Retention time.Duration
-	// Now is the clock (default time.Now).
+	// Now is the clock (default time.Now). Whoever gives another one gives
+	// Elapsed too, or nothing notices that it jumps while nothing is stored.
 	Now func() time.Time
-	Log logr.Logger
+	// Elapsed is the time since some moment by a clock that nobody sets
+	// (default: the process's own, where Now is not given).
+	Elapsed func() time.Duration
+	// Witness is another machine's clock, by which this one is confirmed; nil
+	// for none.
+	Witness intake.Witness
+	Log     logr.Logger
 	// MemoryLimit bounds DuckDB's memory, in bytes (default 512 MiB).
 	MemoryLimit int64
 	// Threads that DuckDB may use (default: one for each CPU).
@@ -87,6 +94,9 @@ func (o *Options) setDefaults() {
 	setDefault(&o.QuarantineBytes, 64<<20)
 	if o.Now == nil {
 		o.Now = time.Now
+		if began := time.Now(); o.Elapsed == nil {
+			o.Elapsed = func() time.Duration { return time.Since(began) }
+		}
 	}
 }
 
@@ -107,6 +117,8 @@ type Store struct {
 	queue     intake.Queue[*job]
 	writer    writer // only the committer uses it
 	committer sync.WaitGroup
+	clock     *intake.Clock
+	skews     intake.Skews
 	filters   filters
 	arrivals  arrivals
 	positions *position.Codec
@@ -146,6 +158,7 @@ func Open(ctx context.Context, opts Options) (_ *Store, err error) {
 		return nil, err
 	}
 	s := &Store{opts: opts, log: opts.Log, calls: intake.NewCalls(), lock: lock}
+	s.clock = intake.NewClock(intake.ClockOptions{Now: opts.Now, Elapsed: opts.Elapsed, Witness: opts.Witness, Log: opts.Log})
 	s.queue.Init(opts.MaxPendingEvents, opts.MaxPendingBytes)
 	s.filters.init()
 	defer func() {
@@ -184,6 +197,7 @@ func Open(ctx context.Context, opts Options) (_ *Store, err error) {
 	if err := opts.Metrics.watch(ctx, s); err != nil {
 		return nil, err
 	}
+	s.clock.Begin(s.writer.lastReceived())
 	days := slices.SortedFunc(maps.Keys(s.writer.sizes), func(a, b int) int { return b - a })
 	warming, stop := context.WithCancel(ctx)
 	s.stop = stop

@@ -14,9 +14,6 @@ import (
 	"github.com/porter-dev/audit-operator/internal/store/spans"
 )
 
-// maxAhead is how far ahead of the clock an event may be.
-const maxAhead = time.Hour
-
 // job is a batch on its way through a committer.
 type job struct {
 	intake.Job
@@ -24,7 +21,8 @@ type job struct {
 	rows        []row
 	blobs       []blob
 	quarantined []audit.Quarantined
-	imported    bool // from another store, which has counted it
+	judgedBy    time.Time // what sets events aside
+	imported    bool      // from another store, which has counted it
 
 	span   trace.Span // of the caller
 	done   chan struct{}
@@ -41,7 +39,12 @@ func (s *Store) Append(ctx context.Context, batch store.Batch) (_ store.Appended
 	if err := ctx.Err(); err != nil {
 		return store.Appended{}, err
 	}
-	result, err := s.take(ctx, "store.append", &batch, s.prepare)
+	now, err := s.clock.Admit(&batch, s.opts.Retention)
+	if err != nil {
+		return store.Appended{}, fmt.Errorf("append: %w", err)
+	}
+	s.skews.Note(&batch)
+	result, err := s.take(ctx, "store.append", &batch, func(batch *store.Batch) *job { return s.prepare(batch, now) })
 	if err != nil {
 		return store.Appended{}, fmt.Errorf("append: %w", err)
 	}
@@ -93,9 +96,8 @@ func (s *Store) commit(ctx context.Context, j *job) error {
 
 // prepare does in the caller's goroutine what needs no connection: it sets
 // aside what belongs to no retained day, encodes the rows and packs the raws.
-func (s *Store) prepare(batch *store.Batch) *job {
-	now := s.now()
-	j := &job{batch: batch}
+func (s *Store) prepare(batch *store.Batch, now time.Time) *job {
+	j := &job{batch: batch, judgedBy: now}
 	j.Items, j.Bytes = sizeOf(batch)
 	for _, q := range batch.Quarantined {
 		if q.Source == "" {
@@ -109,7 +111,7 @@ func (s *Store) prepare(batch *store.Batch) *job {
 	kept := make([]*audit.Event, 0, len(batch.Events))
 	for i := range batch.Events {
 		e := &batch.Events[i]
-		if reason := s.outside(e, now); reason != "" {
+		if reason := intake.Outside(e, now, s.opts.Retention); reason != "" {
 			j.quarantined = append(j.quarantined, quarantinedEvent(batch, e, reason))
 			continue
 		}
@@ -133,17 +135,6 @@ func (j *job) addDays(events []*audit.Event) {
 	for _, day := range days {
 		j.add(day, byDay[day])
 	}
-}
-
-// outside says why an event belongs to no day that is kept, or nothing.
-func (s *Store) outside(e *audit.Event, now time.Time) string {
-	switch {
-	case e.OccurredAt.Before(now.Add(-s.opts.Retention)):
-		return fmt.Sprintf("the event occurred at %s, longer ago than events are kept (%s)", e.OccurredAt.UTC().Format(time.RFC3339), s.opts.Retention)
-	case e.OccurredAt.After(now.Add(maxAhead)):
-		return fmt.Sprintf("the event occurred at %s, more than an hour ahead of this clock; compare the clocks of the source and of the operator", e.OccurredAt.UTC().Format(time.RFC3339))
-	}
-	return ""
 }
 
 // quarantinedEvent is an event of a batch as an item of the quarantine.

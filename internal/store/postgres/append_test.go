@@ -13,6 +13,7 @@ import (
 
 	"github.com/porter-dev/audit-operator/internal/audit"
 	"github.com/porter-dev/audit-operator/internal/store"
+	"github.com/porter-dev/audit-operator/internal/store/intake"
 	"github.com/porter-dev/audit-operator/internal/store/storetest"
 )
 
@@ -157,8 +158,8 @@ func TestAppendQuarantines(t *testing.T) {
 		t.Fatalf("Append = %+v, %v; want 4 quarantined", got, err)
 	}
 	want := []audit.Quarantined{
-		{Source: "s", Cluster: late.Cluster, ReceivedAt: testNow, Reason: s.outside(&late, testNow), Size: int64(len(late.Raw)), SHA256: late.RawSHA256, Redacted: late.Raw},
-		{Source: "s", Cluster: early.Cluster, ReceivedAt: testNow, Reason: s.outside(&early, testNow), Size: int64(len(early.Raw)), SHA256: early.RawSHA256, Redacted: early.Raw},
+		{Source: "s", Cluster: late.Cluster, ReceivedAt: testNow, Reason: intake.Outside(&late, testNow, 24*time.Hour), Size: int64(len(late.Raw)), SHA256: late.RawSHA256, Redacted: late.Raw},
+		{Source: "s", Cluster: early.Cluster, ReceivedAt: testNow, Reason: intake.Outside(&early, testNow, 24*time.Hour), Size: int64(len(early.Raw)), SHA256: early.RawSHA256, Redacted: early.Raw},
 		{Source: "s", ReceivedAt: testNow, Reason: "too large", Size: 1001},
 	}
 	if items, err := storetest.Quarantined(t.Context(), s, "s"); err != nil || !cmp.Equal(want, items) {

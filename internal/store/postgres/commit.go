@@ -49,7 +49,7 @@ func (s *Store) commitGroup(w *writer, group []*job) {
 			s.answer([]*job{j}, s.tryCommit(w, []*job{j}))
 			continue
 		}
-		search := &search{s: s, w: w}
+		search := &search{s: s, w: w, judgedBy: j.judgedBy}
 		err := search.commit(*j.batch)
 		j.result = search.result
 		s.answer([]*job{j}, err)
@@ -110,10 +110,11 @@ func (s *Store) tryCommit(w *writer, group []*job) error {
 // looks for them by halves, and quarantines those that it refuses while it takes
 // a plain event of the same day.
 type search struct {
-	s       *Store
-	w       *writer
-	refused int
-	result  store.Appended
+	s        *Store
+	w        *writer
+	judgedBy time.Time
+	refused  int
+	result   store.Appended
 }
 
 // maxRefused is how many events of a batch are quarantined one by one. Where
@@ -121,7 +122,7 @@ type search struct {
 const maxRefused = 32
 
 func (f *search) commit(batch store.Batch) error {
-	j := f.s.prepare(&batch)
+	j := f.s.prepare(&batch, f.judgedBy)
 	err := f.s.tryCommit(f.w, []*job{j})
 	switch {
 	case err == nil:

@@ -121,6 +121,9 @@ func (w *writer) insertRest(ctx context.Context, p *plan) error {
 		batch.Queue(insertSource, stats.Source, stats.Received, stats.Stored, stats.Duplicate, stats.Quarantined, stats.Own,
 			stats.LastReceivedAt, noTime(stats.LastEventAt))
 	}
+	for _, skew := range p.skews {
+		batch.Queue(insertSkew, skew.source, p.ingestedAt, skew.ahead.Microseconds())
+	}
 	w.queueQuarantine(batch, p)
 	batch.Queue("COMMIT")
 	p.committing = true

@@ -45,9 +45,16 @@ type Options struct {
 	Version string
 	// Retention is how old an event may be when it arrives (default 720h).
 	Retention time.Duration
-	// Now is the clock (default time.Now).
+	// Now is the clock (default time.Now). Whoever gives another one gives
+	// Elapsed too, or nothing notices that it jumps while nothing is stored.
 	Now func() time.Time
-	Log logr.Logger
+	// Elapsed is the time since some moment by a clock that nobody sets
+	// (default: the process's own, where Now is not given).
+	Elapsed func() time.Duration
+	// Witness is another machine's clock, by which this one is confirmed; nil
+	// for none.
+	Witness intake.Witness
+	Log     logr.Logger
 	// MaxPendingEvents and MaxPendingBytes bound what waits for a commit
 	// (default 65,536 events and 128 MiB of raw). Above them Append returns
 	// store.ErrOverloaded; one batch is taken whatever its size.
@@ -73,6 +80,9 @@ func (o *Options) setDefaults() {
 	setDefault(&o.QuarantineBytes, 64<<20)
 	if o.Now == nil {
 		o.Now = time.Now
+		if began := time.Now(); o.Elapsed == nil {
+			o.Elapsed = func() time.Duration { return time.Since(began) }
+		}
 	}
 }
 
@@ -94,6 +104,8 @@ type Store struct {
 	standby  *standby      // nil for none
 	captures chan struct{} // held by each that runs: half of the pool at most
 
+	clock      *intake.Clock
+	skews      intake.Skews
 	calls      *intake.Calls
 	queue      intake.Queue[*job]
 	committers sync.WaitGroup
@@ -131,6 +143,13 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 			return nil, err
 		}
 	}
+	s.clock = intake.NewClock(intake.ClockOptions{Now: opts.Now, Elapsed: opts.Elapsed, Witness: opts.Witness, Log: opts.Log})
+	newest, err := s.lastReceived(ctx)
+	if err != nil {
+		pool.Close()
+		return nil, s.explain(err)
+	}
+	s.clock.Begin(newest)
 	s.queue.Init(opts.MaxPendingEvents, opts.MaxPendingBytes)
 	s.readiness.init()
 	for range committers {

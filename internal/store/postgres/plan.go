@@ -21,6 +21,7 @@ type plan struct {
 	// deltaNumbers are those of what is added to each day's roll-ups.
 	deltaNumbers map[dayNumber]int64
 	committing   bool // whether the transaction was asked to commit
+	skews        []sharedSkew
 	// maxQuarantined is the size of the largest item kept with its content.
 	maxQuarantined int64
 }
@@ -63,6 +64,7 @@ func (s *Store) plan(group []*job) *plan {
 			}
 		}
 	}
+	p.skews = s.sharedSkews(group)
 	slices.Sort(p.days)
 	return p
 }

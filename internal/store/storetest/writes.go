@@ -171,7 +171,7 @@ func testRetain(t *testing.T, b *bench) {
 	retain(now.AddDate(1, 0, 0), day(-5), day(-3), day(-2), day(-1))
 	left(1)
 	b.clock.advance(retention + 24*time.Hour)
-	b.append(t, store.Appended{Quarantined: 1}, events[0])
+	b.append(t, store.Appended{Stored: 1, Quarantined: 1}, events[0], plain(99, b.clock.Now())) // which confirms the clock
 }
 
 func testClosed(t *testing.T, b *bench) {

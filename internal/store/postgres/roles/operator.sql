@@ -29,6 +29,9 @@ GRANT SELECT ON audit_identity TO audit_operator;
 GRANT SELECT ON audit_key TO audit_operator;
 GRANT EXECUTE ON FUNCTION audit_import_key(bytea) TO audit_operator;
 
+-- What replicas tell each other of the clocks of sources.
+GRANT SELECT, INSERT, DELETE ON audit_source_skews TO audit_operator;
+
 -- What a live tail goes by: added without an order, moved into one, forgotten
 -- after a day.
 GRANT SELECT, INSERT, DELETE ON audit_arrivals, audit_arrivals_new TO audit_operator;
