@@ -44,13 +44,44 @@ func (a *api) about(q question, asOf time.Time, quarantined int64) about {
 
 // send answers with a value as JSON.
 func send(w http.ResponseWriter, v any) error {
-	// What events hold is sent as it is, escapes and names that stand twice included.
-	body, err := json.Marshal(v, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true), jsontext.PreserveRawStrings(true))
+	body, err := encode(v)
 	if err != nil {
 		return err
 	}
-	write(w, http.StatusOK, "application/json", append(body, '\n'))
+	write(w, http.StatusOK, "application/json", body)
 	return nil
+}
+
+func encode(v any) ([]byte, error) {
+	// What events hold is sent as it is, escapes and names that stand twice included.
+	body, err := json.Marshal(v, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true), jsontext.PreserveRawStrings(true))
+	return append(body, '\n'), err
+}
+
+const (
+	// maxAnswer is the most bytes of a page of the API.
+	maxAnswer = 8 << 20
+	// pageBytes are asked of the store for one, whose texts grow when they are
+	// written as JSON.
+	pageBytes = maxAnswer / 2
+)
+
+// sendPage answers with the first of n items, as many as maxAnswer bytes hold.
+// page returns the answer with so many of them, and where to go on.
+func sendPage(w http.ResponseWriter, n int, page func(n int) any) error {
+	for {
+		body, err := encode(page(n))
+		if err != nil {
+			return err
+		}
+		if len(body) <= maxAnswer || n <= 1 {
+			write(w, http.StatusOK, "application/json", body)
+			return nil
+		}
+		// As many as fit if all are as large as they are on average, and fewer
+		// each time.
+		n = max(1, min(n-1, int(int64(n)*maxAnswer/int64(len(body)))))
+	}
 }
 
 func write(w http.ResponseWriter, status int, kind string, body []byte) {

@@ -29,15 +29,29 @@ func (a *api) list(w http.ResponseWriter, r *http.Request, user auth.User) error
 	if err := p.err(); err != nil {
 		return err
 	}
-	view, err := a.view(r, user, q, store.ViewRequest{Limit: limit, Count: count})
+	view, err := a.view(r, user, q, store.ViewRequest{Limit: limit, Bytes: pageBytes, Count: count})
 	if err != nil {
 		return err
 	}
-	answer := listAnswer{Items: records(view.Events), Next: q.next(view.Next), about: a.about(q, view.AsOf, view.Quarantined)}
+	answer := listAnswer{about: a.about(q, view.AsOf, view.Quarantined)}
 	if count {
 		answer.Matched = &view.Matched
 	}
-	return send(w, answer)
+	all := records(view.Events)
+	return sendPage(w, len(all), func(n int) any {
+		answer.Items, answer.Next = all[:n], q.next(after(view, n))
+		return answer
+	})
+}
+
+// after is the position to go on from after the first n events of a page; nil
+// where there are no others.
+func after(view store.View, n int) *query.Position {
+	if n == len(view.Events) {
+		return view.Next
+	}
+	next := query.PositionOf(&view.Events[n-1])
+	return &next
 }
 
 // view answers a question as far as the user's rights go.

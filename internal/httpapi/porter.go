@@ -70,19 +70,22 @@ func (a *api) porterQuery(w http.ResponseWriter, r *http.Request, user auth.User
 	if err != nil {
 		return err
 	}
-	view, err := a.Store.View(r.Context(), scope, store.ViewRequest{Filter: q.Filter, Window: q.Window, Limit: limit, After: q.After})
+	view, err := a.Store.View(r.Context(), scope, store.ViewRequest{Filter: q.Filter, Window: q.Window, Limit: limit, Bytes: pageBytes, After: q.After})
 	if err != nil {
 		return err
 	}
 	said := a.about(q, view.AsOf, view.Quarantined)
+	entries := make([]porterEntry, len(view.Events))
+	for i := range view.Events {
+		entries[i] = newPorterEntry(&view.Events[i])
+	}
 	answer := porterAnswer{
-		Entries: make([]porterEntry, len(view.Events)), NextCursor: q.next(view.Next),
 		StartTime: said.Window.From, EndTime: said.Window.To, AsOf: said.AsOf, Complete: said.Complete,
 	}
-	for i := range view.Events {
-		answer.Entries[i] = newPorterEntry(&view.Events[i])
-	}
-	return send(w, answer)
+	return sendPage(w, len(entries), func(n int) any {
+		answer.Entries, answer.NextCursor = entries[:n], q.next(after(view, n))
+		return answer
+	})
 }
 
 // porterScope is the scope of a request about the project that its path names.

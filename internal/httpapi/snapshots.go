@@ -41,11 +41,19 @@ func (a *api) snapshots(w http.ResponseWriter, r *http.Request, user auth.User) 
 	if err != nil {
 		return err
 	}
-	answer := snapshotsAnswer{Items: append([]store.Manifest{}, page.Manifests...)}
-	if page.Next != nil {
-		answer.Next = snapshot.EncodePosition(*page.Next)
-	}
-	return send(w, answer)
+	all := append([]store.Manifest{}, page.Manifests...)
+	return sendPage(w, len(all), func(n int) any {
+		next := page.Next
+		if n < len(all) {
+			last := all[n-1].Position()
+			next = &last
+		}
+		answer := snapshotsAnswer{Items: all[:n]}
+		if next != nil {
+			answer.Next = snapshot.EncodePosition(*next)
+		}
+		return answer
+	})
 }
 
 // snapshotScope is the scope of a question for one snapshot, which may name

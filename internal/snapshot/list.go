@@ -13,6 +13,12 @@ import (
 	"github.com/porter-dev/audit-operator/internal/store"
 )
 
+// Bounds of what List holds, as the filter of a manifest may have a megabyte.
+const (
+	listedAtOnce = 100     // manifests that are asked of the store at once
+	mostListed   = 8 << 20 // bytes of the filters on a page; its first manifest is there in any case
+)
+
 // mostScanned bounds the manifests that List looks at for those of the
 // namespaces that are asked for.
 const mostScanned = 5 * store.MaxPage
@@ -30,10 +36,11 @@ type Page struct {
 // named; query.NoNamespace names those of the whole cluster.
 func List(ctx context.Context, s store.Snapshots, scope query.Scope, namespaces []string, before *store.SnapshotPosition, limit int) (Page, error) {
 	var page Page
-	most := min(limit+1, store.MaxPage) // one more tells whether there is a next page
+	most := min(limit+1, listedAtOnce) // one more tells whether there is a next page
 	if len(namespaces) > 0 {
-		most = store.MaxPage
+		most = listedAtOnce
 	}
+	bytes := 0
 	for scanned := 0; ; {
 		found, err := s.ListSnapshots(ctx, scope, store.ListSnapshotsRequest{Before: before, Limit: most})
 		if err != nil {
@@ -43,8 +50,9 @@ func List(ctx context.Context, s store.Snapshots, scope query.Scope, namespaces 
 			if !ofNamespaces(&found[i], namespaces) {
 				continue
 			}
-			if len(page.Manifests) == limit {
-				last := page.Manifests[limit-1].Position()
+			bytes += len(found[i].Filter)
+			if n := len(page.Manifests); n == limit || n > 0 && bytes > mostListed {
+				last := page.Manifests[n-1].Position()
 				page.Next = &last
 				return page, nil
 			}
