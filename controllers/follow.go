@@ -54,13 +54,8 @@ func accepted(s *v1alpha1.AuditSource, issued credentials.Source) webhook.Source
 		Source:      collector.Source{Name: s.Name, Cluster: s.Spec.Cluster},
 		TokenSHA256: issued.TokenSHA256, ClientCommonName: issued.ClientCommonName,
 	}
-	if limits := s.Spec.Limits; limits != nil {
-		if limits.MaxEventBytes != nil {
-			out.MaxEventBytes = *limits.MaxEventBytes
-		}
-		if limits.MaxBodyBytes != nil {
-			out.MaxBodyBytes = *limits.MaxBodyBytes
-		}
+	if limits := s.Spec.Limits; limits != nil && limits.MaxEventBytes != nil {
+		out.MaxEventBytes = *limits.MaxEventBytes
 	}
 	return out
 }

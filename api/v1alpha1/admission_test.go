@@ -107,7 +107,7 @@ func TestAdmissionAccepts(t *testing.T) {
 		{"no preview", namespaced, `{preview: 0}`},
 		{"addresses", namespaced, `{ipAddresses: [192.0.2.7, "2001:db8::1", "2001:db8::/32", 10.1.2.3/8]}`},
 		{"full lists", namespaced, `{actors: [` + strings.Repeat(strings.Repeat("a", 256)+",", 100) + `]}`},
-		{"source", source, `{cluster: prod-eu, type: Webhook, auth: ClientCertificate, limits: {maxEventBytes: 1048576, maxBodyBytes: 33554432}}`},
+		{"source", source, `{cluster: prod-eu, type: Webhook, auth: ClientCertificate, limits: {maxEventBytes: 1048576}}`},
 		{"type", typ, `{displayName: A, description: B, priority: -5, match: [{apiGroups: ["", "database.*"], resources: [pods], subresources: ["", exec], namespaces: [kube-*], names: ["x*"]}]}`},
 		{"type without rules", typ, `{displayName: A}`},
 	}

@@ -45,27 +45,20 @@ type AuditSourceSpec struct {
 	// +kubebuilder:default=Token
 	Auth AuditSourceAuth `json:"auth,omitempty"`
 
-	// limits bound what the source may send.
+	// limits bound what is kept of the source's events.
 	// +optional
 	Limits *AuditSourceLimits `json:"limits,omitempty"`
 }
 
-// AuditSourceLimits bound what a source may send. Absent means the operator's
+// AuditSourceLimits bound what is kept of a source's events. Absent means the operator's
 // default.
 type AuditSourceLimits struct {
-	// maxEventBytes is the largest event that is stored; a larger one is
-	// quarantined.
+	// maxEventBytes is how much of one event is kept as it came. Of a larger
+	// one bodies are left out first, and then texts are cut.
 	// +optional
 	// +kubebuilder:validation:Minimum=1024
 	// +kubebuilder:validation:Maximum=16777216
 	MaxEventBytes *int64 `json:"maxEventBytes,omitempty"`
-
-	// maxBodyBytes is how much of a request is read; what lies beyond is
-	// quarantined by its length and hash.
-	// +optional
-	// +kubebuilder:validation:Minimum=65536
-	// +kubebuilder:validation:Maximum=268435456
-	MaxBodyBytes *int64 `json:"maxBodyBytes,omitempty"`
 }
 
 // AuditSourceStatus says how to send, and what came.

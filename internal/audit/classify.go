@@ -3,7 +3,6 @@ package audit
 import (
 	"errors"
 	"fmt"
-	"net/netip"
 	"slices"
 	"strings"
 )
@@ -89,14 +88,9 @@ func (c *Classifier) classify(p *parser, e *Event) {
 	e.ResourceType = c.resourceType(e)
 	e.Action = p.join(e.ResourceType, ".", actionVerb(e))
 	e.Client = c.client(p)
-	for i, s := range w.SourceIPs {
-		if addr, err := netip.ParseAddr(s); err == nil {
-			if e.IPs == nil {
-				e.IPs = p.room.addresses(len(w.SourceIPs) - i)
-			}
-			e.IPs = append(e.IPs, addr.Unmap().WithZone(""))
-		}
-	}
+	var cut bool
+	e.IPs, cut = addresses(&p.room, w.SourceIPs)
+	e.Truncated = e.Truncated || cut
 	e.StatusCode = p.status.code
 }
 

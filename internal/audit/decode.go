@@ -1,20 +1,17 @@
 package audit
 
 import (
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// DefaultMaxItemBytes is the largest event that is stored. An API object is at
-// most 1.5 MiB in etcd; events that carry larger bodies than this are rare, and
-// kube-apiserver can truncate them.
+// DefaultMaxItemBytes bounds how much of an event is kept as raw. An API object
+// is at most 1.5 MiB in etcd; events that carry larger bodies than this are rare.
 const DefaultMaxItemBytes = 1 << 20
 
 // Decoder turns what one source delivers into events. It may be used by
@@ -23,9 +20,19 @@ type Decoder struct {
 	Source     string
 	Cluster    string
 	Classifier *Classifier
-	// MaxItemBytes bounds one item and thereby the memory of a call; 0 means
-	// DefaultMaxItemBytes.
+	// Key is the store's; what is cut or left out keeps a hash under it.
+	Key Key
+	// MaxItemBytes bounds the raw of one event; 0 means DefaultMaxItemBytes. Of
+	// a larger item bodies are left out first, and then texts are cut.
 	MaxItemBytes int
+	// Hold is told how many bytes are held of an item beyond MaxItemBytes,
+	// while it comes; its error ends the call. Nil lets any number be held:
+	// what the server wrote of one item, up to some 32 MiB.
+	Hold func(bytes int64) error
+	// AllowRaw is asked whether the raw of an event may be kept as it is, where
+	// that is more than FreeRawBytes: who asked for it, and its bytes. Nil
+	// allows all. Of others bodies are left out and texts cut.
+	AllowRaw func(identity string, bytes int) bool
 	// Now is the clock for Quarantined.ReceivedAt; nil means time.Now.
 	Now func() time.Time
 }
@@ -36,28 +43,35 @@ type Item struct {
 	Quarantined *Quarantined
 }
 
-// Decode reads a delivery to its end: EventLists, or events one after the
-// other as a log file has them. It calls emit for every item in order. An item
-// that is wrong is quarantined and the next one read; where the stream stops
-// being JSON, the rest of it is quarantined as one item. The error is emit's or
-// the reader's: then the delivery is incomplete.
+// Decode reads a delivery to its end: EventLists, arrays of events, or events
+// one after the other as a log file has them. It calls emit for every item in
+// order. An event of any size is one. An item that is wrong is quarantined and
+// the next one read; where the stream stops being JSON, it is quarantined up to
+// the next line that begins with a bracket, and to the end where there is none.
+// The error is emit's, Hold's or the reader's: then the delivery is incomplete.
 func (d *Decoder) Decode(r io.Reader, emit func(Item) error) error {
 	limit := d.MaxItemBytes
 	if limit <= 0 {
 		limit = DefaultMaxItemBytes
 	}
-	run := &decoding{Decoder: d, emit: emit, scan: scanner{r: newBuffer(r), max: limit}, parser: newParser()}
+	run := &decoding{
+		Decoder: d, emit: emit, parser: newParser(),
+		scan: scanner{r: newBuffer(r), max: limit, key: d.Key, hold: d.Hold},
+	}
+	run.parser.key = d.Key
 	defer run.release()
 	for {
-		switch _, err := run.scan.next(); {
-		case errors.Is(err, io.EOF):
+		first, err := run.scan.next()
+		if errors.Is(err, io.EOF) {
 			return nil
-		case err != nil:
-			return err
 		}
-		if err := run.document(); errors.Is(err, errBroken) {
-			return run.quarantineRest()
-		} else if err != nil {
+		if err == nil {
+			err = run.document(first)
+		}
+		if errors.Is(err, errBroken) {
+			err = run.quarantineBroken()
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -72,6 +86,7 @@ type decoding struct {
 	// partial is what was read of a value that turned out to be broken.
 	partial *span
 	count   int
+	broken  bool // something was
 }
 
 func (d *decoding) release() {
@@ -80,57 +95,43 @@ func (d *decoding) release() {
 }
 
 // document reads one value at the top of the stream: a list or an item.
-func (d *decoding) document() error {
-	if first, err := d.scan.next(); err != nil {
-		return cutOff(err)
-	} else if first != '{' {
+func (d *decoding) document(first byte) error {
+	switch first {
+	case '{':
+		if done, err := d.inPlace(); done { // a line of a log
+			return err
+		}
+		return d.object()
+	case '[':
+		return d.items()
+	case '"':
 		return d.item()
+	case ',', ']', '}':
+		if d.count > 0 || d.broken { // left of a list whose beginning was broken
+			d.scan.skip(first)
+			return nil
+		}
 	}
-	if done, err := d.inPlace(); done { // a line of a log
-		return err
-	}
-	// Members are gathered until one is a list of items. Without such a list
-	// they are an event.
+	d.partial = nil
+	return errBroken
+}
+
+// object reads a list or an event. Members are gathered until one is a list of
+// items. Without such a list they are an event.
+func (d *decoding) object() error {
 	whole := &span{}
 	d.partial = whole
-	d.scan.take(whole, 1)
+	d.gather('{', whole)
 	isList := false
-	for members := 0; ; members++ {
-		if d.closes('}', whole) {
-			break
-		}
+	for members := 0; !d.gather('}', whole); members++ {
 		if members > 0 && !d.gather(',', whole) {
-			return errBroken
+			return d.unlessReader()
 		}
-		name := &span{}
-		first, err := d.scan.next()
+		list, err := d.member(whole)
 		if err != nil {
-			return cutOff(err)
-		}
-		if first != '"' {
-			return errBroken
-		}
-		if err := d.scan.value(name); err != nil {
-			whole.add(name.bytes, d.scan.max)
 			return err
 		}
-		whole.add(name.bytes, d.scan.max)
-		if !d.gather(':', whole) {
-			return errBroken
-		}
-		if first, err = d.scan.next(); err != nil {
-			return cutOff(err)
-		}
-		if first == '[' && string(name.bytes) == `"items"` {
-			isList = true
-			if err := d.items(); err != nil {
-				return err
-			}
-			d.partial = whole
-			whole.add([]byte("[]"), d.scan.max)
-		} else if err := d.scan.value(whole); err != nil {
-			return err
-		}
+		isList = isList || list
 	}
 	d.partial = nil
 	if !isList {
@@ -145,46 +146,87 @@ func (d *decoding) document() error {
 	return nil
 }
 
-// closes consumes the closing bracket if it comes next.
-func (d *decoding) closes(bracket byte, into *span) bool {
-	return d.gather(bracket, into)
+// member reads a member of an object, and reports whether it is a list of items.
+func (d *decoding) member(whole *span) (isList bool, err error) {
+	name := &span{}
+	if first, err := d.scan.next(); err != nil {
+		return false, cutOff(err)
+	} else if first != '"' {
+		return false, errBroken
+	}
+	err = d.scan.value(name)
+	d.scan.add(whole, name.bytes)
+	if err != nil {
+		return false, err
+	}
+	if !d.gather(':', whole) {
+		return false, d.unlessReader()
+	}
+	first, err := d.scan.next()
+	if err != nil {
+		return false, cutOff(err)
+	}
+	if ahead, _ := d.scan.r.Peek(lookAhead); d.scan.fresh && (first == '{' || first == '[') && beginsItem(ahead) {
+		return false, errBroken // the line was cut off behind the name
+	}
+	if string(name.bytes) != `"items"` || first != '[' && first != 'n' {
+		return false, d.scan.value(whole)
+	}
+	if first == '[' {
+		if err := d.items(); err != nil {
+			return true, err
+		}
+		d.partial = whole
+		d.scan.add(whole, []byte("[]"))
+		return true, nil
+	}
+	word := &span{}
+	err = d.scan.value(word)
+	d.scan.add(whole, word.bytes)
+	return string(word.bytes) == "null", err
 }
 
+// gather consumes a byte if it comes next.
 func (d *decoding) gather(want byte, into *span) bool {
 	if !d.scan.skip(want) {
 		return false
 	}
-	into.add([]byte{want}, d.scan.max)
+	d.scan.add(into, []byte{want})
 	return true
+}
+
+// unlessReader returns errBroken, unless the reader failed.
+func (d *decoding) unlessReader() error {
+	if _, err := d.scan.next(); err != nil {
+		return cutOff(err)
+	}
+	return errBroken
 }
 
 // items reads the elements of a list.
 func (d *decoding) items() error {
 	d.partial = nil
 	d.scan.skip('[')
-	if d.scan.skip(']') {
-		return nil
-	}
 	for {
-		if err := d.item(); err != nil {
-			return err
-		}
-		if d.scan.skip(']') {
-			return nil
-		}
-		if !d.scan.skip(',') {
-			return errBroken
-		}
-		if _, err := d.scan.next(); err != nil {
+		switch first, err := d.scan.next(); {
+		case err != nil:
 			return cutOff(err)
+		case first == ']':
+			d.scan.skip(']')
+			return nil
+		case first == ',':
+			d.scan.skip(',')
+		case first == '}' || first == ':' || d.scan.beginsList():
+			return errBroken
+		default:
+			if err := d.item(); err != nil {
+				return err
+			}
 		}
 	}
 }
 
 func (d *decoding) item() error {
-	if _, err := d.scan.next(); err != nil {
-		return cutOff(err)
-	}
 	if done, err := d.inPlace(); done {
 		return err
 	}
@@ -200,14 +242,15 @@ func (d *decoding) item() error {
 // finish makes an item of a complete value.
 func (d *decoding) finish(item *span) error {
 	d.count++
-	if item.bytes == nil {
-		return d.quarantine(item, fmt.Sprintf("larger than %d bytes: raise the source's limits.maxEventBytes, or truncate with --audit-webhook-truncate-enabled", d.scan.max))
+	cut := false
+	if item.large != nil {
+		item.bytes, cut = item.large.end()
 	}
 	object, err := d.parse(item.bytes)
 	if err != nil {
 		return d.quarantine(item, err.Error())
 	}
-	event, err := d.event(object)
+	event, err := d.event(object, cut)
 	if err != nil {
 		return d.quarantine(item, err.Error())
 	}
@@ -222,7 +265,7 @@ func (d *decoding) inPlace() (done bool, err error) {
 	if !ok {
 		return false, nil
 	}
-	event, err := d.event(chunk[:n])
+	event, err := d.event(chunk[:n], false)
 	if err != nil {
 		return false, nil // finish says why
 	}
@@ -233,6 +276,9 @@ func (d *decoding) inPlace() (done bool, err error) {
 
 // parse reads a complete item and returns the object that is the event.
 func (d *decoding) parse(item []byte) ([]byte, error) {
+	if len(item) == 0 {
+		return nil, errors.New("not an object, so no event")
+	}
 	if item[0] == '"' { // one event, wrapped as a string
 		unquoted, err := jsontext.AppendUnquote(nil, item)
 		if err != nil || len(unquoted) == 0 || unquoted[0] != '{' {
@@ -254,66 +300,34 @@ func (d *decoding) quarantine(item *span, reason string) error {
 	if d.Now != nil {
 		now = d.Now
 	}
+	left := item.bytes
+	if len(left) > d.scan.max {
+		left = nil
+	}
 	return d.emit(Item{Quarantined: &Quarantined{
 		Source:     d.Source,
 		ReceivedAt: now().UTC().Truncate(time.Microsecond),
 		Reason:     reason,
 		Size:       item.size,
 		SHA256:     item.sha256(),
-		Redacted:   redactItem(item.bytes),
+		Redacted:   redactItem(left),
 	}})
 }
 
-func (d *decoding) quarantineRest() error {
+// quarantineBroken quarantines what is broken, up to the next line that may
+// begin a value.
+func (d *decoding) quarantineBroken() error {
 	rest := d.partial
 	if rest == nil {
 		rest = &span{}
 	}
-	if err := d.scan.rest(rest); err != nil {
+	d.partial = nil
+	if err := d.scan.line(rest); err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}
 	if rest.size == 0 {
-		rest.add([]byte("\n"), d.scan.max) // the list was cut off exactly between two items
+		d.scan.add(rest, []byte("\n")) // the list was cut off exactly between two items
 	}
+	d.broken = true
 	return d.quarantine(rest, fmt.Sprintf("not JSON after %d complete items; those were taken", d.count))
-}
-
-// event makes a row of the object that the parser has read, or says why that is
-// none.
-func (d *decoding) event(object []byte) (*Event, error) {
-	p, w := d.parser, &d.parser.wire
-	if kind, ok := w.Kind.text(); ok && kind != "" && kind != "Event" {
-		return nil, errors.New("kind is not Event")
-	}
-	if p.received.IsZero() && p.reached.IsZero() {
-		return nil, errors.New("neither requestReceivedTimestamp nor stageTimestamp is a time")
-	}
-	if !slices.Contains(Stages, w.Stage) {
-		return nil, errors.New("stage is none of RequestReceived, ResponseStarted, ResponseComplete, Panic")
-	}
-	event := p.room.event()
-	event.ID, event.Source, event.Cluster = p.identify(d.Source), d.Source, d.Cluster
-	event.AuditID, event.Level, event.Stage, event.UserAgent = w.AuditID, w.Level, w.Stage, w.UserAgent
-	event.OccurredAt, event.StageAt = p.received, p.reached
-	if p.received.IsZero() {
-		event.OccurredAt = p.reached
-	}
-	if p.reached.IsZero() {
-		event.StageAt = p.received
-	}
-	d.Classifier.classify(p, event)
-	changed := w.redact()
-	event.Path = w.RequestURI
-	raw := p.room.raw(len(object) + len(object)/8)
-	if p.exact && !changed {
-		raw = append(raw, object...)
-	} else {
-		var err error
-		if raw, err = w.append(raw); err != nil {
-			return nil, err
-		}
-	}
-	event.Raw = p.room.keepRaw(raw)
-	event.RawSHA256 = sha256.Sum256(event.Raw)
-	return event, nil
 }

@@ -131,13 +131,14 @@ func TestOneBadItemOf400(t *testing.T) {
 		`{"stage":"Half","stageTimestamp":"2026-11-23T11:00:00Z"}`:               "stage is none of",
 		`{"kind":"Pod","stageTimestamp":"2026-11-23T11:00:00Z","stage":"Panic"}`: "kind is not Event",
 		`{"user":"alice","password":"hunter2"}`:                                  "another type",
-		`{"a":1,"a":2}`:                                                          "two members",
+		`{"a":1,"a":2}`:                                                          "neither requestReceivedTimestamp",
+		`{"verb":"a","verb":"b"}`:                                                "two members",
 		`17`:                                                                     "not an object",
 		`"hunter2"`:                                                              "not an event",
 		`null`:                                                                   "not an object",
 		fmt.Sprintf("%q", deployment+" hunter2"):                                 "not valid JSON",
-		`{"requestObject":` + strings.Repeat("[", 20000) + strings.Repeat("]", 20000) + `}`: "not valid JSON",
-		`{"requestObject":"` + strings.Repeat("x", DefaultMaxItemBytes) + `"}`:              "larger than",
+		`{"requestObject":` + strings.Repeat("[", 20000) + strings.Repeat("]", 20000) + `}`: "neither requestReceivedTimestamp",
+		`{"requestObject":"` + strings.Repeat("x", DefaultMaxItemBytes) + `"}`:              "neither requestReceivedTimestamp",
 	} {
 		items := make([]string, 400)
 		for i := range items {
@@ -157,21 +158,6 @@ func TestOneBadItemOf400(t *testing.T) {
 		}
 		if bytes.Contains(q.Redacted, []byte("hunter2")) || strings.Contains(q.Reason, "hunter2") {
 			t.Errorf("%.60s: a secret stayed: %s", bad, q.Redacted)
-		}
-	}
-}
-
-// The bound holds however much of an item is buffered.
-func TestLargestItem(t *testing.T) {
-	d := newDecoder(t)
-	for _, delivery := range []string{deployment, `{"items":[` + deployment + `]}`} {
-		d.MaxItemBytes = len(deployment)
-		if events, _ := decode(t, d, delivery); len(events) != 1 {
-			t.Errorf("%d events of the largest size", len(events))
-		}
-		d.MaxItemBytes--
-		if events, quarantined := decode(t, d, delivery); len(events) != 0 || len(quarantined) != 1 || !strings.Contains(quarantined[0].Reason, "larger than") {
-			t.Errorf("%d events, and quarantined %+v", len(events), quarantined)
 		}
 	}
 }
@@ -196,10 +182,26 @@ func TestBrokenStream(t *testing.T) {
 		"cut off in an item":     {`{"items":[` + deployment + `,{"level":"Met`, 1, 1},
 		"cut off between":        {`{"items":[` + deployment + `,`, 1, 1},
 		"cut off after":          {`{"items":[` + deployment, 1, 1},
-		"no comma":               {`{"items":[` + deployment + deployment + `]}`, 1, 1},
+		"no comma":               {`{"items":[` + deployment + deployment + `]}`, 2, 0},
 		"text":                   {`hello`, 0, 1},
 		"text after":             {deployment + ` }{`, 1, 1},
-		"array of events":        {`[` + deployment + `]`, 0, 1},
+		"array of events":        {`[` + deployment + `,` + deployment + `]`, 2, 0},
+		"array, one is wrong":    {`[` + deployment + `,7,{},"x",null,[` + deployment + `],` + deployment + `]`, 2, 5},
+		"array, commas":          {`[,` + deployment + `,,` + deployment + `,]`, 2, 0},
+		"array, then lines":      {"[" + deployment + "]\n" + deployment, 2, 0},
+		"empty array":            {`[]`, 0, 0},
+		"no items: null":         {`{"kind":"EventList","items":null}`, 0, 0},
+		"nothing but null":       {`{"items":null}`, 0, 0},
+		"items: nul":             {`{"items":nul}`, 0, 1},
+		"lines with commas":      {deployment + ",\n" + deployment + ",\n", 2, 0},
+		"a broken line":          {deployment + "\n" + deployment[:200] + "\n" + deployment + "\n", 2, 1},
+		"a broken line first":    {deployment[:200] + "\n" + deployment + "\n" + deployment, 2, 1},
+		"a line of text":         {deployment + "\nhello, world {\"a\":\n" + deployment + "\n", 2, 1},
+		"a broken list":          {`{"items":[` + deployment + `,` + deployment[:300] + "\n" + `{"items":[` + deployment + "]}\n", 2, 1},
+		"a broken array":         {`[` + deployment + `,` + deployment[:300] + "\n" + `[` + deployment + "]\n", 2, 1},
+		"a line in a list":       {"[\n" + deployment + ",\n" + deployment[:300] + ",\n" + deployment + "\n]\n", 2, 1},
+		"the rest of a line":     {deployment[300:] + "\n" + deployment + "\n", 1, 1},
+		"lines by CR LF":         {deployment + "\r\n" + deployment[:200] + "\r\n" + deployment + "\r\n", 2, 1},
 		"a list that is more":    {`{"auditID":"x","items":[` + deployment + `]}`, 1, 1},
 		"a string without end":   {`"` + strings.Repeat("x", 2<<20), 0, 1},
 		"nesting without end":    {strings.Repeat("[", 100000), 0, 1},

@@ -147,7 +147,7 @@ func (p *parser) raw(into *jsontext.Value) (ok bool) {
 }
 
 func (p *parser) body(into *jsontext.Value) bool {
-	return p.raw(into) && into.IsValid(parseOptions)
+	return p.raw(into) && into.IsValid(laxOptions)
 }
 
 func (p *parser) list(into *[]string) (ok bool) {

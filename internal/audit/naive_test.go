@@ -95,6 +95,8 @@ func naive(d *Decoder, item []byte) (*Event, error) {
 		return nil, errors.New("can't be written as JSON")
 	}
 	e.Raw, e.RawSHA256 = raw, sha256.Sum256(raw)
+	texts := cutter{key: d.Key}
+	texts.row(e)
 	return e, nil
 }
 

@@ -20,6 +20,9 @@ var parseOptions = json.JoinOptions(jsontext.AllowInvalidUTF8(true))
 // and for what is wrong, the general parser is asked: both give the same event.
 type parser struct {
 	lexer
+	key Key // the store's
+	// mended says that a mark stands in the event for what could not be read.
+	mended            bool
 	wire              wireEvent
 	status            status
 	received, reached time.Time
@@ -53,7 +56,7 @@ func (p *parser) release() {
 
 // inPlace reads the event that begins the input, and returns its length.
 func (p *parser) inPlace(in []byte) (n int, ok bool) {
-	p.lexer.in, p.lexer.at, p.exact = in, 0, true
+	p.lexer.in, p.lexer.at, p.exact, p.mended = in, 0, true, false
 	p.reset()
 	if !p.event() || p.complete() != nil {
 		return 0, false
@@ -64,15 +67,33 @@ func (p *parser) inPlace(in []byte) (n int, ok bool) {
 // general reads an item that is one event, of any kind. Its error says why it
 // is none, without repeating any of its values.
 func (p *parser) general(item []byte) error {
-	p.exact = false
+	p.exact, p.mended = false, false
 	p.wire = wireEvent{}
-	if err := json.Unmarshal(item, &p.wire, parseOptions); err != nil {
+	err := json.Unmarshal(item, &p.wire, parseOptions)
+	if err == nil && p.isShallow() && p.complete() == nil {
+		return nil
+	}
+	if mendErr := p.mend(item); err == nil {
+		err = mendErr
+	} else if mendErr == nil {
+		return nil
+	}
+	if err != nil {
 		return wireProblem(err)
 	}
-	if p.complete() != nil {
-		return errors.New("not an audit event")
-	}
 	return nil
+}
+
+// isShallow reports whether nothing in the event nests too deep.
+func (p *parser) isShallow() bool {
+	w := &p.wire
+	for _, v := range []jsontext.Value{w.RequestObject, w.ResponseObject, w.ResponseStatus, w.Unknown, w.User.Unknown} {
+		l := lexer{in: v}
+		if _, ok := l.value(maxBodyDepth); len(v) > 0 && !ok {
+			return false
+		}
+	}
+	return true
 }
 
 // complete derives what more than one reader of the event needs.
@@ -112,7 +133,7 @@ func wireProblem(err error) error {
 	var syntactic *jsontext.SyntacticError
 	if errors.As(err, &syntactic) {
 		if errors.Is(err, jsontext.ErrDuplicateName) {
-			return errors.New("an object has two members of one name")
+			return errTwice
 		}
 		return fmt.Errorf("not valid JSON at byte %d of the item", syntactic.ByteOffset)
 	}

@@ -95,8 +95,11 @@ func redactBody(body jsontext.Value) jsontext.Value {
 // redactStatus takes out the texts of a refusal that quotes the refused object.
 func redactStatus(status jsontext.Value) jsontext.Value {
 	var members map[string]jsontext.Value
-	if len(status) == 0 || json.Unmarshal(status, &members, parseOptions) != nil {
-		return redactByKey(status)
+	if len(status) == 0 || string(status) == "null" {
+		return status
+	}
+	if json.Unmarshal(status, &members, parseOptions) != nil {
+		return redactedValue // it may be one that quotes
 	}
 	switch string(members["code"]) {
 	case "400", "422":

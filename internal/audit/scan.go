@@ -2,10 +2,12 @@ package audit
 
 import (
 	"bufio"
+	"bytes"
 	"crypto/sha256"
 	"errors"
 	"hash"
 	"io"
+	"slices"
 	"sync"
 )
 
@@ -16,6 +18,12 @@ import (
 type scanner struct {
 	r   *bufio.Reader
 	max int
+	key Key
+	// hold is told how much is held of a value beyond the bound.
+	hold   func(bytes int64) error
+	failed error // what it said
+	// fresh says that a line begins here.
+	fresh bool
 }
 
 var buffers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, 64<<10) }}
@@ -38,21 +46,30 @@ var errBroken = errors.New("not JSON")
 type span struct {
 	bytes []byte // nil when it is larger than the bound
 	size  int64
-	sum   hash.Hash // of an oversized value
+	// Of a value beyond the bound there are its hash and what the server wrote.
+	sum   hash.Hash
+	large *large
 }
 
-func (s *span) add(b []byte, bound int) {
-	s.size += int64(len(b))
-	if s.sum == nil && len(s.bytes)+len(b) <= bound {
-		s.bytes = append(s.bytes, b...)
+// add goes on with the value.
+func (s *scanner) add(to *span, b []byte) {
+	s.fresh = s.fresh && len(b) == 0
+	to.size += int64(len(b))
+	if to.sum == nil && len(to.bytes)+len(b) <= s.max {
+		to.bytes = append(to.bytes, b...)
 		return
 	}
-	if s.sum == nil {
-		s.sum = sha256.New()
-		s.sum.Write(s.bytes)
-		s.bytes = nil
+	if to.sum == nil {
+		to.sum, to.large = sha256.New(), newLarge(s.key, s.max)
+		to.sum.Write(to.bytes)
+		to.large.write(to.bytes)
+		to.bytes = nil
 	}
-	s.sum.Write(b)
+	to.sum.Write(b)
+	to.large.write(b)
+	if s.hold != nil && s.failed == nil {
+		s.failed = s.hold(to.large.held())
+	}
 }
 
 func (s *span) sha256() [32]byte {
@@ -73,7 +90,7 @@ func (s *scanner) next() (byte, error) {
 		skip := 0
 		switch b[0] {
 		case ' ', '\t', '\r', '\n':
-			skip = 1
+			skip, s.fresh = 1, b[0] == '\n'
 		case 0xEF:
 			if mark, err := s.r.Peek(3); err == nil && string(mark) == "\ufeff" {
 				skip = 3
@@ -89,11 +106,16 @@ func (s *scanner) next() (byte, error) {
 }
 
 // value adds the value that begins at the stream's place to the span. It
-// returns io.ErrUnexpectedEOF where the stream ends within it.
+// returns errBroken where the stream ends within it, or where another line
+// begins that no value can go on with.
 func (s *scanner) value(into *span) error {
 	var depth int
 	var inString, escaped, begun bool
+	var last byte // outside of strings, other than white space
 	for {
+		if s.failed != nil {
+			return s.failed
+		}
 		// A chunk is what is buffered, so that bytes are looked at in place.
 		if _, err := s.r.Peek(1); err != nil {
 			if err == io.EOF && begun && depth == 0 && !inString {
@@ -104,8 +126,20 @@ func (s *scanner) value(into *span) error {
 		chunk := s.buffered()
 		end, done := 0, false
 		for end < len(chunk) && !done {
+			if inString && !escaped {
+				if end += plainLength(chunk[end:]); end == len(chunk) {
+					break
+				}
+			}
 			c := chunk[end]
 			switch {
+			case c == '\n' && (depth > 0 || inString):
+				s.take(into, end)
+				if s.lineBegins(inString, last) {
+					return errBroken
+				}
+				chunk, end = s.buffered(), 0
+				escaped = false
 			case escaped:
 				escaped = false
 			case inString:
@@ -132,6 +166,9 @@ func (s *scanner) value(into *span) error {
 				s.take(into, end)
 				return nonEmpty(begun)
 			}
+			if !inString && c > ' ' {
+				last = c
+			}
 			begun = true
 			end++
 		}
@@ -140,6 +177,49 @@ func (s *scanner) value(into *span) error {
 			return nil
 		}
 	}
+}
+
+// lineBegins reports whether the line feed that comes next ends a broken value:
+// an object begins the next line where the value can't go on with one, or it
+// begins as an event or a list of them does.
+func (s *scanner) lineBegins(inString bool, last byte) bool {
+	ahead, _ := s.r.Peek(lookAhead)
+	if len(ahead) < 2 || ahead[1] != '{' && ahead[1] != '[' {
+		return false
+	}
+	if inString || last != '[' && last != ',' && last != ':' {
+		return true
+	}
+	return beginsItem(ahead[1:])
+}
+
+// beginsItem reports whether what follows begins as an event does, or a list.
+func beginsItem(ahead []byte) bool {
+	return hasPrefix(bytes.TrimLeft(ahead, "[{ \t"), itemNames)
+}
+
+// beginsList reports whether a line begins here, as a list does.
+func (s *scanner) beginsList() bool {
+	ahead, _ := s.r.Peek(lookAhead)
+	return s.fresh && len(ahead) > 0 && (ahead[0] == '[' && beginsItem(ahead) || hasPrefix(bytes.TrimLeft(ahead, "{ \t"), listNames))
+}
+
+const lookAhead = 64 // more than the longest of the names
+
+// Members by which lists, and lists and events, are known.
+var (
+	listNames = []string{`"items":`, `"metadata":`, `"kind":"EventList"`}
+	itemNames = func() []string {
+		names := slices.Clone(listNames)
+		for _, f := range eventFields {
+			names = append(names, f.name)
+		}
+		return names
+	}()
+)
+
+func hasPrefix(b []byte, prefixes []string) bool {
+	return slices.ContainsFunc(prefixes, func(p string) bool { return bytes.HasPrefix(b, []byte(p)) })
 }
 
 func nonEmpty(begun bool) error {
@@ -158,7 +238,7 @@ func (s *scanner) buffered() []byte {
 func (s *scanner) discard(n int) { _, _ = s.r.Discard(n) } // n bytes are buffered
 
 func (s *scanner) take(into *span, n int) {
-	into.add(s.buffered()[:n], s.max)
+	s.add(into, s.buffered()[:n])
 	s.discard(n)
 }
 
@@ -169,18 +249,32 @@ func (s *scanner) skip(want byte) bool {
 		return false
 	}
 	s.discard(1)
+	s.fresh = false
 	return true
 }
 
-// rest consumes everything that is left.
-func (s *scanner) rest(into *span) error {
+// line consumes what is left up to a line that may begin a value, or to the
+// end. At the end it returns io.EOF.
+func (s *scanner) line(into *span) error {
 	for {
-		if _, err := s.r.Peek(1); err == io.EOF {
-			return nil
-		} else if err != nil {
+		if s.failed != nil {
+			return s.failed
+		}
+		b, err := s.r.Peek(1)
+		if err != nil {
 			return err
 		}
-		s.take(into, s.r.Buffered())
+		if s.fresh && (b[0] == '{' || b[0] == '[') {
+			return nil
+		}
+		chunk := s.buffered()
+		if end := bytes.IndexByte(chunk, '\n'); end >= 0 {
+			s.take(into, end)
+			s.discard(1)
+			s.fresh = true
+			continue
+		}
+		s.take(into, len(chunk))
 	}
 }
 

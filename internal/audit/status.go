@@ -17,7 +17,7 @@ func readStatus(v jsontext.Value) (status, error) {
 	if len(v) == 0 {
 		return status{}, nil
 	}
-	written, err := jsontext.AppendFormat(nil, v, jsontext.AllowInvalidUTF8(true))
+	written, err := jsontext.AppendFormat(nil, v, laxOptions)
 	if err != nil {
 		return status{}, err
 	}
@@ -25,7 +25,7 @@ func readStatus(v jsontext.Value) (status, error) {
 	var fields struct {
 		Code float64 `json:"code"`
 	}
-	if json.Unmarshal(written, &fields, parseOptions) == nil && fields.Code >= 100 && fields.Code <= 599 {
+	if json.Unmarshal(written, &fields, laxOptions) == nil && fields.Code >= 100 && fields.Code <= 599 {
 		s.code = int(fields.Code)
 	}
 	return s, nil
@@ -37,7 +37,7 @@ func canonical[T ~[]byte](v T) string {
 		return ""
 	}
 	c := jsontext.Value(v).Clone()
-	if err := c.Canonicalize(jsontext.AllowInvalidUTF8(true)); err != nil {
+	if err := c.Canonicalize(laxOptions); err != nil {
 		return string(v)
 	}
 	return string(c)

@@ -1,9 +1,11 @@
 package collector
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/semaphore"
 
@@ -62,8 +64,7 @@ type reservation struct {
 // hold makes sure that at least this many bytes are reserved, or says that the
 // delivery must come again.
 func (r *reservation) hold(bytes int64) error {
-	want := min((bytes/reserveStep+1)*reserveStep, r.limit)
-	more := want - r.held
+	more := r.missing(bytes)
 	if more <= 0 {
 		return nil
 	}
@@ -74,9 +75,34 @@ func (r *reservation) hold(bytes int64) error {
 		r.own.Release(more)
 		return fmt.Errorf("deliveries hold %d bytes: %w", r.capacity, store.ErrOverloaded)
 	}
-	r.held = want
-	r.metrics.hold(more)
+	r.grow(more)
 	return nil
+}
+
+// await is hold, but waits until others have ended, or the context.
+func (r *reservation) await(ctx context.Context, bytes int64) error {
+	more := r.missing(bytes)
+	if more <= 0 {
+		return nil
+	}
+	if err := r.own.Acquire(ctx, more); err != nil {
+		return fmt.Errorf("deliveries of this source hold %d bytes: %w", r.share, store.ErrOverloaded)
+	}
+	if err := r.all.Acquire(ctx, more); err != nil {
+		r.own.Release(more)
+		return fmt.Errorf("deliveries hold %d bytes: %w", r.capacity, store.ErrOverloaded)
+	}
+	r.grow(more)
+	return nil
+}
+
+func (r *reservation) missing(bytes int64) int64 {
+	return min((bytes/reserveStep+1)*reserveStep, r.limit) - r.held
+}
+
+func (r *reservation) grow(more int64) {
+	r.held += more
+	r.metrics.hold(more)
 }
 
 // close gives everything back.
@@ -87,16 +113,38 @@ func (r *reservation) close() {
 	r.held = 0
 }
 
+// maxWait is how long a delivery waits for memory in all, once a part of it was
+// taken. An API server gives a request 30 s.
+const maxWait = 10 * time.Second
+
+// mostHeld is what a delivery can hold at once: a batch, one more event, and the
+// same again while it is decoded and compressed; and one event beyond the bound.
+func mostHeld(maxItem int64) int64 {
+	return 2*(batchBytes+maxItem) + largeCopies*(maxLarge+2*maxItem)
+}
+
+const (
+	// maxLarge is what the decoder holds at most of one event beyond the
+	// bound, but for its bodies.
+	maxLarge = 32 << 20
+	// largeCopies is how often it is held while it is decoded.
+	largeCopies = 3
+)
+
 // meter reserves memory for a delivery as it arrives.
 type meter struct {
 	body io.Reader
 	*reservation
+	relieve  func() error // commits what was gathered
+	until    func(time.Time) (context.Context, context.CancelFunc)
+	deadline time.Time // set when it first waits
 	maxItem  int64
 	arrived  int64 // since the last item was complete
+	large    int64 // of an item beyond the bound
 	gathered int64 // in the batch
 }
 
-// Read implements io.Reader. Of an item beyond the bound nothing is held.
+// Read implements io.Reader. An item beyond the bound is counted by holdLarge.
 func (m *meter) Read(p []byte) (int, error) {
 	n, err := m.body.Read(p)
 	m.arrived = min(m.arrived+int64(n), m.maxItem)
@@ -106,9 +154,15 @@ func (m *meter) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// holdLarge notes how much is held of an item beyond the bound.
+func (m *meter) holdLarge(bytes int64) error {
+	m.large = bytes
+	return m.reserve()
+}
+
 // gather notes that an item is complete and kept.
 func (m *meter) gather(bytes int64) error {
-	m.arrived = 0
+	m.arrived, m.large = 0, 0
 	m.gathered += bytes + itemBytes
 	return m.reserve()
 }
@@ -117,5 +171,24 @@ func (m *meter) gather(bytes int64) error {
 // the next one is likely to be as large.
 func (m *meter) flushed() { m.gathered = 0 }
 
-// reserve counts everything twice: it is decoded, and later compressed.
-func (m *meter) reserve() error { return m.hold(2 * (m.arrived + m.gathered)) }
+// reserve counts everything twice: it is decoded, and later compressed. Where
+// that is more than there is, what was gathered is committed; then it waits.
+func (m *meter) reserve() error {
+	err := m.hold(m.needed())
+	if err == nil {
+		return nil
+	}
+	if m.gathered > 0 {
+		if err := m.relieve(); err != nil {
+			return err
+		}
+	}
+	if m.deadline.IsZero() {
+		m.deadline = time.Now().Add(maxWait)
+	}
+	ctx, cancel := m.until(m.deadline)
+	defer cancel()
+	return m.await(ctx, m.needed())
+}
+
+func (m *meter) needed() int64 { return 2*(m.arrived+m.gathered) + largeCopies*m.large }

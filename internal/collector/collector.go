@@ -4,7 +4,6 @@ package collector
 
 import (
 	"context"
-	"crypto/sha256"
 	"fmt"
 	"io"
 	"sync/atomic"
@@ -23,7 +22,7 @@ import (
 type Source struct {
 	Name    string
 	Cluster string
-	// MaxEventBytes bounds one event; 0 means audit.DefaultMaxItemBytes.
+	// MaxEventBytes bounds the raw of one event; 0 means audit.DefaultMaxItemBytes.
 	MaxEventBytes int64
 }
 
@@ -31,6 +30,11 @@ type Source struct {
 type Options struct {
 	Writer     store.Writer
 	Classifier *audit.Classifier
+	// Key is the store's; see audit.Decoder.
+	Key audit.Key
+	// RawBytesPerHour is how much raw of one identity of a source is kept as it
+	// is in an hour, in bytes; 0 means DefaultRawBytesPerHour.
+	RawBytesPerHour int64
 	// MaxBytesInFlight bounds the memory of all deliveries together; 0 means
 	// 256 MiB.
 	MaxBytesInFlight int64
@@ -55,6 +59,8 @@ const (
 type Collector struct {
 	writer     store.Writer
 	classifier atomic.Pointer[audit.Classifier]
+	key        audit.Key
+	raw        *allowance
 	budget     *budget
 	metrics    *Metrics
 	tracer     trace.Tracer
@@ -73,7 +79,7 @@ func New(o Options) *Collector {
 		o.Traces = noop.NewTracerProvider()
 	}
 	c := &Collector{
-		writer: o.Writer, budget: newBudget(o.MaxBytesInFlight, o.Metrics), metrics: o.Metrics, now: o.Now,
+		writer: o.Writer, key: o.Key, raw: newAllowance(o.RawBytesPerHour, o.Now), budget: newBudget(o.MaxBytesInFlight, o.Metrics), metrics: o.Metrics, now: o.Now,
 		tracer: o.Traces.Tracer("github.com/porter-dev/audit-operator/internal/collector"),
 	}
 	c.classifier.Store(o.Classifier)
@@ -83,18 +89,16 @@ func New(o Options) *Collector {
 // SetClassifier changes how events that come from now on are classified.
 func (c *Collector) SetClassifier(classifier *audit.Classifier) { c.classifier.Store(classifier) }
 
-// Ingest reads a delivery to its end and returns after all of it is durable.
-// What lies beyond maxBytes (0 for no bound) is quarantined as one item by its
-// length and hash: refusing the delivery would make the source send the same
-// again until it drops all of it.
+// Ingest reads a delivery to its end, whatever its length, commits it in parts
+// as it comes, and returns after all of it is durable.
 // On an error a part may be stored; delivering it again is safe. The error
 // wraps store.ErrOverloaded where too much is in flight, the store's where it
 // can't commit, and the reader's where the delivery did not come completely.
-func (c *Collector) Ingest(ctx context.Context, source Source, body io.Reader, maxBytes int64) (store.Appended, error) {
+func (c *Collector) Ingest(ctx context.Context, source Source, body io.Reader) (store.Appended, error) {
 	began := time.Now()
 	ctx, span := c.tracer.Start(ctx, "delivery", trace.WithSpanKind(trace.SpanKindServer), trace.WithAttributes(attribute.String("audit.source", source.Name)))
 	defer span.End()
-	total, err := c.ingest(ctx, source, body, maxBytes)
+	total, err := c.ingest(ctx, source, body)
 	c.metrics.observe(source.Name, time.Since(began), total, err)
 	span.SetAttributes(attribute.Int("audit.stored", total.Stored), attribute.Int("audit.duplicate", total.Duplicate), attribute.Int("audit.quarantined", total.Quarantined))
 	if err != nil {
@@ -103,36 +107,34 @@ func (c *Collector) Ingest(ctx context.Context, source Source, body io.Reader, m
 	return total, err
 }
 
-func (c *Collector) ingest(ctx context.Context, source Source, body io.Reader, maxBytes int64) (store.Appended, error) {
+func (c *Collector) ingest(ctx context.Context, source Source, body io.Reader) (store.Appended, error) {
 	maxItem := source.MaxEventBytes
 	if maxItem <= 0 {
 		maxItem = audit.DefaultMaxItemBytes
 	}
-	// What a delivery can hold at once: a batch, one more event, and the same
-	// again while it is decoded and compressed.
-	reservation, err := c.budget.open(source.Name, 2*(batchBytes+maxItem))
+	reservation, err := c.budget.open(source.Name, mostHeld(maxItem))
 	if err != nil {
 		return store.Appended{}, err
 	}
 	defer reservation.close()
-	metered := &meter{body: body, reservation: reservation, maxItem: maxItem}
-
+	d := delivery{ctx: ctx, writer: c.writer, metrics: c.metrics, cluster: source.Cluster, batch: store.Batch{Source: source.Name, ReceivedAt: c.now().UTC().Truncate(time.Microsecond)}}
+	d.meter = &meter{body: body, reservation: reservation, maxItem: maxItem, relieve: d.flush}
+	d.meter.until = func(deadline time.Time) (context.Context, context.CancelFunc) {
+		return context.WithDeadline(ctx, deadline)
+	}
 	decoder := audit.Decoder{
-		Source: source.Name, Cluster: source.Cluster, Classifier: c.classifier.Load(),
-		MaxItemBytes: int(maxItem), Now: c.now,
+		Source: source.Name, Cluster: source.Cluster, Classifier: c.classifier.Load(), Key: c.key,
+		MaxItemBytes: int(maxItem), Now: c.now, Hold: d.meter.holdLarge,
+		AllowRaw: func(identity string, bytes int) bool {
+			allowed := c.raw.take(source.Name, identity, bytes)
+			if !allowed {
+				c.metrics.withhold(source.Name)
+			}
+			return allowed
+		},
 	}
-	d := delivery{ctx: ctx, writer: c.writer, meter: metered, cluster: source.Cluster, batch: store.Batch{Source: source.Name, ReceivedAt: c.now().UTC().Truncate(time.Microsecond)}}
-	taken := io.Reader(metered)
-	if maxBytes > 0 {
-		taken = io.LimitReader(taken, maxBytes)
-	}
-	if err := decoder.Decode(taken, d.add); err != nil {
+	if err := decoder.Decode(d.meter, d.add); err != nil {
 		return d.total, fmt.Errorf("read the delivery: %w", err)
-	}
-	if maxBytes > 0 {
-		if err := d.addRest(body, maxBytes); err != nil {
-			return d.total, fmt.Errorf("read the delivery: %w", err)
-		}
 	}
 	err = d.flush()
 	return d.total, err
@@ -142,6 +144,7 @@ func (c *Collector) ingest(ctx context.Context, source Source, body io.Reader, m
 type delivery struct {
 	ctx     context.Context
 	writer  store.Writer
+	metrics *Metrics
 	meter   *meter
 	cluster string
 	batch   store.Batch
@@ -154,6 +157,9 @@ func (d *delivery) add(item audit.Item) error {
 	if e := item.Event; e != nil {
 		d.batch.Events = append(d.batch.Events, *e)
 		size = len(e.Raw)
+		if e.Truncated {
+			d.metrics.truncate(d.batch.Source)
+		}
 	} else {
 		item.Quarantined.Cluster = d.cluster
 		d.batch.Quarantined = append(d.batch.Quarantined, *item.Quarantined)
@@ -167,19 +173,6 @@ func (d *delivery) add(item audit.Item) error {
 		return d.flush()
 	}
 	return nil
-}
-
-// addRest quarantines what is left of a delivery, if anything is.
-func (d *delivery) addRest(body io.Reader, maxBytes int64) error {
-	sum := sha256.New()
-	size, err := io.Copy(sum, body)
-	if err != nil || size == 0 {
-		return err
-	}
-	return d.add(audit.Item{Quarantined: &audit.Quarantined{
-		Source: d.batch.Source, ReceivedAt: d.batch.ReceivedAt, Size: size, SHA256: [32]byte(sum.Sum(nil)),
-		Reason: fmt.Sprintf("beyond the first %d bytes of a request: raise the source's limits.maxBodyBytes, or lower --audit-webhook-batch-max-size", maxBytes),
-	}})
 }
 
 func (d *delivery) flush() error {

@@ -12,6 +12,8 @@ import (
 // those that an administrator made, whoever else posts is no source.
 type Metrics struct {
 	events     *prometheus.CounterVec
+	truncated  *prometheus.CounterVec
+	withheld   *prometheus.CounterVec
 	deliveries *prometheus.HistogramVec
 	inFlight   prometheus.Gauge
 }
@@ -31,6 +33,12 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		events: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "audit_events_total", Help: "Items that were taken, by source and what became of them: stored, duplicate, quarantined.",
 		}, []string{"source", "outcome"}),
+		truncated: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "audit_events_truncated_total", Help: "Events of which a text was cut or a part left out, by source.",
+		}, []string{"source"}),
+		withheld: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "audit_events_raw_withheld_total", Help: "Events whose raw was cut because who sent them had used up the hour's allowance, by source.",
+		}, []string{"source"}),
 		deliveries: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "audit_delivery_duration_seconds", Help: "Time from the first byte of a delivery to its durable commit, by outcome: stored, refused.",
 			Buckets: prometheus.ExponentialBuckets(0.001, 2, 15),
@@ -39,7 +47,7 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 			Name: "audit_delivery_bytes_in_flight", Help: "Memory that deliveries hold now, in bytes; at --max-bytes-in-flight sources are put off.",
 		}),
 	}
-	r.MustRegister(m.events, m.deliveries, m.inFlight)
+	r.MustRegister(m.events, m.truncated, m.withheld, m.deliveries, m.inFlight)
 	return m
 }
 
@@ -63,5 +71,19 @@ func (m *Metrics) observe(source string, took time.Duration, total store.Appende
 func (m *Metrics) hold(bytes int64) {
 	if m != nil {
 		m.inFlight.Add(float64(bytes))
+	}
+}
+
+// truncate counts an event of which something was cut.
+func (m *Metrics) truncate(source string) {
+	if m != nil {
+		m.truncated.WithLabelValues(source).Inc()
+	}
+}
+
+// withhold counts one whose raw was cut for the allowance.
+func (m *Metrics) withhold(source string) {
+	if m != nil {
+		m.withheld.WithLabelValues(source).Inc()
 	}
 }

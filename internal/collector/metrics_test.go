@@ -26,10 +26,10 @@ func TestMetrics(t *testing.T) {
 	const item = `{"level":"Metadata","auditID":"a","stage":"ResponseComplete","requestURI":"/version","verb":"get","requestReceivedTimestamp":"2026-11-23T11:00:00Z","stageTimestamp":"2026-11-23T11:00:00Z"}`
 	delivery := `{"items":[` + strings.ReplaceAll(item, "2026-11-23", "2099-01-01") + "," + item + "," + item + `,{"stage":"x"}]}`
 	source := collector.Source{Name: "s", Cluster: "c"}
-	if _, err := c.Ingest(t.Context(), source, strings.NewReader(strings.ReplaceAll(delivery, "2026-11-23T11", now(t))), 0); err != nil {
+	if _, err := c.Ingest(t.Context(), source, strings.NewReader(strings.ReplaceAll(delivery, "2026-11-23T11", now(t)))); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.Ingest(t.Context(), source, broken{}, 0); err == nil {
+	if _, err := c.Ingest(t.Context(), source, broken{}); err == nil {
 		t.Fatal("a delivery that broke off was taken")
 	}
 	want := `

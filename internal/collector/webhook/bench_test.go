@@ -23,7 +23,7 @@ func BenchmarkIngest(b *testing.B) {
 	const items = 400
 	for _, connections := range []int{1, 4, 16} {
 		b.Run(fmt.Sprint("connections=", connections), func(b *testing.B) {
-			svc := serve(b, 0, 0)
+			svc := serve(b, 0)
 			svc.client.Transport.(*http.Transport).MaxIdleConnsPerHost = connections
 			generator := audittest.New(audittest.Options{Seed: 1})
 			bodies := make([][]byte, b.N)

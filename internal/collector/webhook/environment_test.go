@@ -52,7 +52,7 @@ type service struct {
 	trusted  *http.Client // with the certificate audit-source:kube-apiserver
 }
 
-func serve(t testing.TB, maxBody, inFlight int64) *service {
+func serve(t testing.TB, inFlight int64) *service {
 	t.Helper()
 	s := embeddedtest.Open(t, embedded.Options{})
 	classifier, err := audit.NewClassifier(audit.BuiltInResourceTypes(), "")
@@ -63,7 +63,6 @@ func serve(t testing.TB, maxBody, inFlight int64) *service {
 	svc.registry.Set(webhook.Source{
 		Source:      collector.Source{Name: "kube-apiserver", Cluster: "dev"},
 		TokenSHA256: [][32]byte{sha256.Sum256([]byte(token))}, ClientCommonName: "audit-source:kube-apiserver",
-		MaxBodyBytes: maxBody,
 	})
 	svc.registry.Set(webhook.Source{
 		Source: collector.Source{Name: "second", Cluster: "dev"}, TokenSHA256: [][32]byte{sha256.Sum256([]byte("its-own"))},

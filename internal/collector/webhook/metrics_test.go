@@ -11,7 +11,7 @@ import (
 
 func TestRegistryMetrics(t *testing.T) {
 	began := time.Now()
-	s := serve(t, 0, 0)
+	s := serve(t, 0)
 	registry := prometheus.NewPedanticRegistry()
 	registry.MustRegister(s.registry)
 	last := func() map[string]time.Time {

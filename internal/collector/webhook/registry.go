@@ -21,13 +21,7 @@ type Source struct {
 	TokenSHA256 [][32]byte
 	// ClientCommonName is accepted in a client certificate; empty for none.
 	ClientCommonName string
-	// MaxBodyBytes bounds one request; 0 means DefaultMaxBodyBytes.
-	MaxBodyBytes int64
 }
-
-// DefaultMaxBodyBytes is the largest request that is read to its end: 400
-// events of 1 MiB do not occur, of 100 KiB they might.
-const DefaultMaxBodyBytes = 64 << 20
 
 // Registry knows the sources. It keeps them while the API server that they
 // were read from is away.

@@ -48,13 +48,9 @@ func NewHandler(registry *Registry, c *collector.Collector, log logr.Logger) htt
 			http.Error(w, "Content-Encoding: send the body as it is", http.StatusUnsupportedMediaType)
 			return
 		}
-		limit := source.MaxBodyBytes
-		if limit <= 0 {
-			limit = DefaultMaxBodyBytes
-		}
 		// An API server that traces names the span that it sends within.
 		ctx := propagation.TraceContext{}.Extract(req.Context(), propagation.HeaderCarrier(req.Header))
-		appended, err := c.Ingest(ctx, source.Source, req.Body, limit)
+		appended, err := c.Ingest(ctx, source.Source, req.Body)
 		if err != nil {
 			registry.countRefused(source.Name)
 			refuse(w, log.WithValues("source", source.Name), err)
