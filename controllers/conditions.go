@@ -50,6 +50,13 @@ func markProgressing(o conditioned, message string) {
 	setCondition(o, v1alpha1.ReadyCondition, metav1.ConditionUnknown, v1alpha1.ReasonProgressing, message)
 }
 
+// markWaiting says that the operator goes on by itself at a time.
+func markWaiting(o conditioned, ready metav1.ConditionStatus, reason, message string) {
+	removeConditions(o, v1alpha1.StalledCondition)
+	setCondition(o, v1alpha1.ReconcilingCondition, metav1.ConditionTrue, reason, message)
+	setCondition(o, v1alpha1.ReadyCondition, ready, reason, message)
+}
+
 // markFailed says that the last attempt failed and another follows.
 func markFailed(o conditioned, reason, message string) {
 	removeConditions(o, v1alpha1.StalledCondition)

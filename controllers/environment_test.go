@@ -55,6 +55,7 @@ var (
 	ingest        http.Handler
 	resourceTypes *ResourceTypes
 	issuer        *credentials.Issuer
+	nudger        = &Nudger{}
 	operator      client.WithWatch // with the operator's rights
 )
 
@@ -129,6 +130,7 @@ func newManager(ctx context.Context, config *rest.Config) (ctrl.Manager, error) 
 	options := Options{
 		Store: faults, Issuer: issuer, Registry: registry, Types: resourceTypes,
 		ClusterName: ownCluster, DashboardURL: dashboardURL, Retention: retention,
+		RunEvery: 20 * time.Millisecond, Nudger: nudger,
 	}
 	return mgr, errors.Join(Follow(mgr, options), Lead(mgr, options))
 }

@@ -26,6 +26,27 @@ type faultyStore struct {
 	store.Store
 	mu sync.Mutex
 	of map[string]fault
+	// lost are owners whose snapshots can't be listed.
+	lost map[string]error
+}
+
+func (s *faultyStore) lose(uid string, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.lost == nil {
+		s.lost = map[string]error{}
+	}
+	s.lost[uid] = err
+}
+
+func (s *faultyStore) SnapshotsOf(ctx context.Context, uid string) ([]store.Manifest, error) {
+	s.mu.Lock()
+	err := s.lost[uid]
+	s.mu.Unlock()
+	if err != nil {
+		return nil, err
+	}
+	return s.Store.SnapshotsOf(ctx, uid)
 }
 
 func (s *faultyStore) set(namespace string, f fault) {

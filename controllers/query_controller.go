@@ -8,8 +8,10 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/events"
+	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -18,6 +20,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/porter-dev/audit-operator/api/v1alpha1"
 	"github.com/porter-dev/audit-operator/internal/admission"
@@ -46,18 +49,39 @@ type queryReconciler struct {
 	namespaces client.Reader
 	events     events.EventRecorder
 	newQuery   func() v1alpha1.Query
+	turns      *turns
+	own        ownWrites
 }
 
 func (r *queryReconciler) setup(mgr ctrl.Manager) error {
-	// The operator's own writes change neither, so they start nothing.
-	asked := predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
-		return annotation(e.ObjectOld) != annotation(e.ObjectNew)
-	}}
+	kind := kindOf(r.newQuery())
+	changed := predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool { return r.concerns(e.ObjectOld, e.ObjectNew) }}
 	return ctrl.NewControllerManagedBy(mgr).
-		For(r.newQuery(), builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, asked))).
-		// One slow question must not hold up the others.
-		WithOptions(controller.Options{MaxConcurrentReconciles: 4}).
-		Complete(traced(r.Traces, "reconcile "+kindOf(r.newQuery()), r))
+		For(r.newQuery(), builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, changed))).
+		WithOptions(controller.Options{
+			// One slow question must not hold up the others.
+			MaxConcurrentReconciles: workersAtOnce,
+			RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](backoffFirst, backoffMost),
+			NewQueue: func(name string, limiter rateLimiter) workQueue {
+				queue := newFairQueue(name, limiter)
+				r.turns.call(queue.Add)
+				return queue
+			},
+		}).
+		Complete(traced(r.Traces, "reconcile "+kind, r))
+}
+
+// concerns reports whether a change that leaves the spec alone is to be looked
+// at: a request, a finalizer that is gone, a status that somebody else wrote.
+func (r *queryReconciler) concerns(before, after client.Object) bool {
+	if annotation(before) != annotation(after) {
+		return true
+	}
+	if !controllerutil.ContainsFinalizer(after, v1alpha1.Finalizer) {
+		return true
+	}
+	was, is := before.(v1alpha1.Query), after.(v1alpha1.Query)
+	return !r.own.made(after) && !equality.Semantic.DeepEqual(was.GetStatus(), is.GetStatus())
 }
 
 // Reconcile makes the status the answer to the spec. It can stop anywhere and
@@ -70,7 +94,7 @@ func (r *queryReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl
 	// What is read for the query is read in its namespace's name.
 	ctx = admission.With(ctx, admission.QueriesIn(q.GetNamespace()))
 	if !q.GetDeletionTimestamp().IsZero() {
-		return ctrl.Result{}, r.finalize(ctx, q)
+		return r.finalize(ctx, q)
 	}
 	if err := r.addFinalizer(ctx, q); err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
@@ -82,10 +106,17 @@ func (r *queryReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl
 	if ctx.Err() != nil {
 		return ctrl.Result{}, ctx.Err() // the operator ends; the query is not at fault
 	}
+	if errors.Is(failure, errNoTurn) {
+		return ctrl.Result{}, nil // it is looked at again when it has one
+	}
 	result, err := r.conclude(ctx, q, failure)
+	if len(surplus) > 0 && failure != nil && result.RequeueAfter > r.turns.every {
+		result.RequeueAfter = r.turns.every // what is removed may have made room
+	}
 	if err := status.write(ctx, q); err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
+	r.own.note(q, status.version)
 	// Snapshots go after the status has stopped naming them.
 	return result, errors.Join(err, r.remove(ctx, surplus))
 }
@@ -100,26 +131,33 @@ func (r *queryReconciler) addFinalizer(ctx context.Context, q v1alpha1.Query) er
 	return r.client.Patch(ctx, q, ifUnchanged(observed))
 }
 
-func (r *queryReconciler) finalize(ctx context.Context, q v1alpha1.Query) error {
+// finalize removes the snapshots of a query that is being deleted. Whoever waits
+// for it to be gone is not kept waiting for longer than the store is away.
+func (r *queryReconciler) finalize(ctx context.Context, q v1alpha1.Query) (ctrl.Result, error) {
 	if !controllerutil.ContainsFinalizer(q, v1alpha1.Finalizer) {
-		return nil
+		return ctrl.Result{}, nil
 	}
 	manifests, err := r.Store.SnapshotsOf(ctx, string(q.GetUID()))
 	if err == nil {
 		err = r.remove(ctx, manifests)
 	}
+	if ctx.Err() != nil {
+		return ctrl.Result{}, ctx.Err()
+	}
 	if err != nil {
+		log.FromContext(ctx).Error(err, "Could not remove the snapshots of a query that is being deleted; tried again in some seconds")
 		r.events.Eventf(q, nil, corev1.EventTypeWarning, v1alpha1.ReasonStoreUnavailable, removeSnapshots,
 			"The query's snapshots can't be removed now; the operator tries again")
-		return fmt.Errorf("remove the query's snapshots: %w", err)
+		return ctrl.Result{RequeueAfter: retryRemoval}, nil
 	}
 	observed := q.DeepCopyObject().(client.Object)
 	controllerutil.RemoveFinalizer(q, v1alpha1.Finalizer)
-	return client.IgnoreNotFound(r.client.Patch(ctx, q, ifUnchanged(observed)))
+	return ctrl.Result{}, client.IgnoreNotFound(r.client.Patch(ctx, q, ifUnchanged(observed)))
 }
 
 // answer fills the status with the snapshot that the query asks for, and takes
-// it if it was not taken before. It returns the snapshots beyond the history's limit.
+// it if it was not taken before. It returns the snapshots beyond the history's
+// limit, also with an error.
 func (r *queryReconciler) answer(ctx context.Context, q v1alpha1.Query, w *statusWriter) (surplus []store.Manifest, err error) {
 	status := q.GetStatus()
 	status.Types, status.Window, status.ShareURL = "", "", ""
@@ -131,65 +169,160 @@ func (r *queryReconciler) answer(ctx context.Context, q v1alpha1.Query, w *statu
 	if status.ShareURL, err = shareURL(r.DashboardURL, filter); err != nil {
 		return nil, err
 	}
-
-	id := snapshot.LegacyID(string(q.GetUID()), q.GetGeneration(), requestedAt(q))
-	scope, now, err := r.scope(ctx, q)
-	if err != nil {
-		return nil, err
-	}
-	if status.Snapshot == nil || status.Snapshot.ID != id {
-		if err := r.take(ctx, q, w, snapshot.Request{
-			ID: id, Owner: ownerOf(q), Scope: scope, Filter: filter,
-			Limit: q.GetSpec().GetLimit(), Now: now, Retention: r.Retention,
-		}); err != nil {
-			return nil, err
-		}
-	}
 	manifests, err := r.Store.SnapshotsOf(ctx, string(q.GetUID()))
 	if err != nil {
 		return nil, fmt.Errorf("list the query's snapshots: %w", err)
 	}
-	at := slices.IndexFunc(manifests, func(m store.Manifest) bool { return m.ID == id })
-	if at < 0 {
-		return nil, &stalledError{v1alpha1.ReasonSnapshotLost, fmt.Sprintf("Snapshot %s is no longer in the store. "+
-			"What it said can't be found again; to take another, change the annotation %s.", id, v1alpha1.ReconcileRequestAnnotation)}
+	now := r.Now()
+	decided := decide(q, manifests, now)
+	switch {
+	case decided.deleted:
+		forgetGone(status, manifests)
+		return nil, nil
+	case decided.lost != "":
+		return nil, r.missing(ctx, q, decided.lost)
+	case decided.run != nil:
+		m, err := r.carryOut(ctx, q, w, filter, *decided.run, manifests)
+		if errors.Is(err, store.ErrQuota) {
+			return trim(q, manifests), noRoom(err)
+		}
+		if err != nil {
+			return nil, noRoom(err)
+		}
+		manifests = append(manifests, m)
+		decided = decision{found: &m}
+		if m.To.After(m.TakenAt) {
+			decided.next = m.To.Add(settle)
+		}
 	}
-	latest := manifests[at]
+	if surplus, err = r.fill(ctx, q, manifests, decided.found); err != nil {
+		return nil, err
+	}
+	if !decided.next.IsZero() {
+		return surplus, &provisional{wait: decided.next.Sub(now)}
+	}
+	return surplus, nil
+}
+
+// fill writes the snapshots into the status, the one that answers first.
+func (r *queryReconciler) fill(ctx context.Context, q v1alpha1.Query, manifests []store.Manifest, latest *store.Manifest) (surplus []store.Manifest, err error) {
+	status := q.GetStatus()
 	var preview []v1alpha1.EventPreview
-	if status.Snapshot != nil && status.Snapshot.ID == id {
-		preview = status.Snapshot.Preview
+	if s := status.Snapshot; s != nil && s.ID == latest.ID && len(s.Preview) == min(q.GetSpec().GetPreview(), int(latest.Stored)) {
+		preview = s.Preview
 	} else {
-		records, err := snapshot.Newest(ctx, r.Store, scope, id, q.GetSpec().GetPreview())
+		scope, _, err := r.scope(ctx, q)
+		if err != nil {
+			return nil, err
+		}
+		records, err := snapshot.Newest(ctx, r.Store, scope, latest.ID, q.GetSpec().GetPreview())
 		if err != nil {
 			return nil, err
 		}
 		preview = previewOf(records)
 	}
-	kept := append([]store.Manifest{latest}, slices.Delete(manifests, at, at+1)...)
+	sortRuns(manifests)
+	kept := []store.Manifest{*latest}
+	for _, m := range manifests {
+		if m.ID != latest.ID {
+			kept = append(kept, m)
+		}
+	}
 	if limit := q.GetSpec().GetSnapshotHistoryLimit(); len(kept) > limit {
 		kept, surplus = kept[:limit], kept[limit:]
 	}
 	fillSnapshots(status, r.DashboardURL, kept, preview)
-	setComplete(q, latest)
+	setComplete(q, *latest)
 	return surplus, nil
 }
 
+// carryOut takes the snapshot of a run, once it is its turn.
+func (r *queryReconciler) carryOut(ctx context.Context, q v1alpha1.Query, w *statusWriter, filter query.Filter, run store.Run, manifests []store.Manifest) (store.Manifest, error) {
+	req, now := reconcile.Request{NamespacedName: client.ObjectKeyFromObject(q)}, r.Now()
+	if at := begins(filter.Range, now); !at.IsZero() {
+		return store.Manifest{}, &waiting{until: at, wait: at.Sub(now), reason: v1alpha1.ReasonWindowNotBegun, ready: metav1.ConditionFalse,
+			message: "The time range begins in the future. The first snapshot is taken at " + at.UTC().Format(time.RFC3339) + "."}
+	}
+	taken := time.Time{}
+	for i := range manifests {
+		if at := manifests[i].TakenAt; at.After(taken) && !at.After(now) {
+			taken = at
+		}
+	}
+	if at := r.turns.earliest(req, taken, now); at.After(now) {
+		return store.Manifest{}, &waiting{until: at, wait: at.Sub(now), reason: v1alpha1.ReasonProgressing, ready: metav1.ConditionUnknown,
+			message: fmt.Sprintf("A query runs every %s at most. The next snapshot is taken at %s.", r.turns.every, at.UTC().Format(time.RFC3339))}
+	}
+	scope, now, err := r.scope(ctx, q)
+	if err != nil {
+		return store.Manifest{}, err
+	}
+	if !r.turns.begin(req, now) {
+		return store.Manifest{}, errNoTurn
+	}
+	defer r.turns.end(req)
+	return r.take(ctx, q, w, snapshot.Request{
+		ID: snapshot.NewID(), Run: &run, Owner: ownerOf(q), Scope: scope, Filter: filter,
+		Limit: q.GetSpec().GetLimit(), Now: now, Retention: r.Retention,
+	})
+}
+
+// missing says what became of the snapshot that answered the query: somebody
+// deleted it, which is no failure, or the store has lost it.
+func (r *queryReconciler) missing(ctx context.Context, q v1alpha1.Query, id string) error {
+	marks, err := r.Store.SnapshotMarks(ctx)
+	if err != nil {
+		return fmt.Errorf("look for a deleted snapshot: %w", err)
+	}
+	if !slices.ContainsFunc(marks, func(m store.SnapshotMark) bool { return m.Kind == store.MarkDeleted && m.ID == id }) {
+		return &stalledError{v1alpha1.ReasonSnapshotLost, fmt.Sprintf("Snapshot %s is no longer in the store. "+
+			"What it said can't be found again; to take another, change the annotation %s.", id, v1alpha1.ReconcileRequestAnnotation)}
+	}
+	manifests, err := r.Store.SnapshotsOf(ctx, string(q.GetUID()))
+	if err != nil {
+		return fmt.Errorf("list the query's snapshots: %w", err)
+	}
+	q.GetStatus().Snapshot = nil
+	forgetGone(q.GetStatus(), manifests)
+	return nil
+}
+
+// forgetGone takes snapshots out of the history that the store does not hold.
+func forgetGone(status *v1alpha1.AuditLogQueryStatus, manifests []store.Manifest) {
+	status.History = slices.DeleteFunc(status.History, func(s v1alpha1.SnapshotReference) bool { return !holds(manifests, s.ID) })
+}
+
+// trim drops the snapshots beyond the history's limit from the status, and
+// returns them: whoever lowers the limit to make room needs no room for it.
+func trim(q v1alpha1.Query, manifests []store.Manifest) (surplus []store.Manifest) {
+	limit := q.GetSpec().GetSnapshotHistoryLimit()
+	if len(manifests) <= limit {
+		return nil
+	}
+	surplus = manifests[limit:]
+	status := q.GetStatus()
+	status.History = slices.DeleteFunc(status.History, func(s v1alpha1.SnapshotReference) bool { return holds(surplus, s.ID) })
+	return surplus
+}
+
 // take first says that it is at work: over many events it lasts.
-func (r *queryReconciler) take(ctx context.Context, q v1alpha1.Query, w *statusWriter, req snapshot.Request) error {
+func (r *queryReconciler) take(ctx context.Context, q v1alpha1.Query, w *statusWriter, req snapshot.Request) (store.Manifest, error) {
 	q.GetStatus().ObservedGeneration = q.GetGeneration()
 	markProgressing(q, "Taking a snapshot.")
 	if err := w.write(ctx, q); err != nil {
-		return err
+		return store.Manifest{}, err
 	}
+	r.own.note(q, w.version)
 	began := time.Now()
 	m, err := snapshot.Take(ctx, r.Store, req)
 	r.Metrics.took(time.Since(began), err)
 	if err != nil {
-		return crdconv.InSpec(err)
+		return store.Manifest{}, crdconv.InSpec(err)
 	}
 	log.FromContext(ctx).Info("Took a snapshot", "snapshot", m.ID, "matched", m.Matched, "stored", m.Stored, "duration", time.Since(began).String())
-	r.events.Eventf(q, nil, corev1.EventTypeNormal, v1alpha1.ReasonSnapshotTaken, takeSnapshot, "Snapshot %s: %s", m.ID, counts(m.Matched, m.Stored))
-	return nil
+	// Events of cluster queries lie in the namespace default, where others read.
+	r.events.Eventf(q, nil, corev1.EventTypeNormal, v1alpha1.ReasonSnapshotTaken, takeSnapshot, "A snapshot was taken; the status has it")
+	return m, nil
 }
 
 func (r *queryReconciler) remove(ctx context.Context, manifests []store.Manifest) error {
@@ -200,57 +333,6 @@ func (r *queryReconciler) remove(ctx context.Context, manifests []store.Manifest
 		log.FromContext(ctx).Info("Removed a snapshot", "snapshot", m.ID)
 	}
 	return nil
-}
-
-// How long to wait before another attempt, where waiting helps.
-const (
-	retryStore   = 10 * time.Second
-	retryTimeout = time.Minute
-)
-
-// stalledError says that only a change by a person can help.
-type stalledError struct{ reason, message string }
-
-func (e *stalledError) Error() string { return e.message }
-
-// conclude sets the conditions by what came of the attempt, and says when to
-// try again. What the store says about itself is for the log, not for users.
-func (r *queryReconciler) conclude(ctx context.Context, q v1alpha1.Query, failure error) (ctrl.Result, error) {
-	var stalled *stalledError
-	if problems, ok := fieldProblems(failure); ok {
-		stalled = &stalledError{v1alpha1.ReasonInvalidSpec, problems}
-	}
-	status := q.GetStatus()
-	status.ObservedGeneration = q.GetGeneration()
-	if failure == nil || stalled != nil || errors.As(failure, &stalled) {
-		status.LastHandledReconcileAt = requestedAt(q)
-	}
-	failed := func(reason, message string) {
-		log.FromContext(ctx).Error(failure, "Could not answer the query", "reason", reason)
-		markFailed(q, reason, message)
-		r.events.Eventf(q, nil, corev1.EventTypeWarning, reason, takeSnapshot, "%s", message)
-	}
-	switch {
-	case failure == nil:
-		markReady(q, v1alpha1.ReasonSnapshotTaken, readyMessage(status, r.DashboardURL))
-		return ctrl.Result{}, nil
-	case stalled != nil:
-		markStalled(q, stalled.reason, stalled.message)
-		r.events.Eventf(q, nil, corev1.EventTypeWarning, stalled.reason, takeSnapshot, "%s", cut(stalled.message, maxMessage))
-		return ctrl.Result{}, nil
-	case errors.Is(failure, store.ErrOverloaded), errors.Is(failure, store.ErrUnavailable), errors.Is(failure, store.ErrClosed):
-		failed(v1alpha1.ReasonStoreUnavailable, "The store of events does not answer now; the operator tries again.")
-		return ctrl.Result{RequeueAfter: retryStore}, nil
-	case errors.Is(failure, store.ErrBusy):
-		failed(v1alpha1.ReasonStoreUnavailable, "The store of events is asked too much at once; the operator tries again.")
-		return ctrl.Result{RequeueAfter: retryStore}, nil
-	case errors.Is(failure, context.DeadlineExceeded):
-		failed(v1alpha1.ReasonQueryTimeout, "The query took too long; the operator tries again. A shorter timeRange or more terms make it faster.")
-		return ctrl.Result{RequeueAfter: retryTimeout}, nil
-	default:
-		failed(v1alpha1.ReasonSnapshotFailed, "The snapshot could not be taken; the operator's log says why, and it tries again.")
-		return ctrl.Result{}, failure
-	}
 }
 
 // scope is what whoever may create the query may read: of a namespace, what

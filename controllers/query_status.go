@@ -156,6 +156,7 @@ func readyMessage(status *v1alpha1.AuditLogQueryStatus, dashboard string) string
 var completeMessages = map[string]string{
 	snapshot.Quarantined:     "About this time something arrived that could not be read as an event; it is in quarantine, and may be events that are missing.",
 	snapshot.NotMeasured:     "Nobody measured whether events of the window are missing.",
+	snapshot.WindowNotOver:   "The window is not over yet. The final snapshot is taken by itself when it is.",
 	snapshot.BeyondRetention: "The window begins before the oldest events that the operator keeps.",
 }
 

@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/porter-dev/audit-operator/api/v1alpha1"
 	"github.com/porter-dev/audit-operator/internal/collector/webhook"
@@ -48,12 +49,25 @@ type Options struct {
 	Metrics *Metrics
 	// Traces get a span for each reconciliation; nil traces nothing.
 	Traces trace.TracerProvider
+	// RunEvery is how often one query may run (default 10s).
+	RunEvery time.Duration
+	// OrphansAfter is how long the snapshots of a query whose deletion was not
+	// observed are kept (default 720h).
+	OrphansAfter time.Duration
+	// Nudger has queries looked at whose snapshots were deleted; may be nil.
+	Nudger *Nudger
 	Now    func() time.Time
 }
 
 func (o *Options) setDefaults() {
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.RunEvery == 0 {
+		o.RunEvery = runEvery
+	}
+	if o.OrphansAfter == 0 {
+		o.OrphansAfter = orphansAfter
 	}
 	if o.Traces == nil {
 		o.Traces = noop.NewTracerProvider()
@@ -75,17 +89,26 @@ func Lead(mgr ctrl.Manager, o Options) error {
 	o.setDefaults()
 	api := client.WithFieldOwner(mgr.GetClient(), FieldOwner)
 	recorder := mgr.GetEventRecorder(FieldOwner)
+	look := map[string]func(reconcile.Request){}
 	query := func(newQuery func() v1alpha1.Query) error {
-		r := queryReconciler{Options: o, client: api, namespaces: mgr.GetAPIReader(), events: recorder, newQuery: newQuery}
+		r := queryReconciler{
+			Options: o, client: api, namespaces: mgr.GetAPIReader(), events: recorder, newQuery: newQuery, turns: newTurns(o.RunEvery, runsOfNamespace),
+		}
+		look[kindOf(newQuery())] = r.turns.enqueue
 		return r.setup(mgr)
 	}
 	sources := sourceReconciler{
 		client: api, events: recorder, issuer: o.Issuer.With(api), registry: o.Registry,
 		store: o.Store, now: o.Now, reported: map[types.UID]int64{}, traces: o.Traces,
 	}
-	return errors.Join(
+	queries := errors.Join(
 		query(func() v1alpha1.Query { return &v1alpha1.AuditLogQuery{} }),
 		query(func() v1alpha1.Query { return &v1alpha1.ClusterAuditLogQuery{} }),
+	)
+	o.Nudger.use(look)
+	return errors.Join(
+		queries,
+		mgr.Add(&orphans{Options: o, live: mgr.GetAPIReader(), cached: mgr.GetClient(), look: look}),
 		sources.setup(mgr),
 		(&typeReconciler{client: api, types: o.Types, traces: o.Traces}).setup(mgr),
 	)

@@ -12,6 +12,7 @@ import (
 type statusWriter struct {
 	client  client.Client
 	written client.Object
+	version string // of the object as it was written last; empty before
 }
 
 // newStatusWriter takes the object as it was read.
@@ -31,5 +32,6 @@ func (w *statusWriter) write(ctx context.Context, o client.Object) error {
 		return fmt.Errorf("write the status: %w", err)
 	}
 	w.written = o.DeepCopyObject().(client.Object)
+	w.version = answer.GetResourceVersion()
 	return nil
 }

@@ -75,6 +75,27 @@ const (
 	// become events, and may be events that are missing. Complete is False.
 	ReasonQuarantined = "Quarantined"
 
+	// ReasonSnapshotDeleted: somebody deleted the snapshot that answered the spec.
+	// Another is taken when a person asks for it. Ready is True, Complete Unknown.
+	ReasonSnapshotDeleted = "SnapshotDeleted"
+
+	// ReasonQuotaExceeded: there is no room for another snapshot in the quota of
+	// the namespace, or of all. Stalled is True; the operator also tries again now
+	// and then.
+	ReasonQuotaExceeded = "QuotaExceeded"
+
+	// ReasonSpaceReserved: what is left of the store's volume is for events alone.
+	// Stalled is True; the operator also tries again now and then.
+	ReasonSpaceReserved = "SpaceReserved"
+
+	// ReasonWindowNotBegun: the time range begins in the future. Reconciling is
+	// True and Ready False until then.
+	ReasonWindowNotBegun = "WindowNotBegun"
+
+	// ReasonWindowNotOver: the snapshot was taken before the end of its window.
+	// Complete is False; the final snapshot is taken when the window is over.
+	ReasonWindowNotOver = "WindowNotOver"
+
 	// ReasonNotMeasured: nobody measured whether events are missing. Complete is
 	// Unknown.
 	ReasonNotMeasured = "NotMeasured"
