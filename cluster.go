@@ -40,7 +40,8 @@ type cluster struct {
 	scheme *runtime.Scheme
 	kube   kubernetes.Interface
 	api    client.Client // without a cache
-	user   string        // by which the operator's requests are known among the events
+	clock  *serverClock
+	user   string // by which the operator's requests are known among the events
 }
 
 func reachCluster(ctx context.Context) (*cluster, error) {
@@ -50,7 +51,8 @@ func reachCluster(ctx context.Context) (*cluster, error) {
 	}
 	config.QPS, config.Burst = 100, 200
 	config.UserAgent = "audit-operator/" + version
-	c := &cluster{config: config, scheme: runtime.NewScheme()}
+	c := &cluster{config: config, scheme: runtime.NewScheme(), clock: &serverClock{}}
+	c.clock.watch(config)
 	if err := errors.Join(clientgoscheme.AddToScheme(c.scheme), v1alpha1.AddToScheme(c.scheme)); err != nil {
 		return nil, err
 	}

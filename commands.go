@@ -21,6 +21,7 @@ import (
 
 	"github.com/porter-dev/audit-operator/internal/maintenance"
 	"github.com/porter-dev/audit-operator/internal/store/embedded"
+	"github.com/porter-dev/audit-operator/internal/store/retention"
 )
 
 // streams are what a command reads and writes.
@@ -49,14 +50,14 @@ func command(ctx context.Context, args []string, s streams) int {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())}
 	})
-	root.AddCommand(backupCommand(s), restoreCommand(s), migrateCommand(s), copyCommand(s))
+	root.AddCommand(backupCommand(s), restoreCommand(s), migrateCommand(s), copyCommand(s), retainCommand(s))
 	root.SetArgs(args)
 	root.SetIn(s.in)
 	root.SetOut(s.out)
 	root.SetErr(s.err)
 	root.InitDefaultHelpCmd()
 	if _, _, err := root.Find(args); err != nil {
-		fmt.Fprintf(s.err, "Error: unknown command %q; there are backup, restore, copy and migrate, and without a command the operator runs: see manager --help\n", quotable(args)[0])
+		fmt.Fprintf(s.err, "Error: unknown command %q; there are backup, restore, copy, migrate and retain, and without a command the operator runs: see manager --help\n", quotable(args)[0])
 		return 2
 	}
 	err := root.ExecuteContext(ctx)
@@ -289,10 +290,11 @@ func logTo(out io.Writer) logr.Logger {
 
 // serveCommands answers commands such as backup until ctx ends. The operator
 // does its work without them.
-func serveCommands(ctx context.Context, dataDir string, store *embedded.Store, log logr.Logger) {
+func serveCommands(ctx context.Context, dataDir string, store *embedded.Store, keeper *retention.Keeper, log logr.Logger) {
 	err := maintenance.Serve(ctx, dataDir, maintenance.Commands{
 		Backup: func(ctx context.Context) (maintenance.Copy, error) { return store.Backup(ctx) },
 		Copy:   copyWith(store, log),
+		Retain: func(ctx context.Context, yes bool) (retention.Plan, error) { return retain(ctx, keeper, yes) },
 	}, log)
 	if err != nil {
 		log.Error(err, "Commands such as backup can't reach this manager")

@@ -61,7 +61,7 @@ func run(ctx context.Context, o *options, log logr.Logger) (err error) {
 	if err != nil {
 		return err
 	}
-	events, err := openStore(ctx, o, log)
+	events, err := openStore(ctx, o, cluster.clock.now, log)
 	if err != nil {
 		return err
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/porter-dev/audit-operator/internal/store"
 	"github.com/porter-dev/audit-operator/internal/store/embedded"
 	"github.com/porter-dev/audit-operator/internal/store/postgres"
+	"github.com/porter-dev/audit-operator/internal/store/retention"
 )
 
 // openedStore is a store, with what its kind asks of the process around it.
@@ -33,66 +34,53 @@ func isDatabase(store string) bool {
 	return strings.HasPrefix(store, "postgres://") || strings.HasPrefix(store, "postgresql://")
 }
 
-func openStore(ctx context.Context, o *options, log logr.Logger) (*openedStore, error) {
+func openStore(ctx context.Context, o *options, witness func() (time.Time, bool), log logr.Logger) (*openedStore, error) {
 	if isDatabase(o.store) {
-		return openDatabase(ctx, o, log)
+		return openDatabase(ctx, o, witness, log)
 	}
-	return openEmbedded(ctx, o, log)
+	return openEmbedded(ctx, o, witness, log)
 }
 
-func openEmbedded(ctx context.Context, o *options, log logr.Logger) (*openedStore, error) {
+func openEmbedded(ctx context.Context, o *options, witness func() (time.Time, bool), log logr.Logger) (*openedStore, error) {
 	events, err := embedded.Open(ctx, embedded.Options{
-		Dir: o.dataDir, Version: version, Retention: o.retention, Metrics: embedded.NewMetrics(metrics.Registry), Log: log.WithName("store"),
+		Dir: o.dataDir, Version: version, Retention: o.retention, Witness: witness, Metrics: embedded.NewMetrics(metrics.Registry), Log: log.WithName("store"),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open the store in %s: %w", o.dataDir, err)
 	}
+	keeper := keeperOf(events, o, log)
 	return &openedStore{
 		Store: events, place: o.dataDir,
-		attend: func(ctx context.Context) { serveCommands(ctx, o.dataDir, events, log.WithName("maintenance")) },
+		attend: func(ctx context.Context) { serveCommands(ctx, o.dataDir, events, keeper, log.WithName("maintenance")) },
 		maintain: func(ctx context.Context) error {
-			retain(ctx, events, o.retention, log.WithName("retention"))
+			keeper.Run(ctx)
 			return nil
 		},
 	}, nil
 }
 
-func openDatabase(ctx context.Context, o *options, log logr.Logger) (*openedStore, error) {
+func openDatabase(ctx context.Context, o *options, witness func() (time.Time, bool), log logr.Logger) (*openedStore, error) {
 	events, err := postgres.Open(ctx, postgres.Options{
-		URL: o.store, ReadURL: o.storeReadURL, Version: version, Retention: o.retention,
+		URL: o.store, ReadURL: o.storeReadURL, Version: version, Retention: o.retention, Witness: witness,
 		Metrics: postgres.NewMetrics(metrics.Registry), Log: log.WithName("store"),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open the store: %w", err)
 	}
+	keeper := keeperOf(events, o, log)
 	return &openedStore{
 		Store: events, place: postgres.Describe(o.store), shared: true,
 		attend: func(context.Context) {},
 		maintain: func(ctx context.Context) error {
 			group, ctx := errgroup.WithContext(ctx)
 			group.Go(func() error { return events.Maintain(ctx) })
-			group.Go(func() error { retain(ctx, events, o.retention, log.WithName("retention")); return nil })
+			group.Go(func() error { keeper.Run(ctx); return nil })
 			return group.Wait()
 		},
 	}, nil
 }
 
-// retain drops what is older than the retention, now and every hour.
-func retain(ctx context.Context, events store.Store, retention time.Duration, log logr.Logger) {
-	tick := time.NewTicker(time.Hour)
-	defer tick.Stop()
-	for {
-		dropped, err := events.Retain(ctx, time.Now().Add(-retention))
-		if err != nil && ctx.Err() == nil {
-			log.Error(err, "Could not drop old days; tried again in an hour")
-		}
-		for _, day := range dropped {
-			log.Info("Dropped a day", "day", day.Format(time.DateOnly))
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-	}
+// keeperOf drops what is older than the retention.
+func keeperOf(events store.Store, o *options, log logr.Logger) *retention.Keeper {
+	return retention.New(retention.Options{Days: events, Retention: o.retention, Metrics: metrics.Registry, Log: log.WithName("retention")})
 }

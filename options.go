@@ -90,7 +90,8 @@ func (o *options) flags(out io.Writer) *pflag.FlagSet {
 			"  manager --cluster-name=<name> --ingest-url=<url> [flags]\n"+
 			"  manager backup|restore [flags]    copy the embedded store of a running manager, or make one of a copy\n"+
 			"  manager copy [flags]              copy one store to another\n"+
-			"  manager migrate [flags]           bring a PostgreSQL database to the schema that this version needs\n\nFlags:\n%s", flags.FlagUsages())
+			"  manager migrate [flags]           bring a PostgreSQL database to the schema that this version needs\n"+
+			"  manager retain [flags]            show the days that are past the retention, and drop them\n\nFlags:\n%s", flags.FlagUsages())
 	}
 	flags.StringVar(&o.clusterName, "cluster-name", "", "name of the operator's own cluster; namespaced queries see sources of this cluster (required)")
 	flags.StringVar(&o.ingestURL, "ingest-url", "", "https URL at which API servers reach the collector, like https://10.0.0.5:8443 (required)")

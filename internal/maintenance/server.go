@@ -28,6 +28,7 @@ const stalled = 10 * time.Minute
 type Commands struct {
 	Backup func(context.Context) (Copy, error)
 	Copy   CopyStore
+	Retain Retain
 }
 
 // Serve answers commands until ctx ends, which cuts off those that run.
@@ -39,6 +40,9 @@ func Serve(ctx context.Context, dataDir string, commands Commands, log logr.Logg
 	defer os.Remove(SocketOf(dataDir))
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /backup", func(w http.ResponseWriter, r *http.Request) { sendBackup(w, r, commands.Backup, log) })
+	retain := func(w http.ResponseWriter, r *http.Request) { serveRetain(w, r, commands.Retain, log) }
+	mux.HandleFunc("GET /retain", retain)
+	mux.HandleFunc("POST /retain", retain)
 	copies := &copyServer{run: commands.Copy, log: log}
 	mux.Handle("POST /copy", copies)
 	server := &http.Server{

@@ -44,6 +44,7 @@ var (
 	dayRows       = prometheus.NewDesc("audit_store_day_rows", "Events of a UTC day.", []string{"day"}, nil)
 	dayRawBytes   = prometheus.NewDesc("audit_store_day_raw_bytes", "Size of the raw events of a UTC day, compressed.", []string{"day"}, nil)
 	databaseBytes = prometheus.NewDesc("audit_store_database_bytes", "Size of the database's file and its log, which hold the rows of all days.", nil, nil)
+	clockSkew     = prometheus.NewDesc("audit_source_clock_skew_seconds", "How far the clock of a source is ahead of the operator's, by what this replica took in the last ten minutes; negative: behind, or late.", []string{"source"}, nil)
 	snapshotCount = prometheus.NewDesc("audit_store_snapshots", "Snapshots that are kept.", nil, nil)
 	snapshotBytes = prometheus.NewDesc("audit_store_snapshot_bytes", "Space that snapshots take as they are stored, those that are being written included.", nil, nil)
 	volumeBytes   = prometheus.NewDesc("audit_store_volume_size_bytes", "Size of the volume that the store lies on.", nil, nil)
@@ -69,7 +70,7 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 
 // Describe implements prometheus.Collector.
 func (m *Metrics) Describe(descriptions chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{queueEvents, queueBytes, dayRows, dayRawBytes, databaseBytes, snapshotCount, snapshotBytes, volumeBytes, volumeFree} {
+	for _, d := range []*prometheus.Desc{queueEvents, queueBytes, clockSkew, dayRows, dayRawBytes, databaseBytes, snapshotCount, snapshotBytes, volumeBytes, volumeFree} {
 		descriptions <- d
 	}
 }
@@ -87,6 +88,9 @@ func (m *Metrics) Collect(metrics chan<- prometheus.Metric) {
 	events, bytes := s.queue.Load()
 	gauge(queueEvents, float64(events))
 	gauge(queueBytes, float64(bytes))
+	for source, ahead := range s.skews.All(s.now()) {
+		gauge(clockSkew, ahead.Seconds(), source)
+	}
 	for day, u := range m.usage() {
 		name := dayStart(day).Format(time.DateOnly)
 		gauge(dayRows, float64(u.rows), name)

@@ -54,6 +54,7 @@ var (
 	dayRows       = prometheus.NewDesc("audit_store_day_rows", "Events of a UTC day.", []string{"day"}, nil)
 	dayRawBytes   = prometheus.NewDesc("audit_store_day_raw_bytes", "Size of the raw events of a UTC day, compressed.", []string{"day"}, nil)
 	databaseBytes = prometheus.NewDesc("audit_store_database_bytes", "Size of the database without raw events: the rows of all days.", nil, nil)
+	clockSkew     = prometheus.NewDesc("audit_source_clock_skew_seconds", "How far the clock of a source is ahead of the operator's, by what this replica took in the last ten minutes; negative: behind, or late.", []string{"source"}, nil)
 	snapshotCount = prometheus.NewDesc("audit_store_snapshots", "Snapshots that are kept.", nil, nil)
 	snapshotBytes = prometheus.NewDesc("audit_store_snapshot_bytes", "Space that snapshots take as they are stored, those that are being written included.", nil, nil)
 	serverUp      = prometheus.NewDesc("audit_store_up", "1 while the server takes writes and commits, 0 while it does not.", nil, nil)
@@ -82,7 +83,7 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 // Describe implements prometheus.Collector.
 func (m *Metrics) Describe(descriptions chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		queueEvents, queueBytes, dayRows, dayRawBytes, databaseBytes, snapshotCount, snapshotBytes,
+		queueEvents, queueBytes, clockSkew, dayRows, dayRawBytes, databaseBytes, snapshotCount, snapshotBytes,
 		serverUp, connections, connectionMax, poolWaits, poolWaited,
 	} {
 		descriptions <- d
@@ -106,6 +107,9 @@ func (m *Metrics) Collect(metrics chan<- prometheus.Metric) {
 	events, bytes := s.queue.Load()
 	gauge(queueEvents, float64(events))
 	gauge(queueBytes, float64(bytes))
+	for source, ahead := range s.skews.All(s.now()) {
+		gauge(clockSkew, ahead.Seconds(), source)
+	}
 	up := 0.0
 	if s.Ready(context.Background()) == nil { // bounded by itself
 		up = 1

@@ -54,7 +54,7 @@ type Options struct {
 type Keeper struct {
 	opts    Options
 	waiting prometheus.Gauge
-	doubted prometheus.Gauge
+	doubted prometheus.GaugeFunc
 
 	mu      sync.Mutex // held by each pass
 	dropped []time.Duration
@@ -74,8 +74,13 @@ func New(opts Options) *Keeper {
 		waiting: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "audit_retention_waiting_days", Help: "Days past the retention that wait for manager retain --yes.",
 		}),
-		doubted: prometheus.NewGauge(prometheus.GaugeOpts{
+		doubted: prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "audit_clock_doubted", Help: "1 while the operator's clock is in doubt, so that no day is dropped and nothing quarantined for its time.",
+		}, func() float64 {
+			if opts.Days.JudgeClock() != nil {
+				return 1
+			}
+			return 0
 		}),
 	}
 	if opts.Metrics != nil {
@@ -166,11 +171,9 @@ func (k *Keeper) Pass(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	k.doubted.Set(0)
 	k.waiting.Set(0)
 	switch recent := k.recent(); {
 	case p.Doubt != "":
-		k.doubted.Set(1)
 		return fmt.Errorf("the operator's clock is in doubt: %s", p.Doubt)
 	case len(p.Days) > MaxDays:
 		k.waiting.Set(float64(len(p.Days)))
