@@ -16,6 +16,7 @@ import (
 // to the attached database of the copy, which has the name of copyName.
 type point struct {
 	db   *database
+	done func() // tells the readers that it has ended
 	conn *sql.Conn
 }
 
@@ -27,7 +28,7 @@ func (s *Store) openPoint(ctx context.Context, path string) (_ *point, err error
 	if err != nil {
 		return nil, err
 	}
-	p := &point{db: db}
+	p := &point{db: db, done: s.readers.backup()}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, p.end())
@@ -55,6 +56,7 @@ func (p *point) exec(ctx context.Context, statements ...string) error {
 // end gives the database back. Without effect after copyTables but for that.
 func (p *point) end() error {
 	defer p.db.reads.Done()
+	defer p.done()
 	if p.conn == nil {
 		return nil
 	}

@@ -67,7 +67,12 @@ func (s *Store) commitGroup(group []*job) {
 func (s *Store) tryCommit(group []*job) (err error) {
 	began := time.Now()
 	ctx, span := beginCommit(context.Background(), group)
-	s.timed(func() { err = s.write(ctx, group) })
+	s.timed(func() {
+		if err = s.write(ctx, group); isOutOfMemory(err) {
+			err = s.writeAlone(ctx, group)
+		}
+	})
+	s.askForCheckpoint()
 	spans.End(span, err)
 	s.opts.Metrics.committed(time.Since(began), err)
 	s.mu.Lock()

@@ -168,15 +168,20 @@ func (s *Store) read(ctx context.Context, name string, fn func(ctx context.Conte
 		return err
 	}
 	defer s.calls.Leave()
+	ctx, span := tracer.Begin(ctx, name)
+	defer func() { spans.End(span, err) }()
+	caller := ctx
+	ctx, leave, err := s.readers.enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer leave()
 	db, err := s.readable()
 	if err != nil {
 		return err
 	}
 	defer db.reads.Done()
 
-	ctx, span := tracer.Begin(ctx, name)
-	defer func() { spans.End(span, err) }()
-	caller := ctx
 	ctx, cancel := context.WithTimeout(ctx, s.opts.StatementTimeout)
 	defer cancel()
 	defer context.AfterFunc(db.ended, cancel)()
@@ -189,8 +194,12 @@ func (s *Store) read(ctx context.Context, name string, fn func(ctx context.Conte
 			err = caller.Err()
 		case db.ended.Err() != nil:
 			err = errReopening
+		case wasInTheWay(ctx):
+			err = errEnded
 		case ctx.Err() != nil:
 			err = fmt.Errorf("statement took longer than %s: %w", s.opts.StatementTimeout, context.DeadlineExceeded)
+		case isOutOfMemory(err) && s.readers.others():
+			err = errNoMemory
 		}
 	}()
 

@@ -47,7 +47,8 @@ func (s *Store) OldestDay() time.Time { return audit.Day(s.now().Add(-s.opts.Ret
 // Entries implements store.Holdings.
 func (s *Store) Entries(ctx context.Context, stretch store.Stretch, limit int) ([]store.Entry, error) {
 	var entries []store.Entry
-	err := s.readStretch(ctx, stretch, "id, occurred_at, raw_sha_high, raw_sha_low", "ORDER BY occurred_at, id LIMIT "+strconv.Itoa(limit), func(rows *sql.Rows) error {
+	begin := func() { entries = nil }
+	err := s.readStretch(ctx, begin, stretch, "id, occurred_at, raw_sha_high, raw_sha_low", "ORDER BY occurred_at, id LIMIT "+strconv.Itoa(limit), func(rows *sql.Rows) error {
 		var entry store.Entry
 		var id, high, low []byte
 		var at int64
@@ -65,8 +66,23 @@ func (s *Store) Entries(ctx context.Context, stretch store.Stretch, limit int) (
 	return entries, nil
 }
 
-// readStretch calls row for the rows of a stretch. A day that is dropped has none.
-func (s *Store) readStretch(ctx context.Context, stretch store.Stretch, columns, order string, row func(*sql.Rows) error) error {
+// stretchAttempts is how often a stretch is read where the store needs what the
+// read holds.
+const stretchAttempts = 5
+
+// readStretch calls row for the rows of a stretch, after begin, anew where the
+// read was ended. A day that is dropped has none.
+func (s *Store) readStretch(ctx context.Context, begin func(), stretch store.Stretch, columns, order string, row func(*sql.Rows) error) (err error) {
+	for range stretchAttempts {
+		begin()
+		if err = s.readStretchOnce(ctx, stretch, columns, order, row); !errors.Is(err, store.ErrBusy) {
+			break
+		}
+	}
+	return err
+}
+
+func (s *Store) readStretchOnce(ctx context.Context, stretch store.Stretch, columns, order string, row func(*sql.Rows) error) error {
 	day := dayOf(stretch.Day)
 	return s.read(ctx, "store.stretch", func(ctx context.Context, tx *readTx) error {
 		if !slices.Contains(tx.days, day) {
@@ -113,7 +129,8 @@ type exported struct {
 // frame is unpacked once.
 func (s *Store) Export(ctx context.Context, stretch store.Stretch, wanted func(audit.ID) bool, event func(*audit.Event, error) error) error {
 	var all []exported
-	err := s.readStretch(ctx, stretch, columns, "ORDER BY raw_frame, raw_start", func(rows *sql.Rows) error {
+	begin := func() { all = nil }
+	err := s.readStretch(ctx, begin, stretch, columns, "ORDER BY raw_frame, raw_start", func(rows *sql.Rows) error {
 		var next exported
 		err := scanRow(rows, &next.event, &next.place)
 		if err == nil && wanted(next.event.ID) {

@@ -22,6 +22,7 @@ import (
 // scrape is known already or asked of the file system; nothing is scanned.
 type Metrics struct {
 	commits *prometheus.HistogramVec
+	reads   prometheus.Counter    // that were ended
 	store   atomic.Pointer[Store] // nil while none is open
 
 	mu   sync.Mutex
@@ -45,6 +46,7 @@ var (
 	dayRawBytes   = prometheus.NewDesc("audit_store_day_raw_bytes", "Size of the raw events of a UTC day, compressed.", []string{"day"}, nil)
 	databaseBytes = prometheus.NewDesc("audit_store_database_bytes", "Size of the database's file and its log, which hold the rows of all days.", nil, nil)
 	clockSkew     = prometheus.NewDesc("audit_source_clock_skew_seconds", "How far the clock of a source is ahead of the operator's, by what this replica took in the last ten minutes; negative: behind, or late.", []string{"source"}, nil)
+	logBytes      = prometheus.NewDesc("audit_store_log_bytes", "Size of the database's log, which is folded into its file from time to time.", nil, nil)
 	snapshotCount = prometheus.NewDesc("audit_store_snapshots", "Snapshots that are kept.", nil, nil)
 	snapshotBytes = prometheus.NewDesc("audit_store_snapshot_bytes", "Space that snapshots take as they are stored, those that are being written included.", nil, nil)
 	volumeBytes   = prometheus.NewDesc("audit_store_volume_size_bytes", "Size of the volume that the store lies on.", nil, nil)
@@ -59,18 +61,21 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 			Name: "audit_store_commit_duration_seconds", Help: "Time that a commit of one or more batches takes until it is durable, by outcome: committed, failed.",
 			Buckets: prometheus.ExponentialBuckets(0.001, 2, 15),
 		}, []string{"outcome"}),
+		reads: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "audit_store_reads_ended_total", Help: "Reads that were ended because a checkpoint or a commit needed what they held; their callers were told to ask again.",
+		}),
 		days: map[int]usage{},
 	}
 	for _, outcome := range []string{outcomeCommitted, outcomeFailed} {
 		m.commits.WithLabelValues(outcome)
 	}
-	r.MustRegister(m.commits, m)
+	r.MustRegister(m.commits, m.reads, m)
 	return m
 }
 
 // Describe implements prometheus.Collector.
 func (m *Metrics) Describe(descriptions chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{queueEvents, queueBytes, clockSkew, dayRows, dayRawBytes, databaseBytes, snapshotCount, snapshotBytes, volumeBytes, volumeFree} {
+	for _, d := range []*prometheus.Desc{queueEvents, queueBytes, clockSkew, dayRows, dayRawBytes, databaseBytes, logBytes, snapshotCount, snapshotBytes, volumeBytes, volumeFree} {
 		descriptions <- d
 	}
 }
@@ -97,6 +102,7 @@ func (m *Metrics) Collect(metrics chan<- prometheus.Metric) {
 		gauge(dayRawBytes, float64(u.raw), name)
 	}
 	gauge(databaseBytes, float64(s.databaseSize()))
+	gauge(logBytes, float64(logSize(s.opts.Dir)))
 	gauge(snapshotCount, float64(s.snapshots.count()))
 	gauge(snapshotBytes, float64(s.snapshots.space.total()))
 	var fs syscall.Statfs_t
@@ -176,6 +182,13 @@ func (m *Metrics) committed(took time.Duration, err error) {
 		outcome = outcomeFailed
 	}
 	m.commits.WithLabelValues(outcome).Observe(took.Seconds())
+}
+
+// ended counts reads that were ended.
+func (m *Metrics) ended(reads int) {
+	if m != nil {
+		m.reads.Add(float64(reads))
+	}
 }
 
 // grew adds what was committed to a day.

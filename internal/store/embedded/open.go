@@ -127,6 +127,9 @@ type Store struct {
 	chunks    chunkPool
 	snapshots snapshots
 	backups   sync.Mutex // held by the one Backup that there may be
+	readers   readers
+	logLong   chan struct{} // the log is longer than logMost
+	logMost   int64
 
 	mu         sync.Mutex
 	db         *database // nil while it is being opened again
@@ -161,6 +164,8 @@ func Open(ctx context.Context, opts Options) (_ *Store, err error) {
 	s.clock = intake.NewClock(intake.ClockOptions{Now: opts.Now, Elapsed: opts.Elapsed, Witness: opts.Witness, Log: opts.Log})
 	s.queue.Init(opts.MaxPendingEvents, opts.MaxPendingBytes)
 	s.filters.init()
+	s.readers.init()
+	s.logLong, s.logMost = make(chan struct{}, 1), logMost
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.writer.close(), s.db.close(), lock.Close())
@@ -203,6 +208,7 @@ func Open(ctx context.Context, opts Options) (_ *Store, err error) {
 	s.stop = stop
 	s.committer.Go(s.commitLoop)
 	s.background.Go(func() { s.warm(warming, days) })
+	s.background.Go(func() { s.checkpoints(warming) })
 	return s, nil
 }
 

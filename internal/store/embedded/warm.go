@@ -16,6 +16,9 @@ import (
 func (s *Store) warm(ctx context.Context, days []int) {
 	for _, day := range days {
 		more, err := s.warmDay(ctx, day)
+		for errors.Is(err, store.ErrBusy) && ctx.Err() == nil { // something else needed what it held
+			more, err = s.warmDay(ctx, day)
+		}
 		if err != nil && ctx.Err() == nil && !errors.Is(err, store.ErrClosed) {
 			s.log.Error(err, "Could not read the IDs of a day; its events are found more slowly", "day", dayStart(day).Format(time.DateOnly))
 		}
