@@ -84,6 +84,7 @@ bench: needs ## Run the benchmarks, those of queries over EVENTS events (default
 	export POSTGRES_BIN=$$postgres
 	go test -run '^$$' -bench . -benchmem ./internal/audit ./internal/collector/...
 	go test -p 1 -run '^$$' -bench 'Append|Reference' -benchtime 300x ./internal/store/embedded ./internal/store/postgres
+	go test -run '^$$' -bench Starvation -benchtime 1x -timeout 20m -v ./internal/admission -events=$(EVENTS)
 	go test -p 1 -run '^$$' -bench Queries -benchtime 30x -timeout 90m -v ./internal/store/embedded ./internal/store/postgres -events=$(EVENTS)
 	assets=$$(hack/controlplane.sh)
 	KUBEBUILDER_ASSETS=$$assets go test -run '^$$' -bench Pages -benchtime 40x -timeout 60m -v ./internal/browsertest/journeys -events=$(EVENTS)

@@ -61,7 +61,9 @@ func run(ctx context.Context, o *options, log logr.Logger) (err error) {
 	if err != nil {
 		return err
 	}
-	events, err := openStore(ctx, o, cluster.clock.now, log)
+	memory := planMemory(memoryLimit(log), o)
+	memory.apply(log)
+	events, err := openStore(ctx, o, cluster.clock.now, memory.database, log)
 	if err != nil {
 		return err
 	}

@@ -34,16 +34,16 @@ func isDatabase(store string) bool {
 	return strings.HasPrefix(store, "postgres://") || strings.HasPrefix(store, "postgresql://")
 }
 
-func openStore(ctx context.Context, o *options, witness func() (time.Time, bool), log logr.Logger) (*openedStore, error) {
+func openStore(ctx context.Context, o *options, witness func() (time.Time, bool), memory int64, log logr.Logger) (*openedStore, error) {
 	if isDatabase(o.store) {
 		return openDatabase(ctx, o, witness, log)
 	}
-	return openEmbedded(ctx, o, witness, log)
+	return openEmbedded(ctx, o, witness, memory, log)
 }
 
-func openEmbedded(ctx context.Context, o *options, witness func() (time.Time, bool), log logr.Logger) (*openedStore, error) {
+func openEmbedded(ctx context.Context, o *options, witness func() (time.Time, bool), memory int64, log logr.Logger) (*openedStore, error) {
 	events, err := embedded.Open(ctx, embedded.Options{
-		Dir: o.dataDir, Version: version, Retention: o.retention, Witness: witness, Metrics: embedded.NewMetrics(metrics.Registry), Log: log.WithName("store"),
+		Dir: o.dataDir, Version: version, Retention: o.retention, Witness: witness, MemoryLimit: memory, Metrics: embedded.NewMetrics(metrics.Registry), Log: log.WithName("store"),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open the store in %s: %w", o.dataDir, err)

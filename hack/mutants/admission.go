@@ -44,4 +44,34 @@ var admission = []mutant{
 		new:      "	return s.Store.Facet(ctx, scope, req)\n",
 		packages: []string{"./internal/admission"}, tests: "TestEveryReadPasses",
 	},
+	{
+		name: "pages-read-in-nobodys-name", file: "internal/dashboard/session.go",
+		old:      "admission.With(r.Context(), admission.User(user.Name))",
+		new:      "admission.With(r.Context(), admission.User(\"\"))",
+		packages: []string{"./internal/web"}, tests: "TestReadsAreTheCallers",
+	},
+	{
+		name: "api-reads-in-nobodys-name", file: "internal/httpapi/endpoints.go",
+		old:      "admission.With(r.Context(), admission.User(user.Name))",
+		new:      "admission.With(r.Context(), admission.User(\"\"))",
+		packages: []string{"./internal/web"}, tests: "TestReadsAreTheCallers",
+	},
+	{
+		name: "reads-keep-the-log-long", file: "internal/store/embedded/readers.go",
+		old:      "		reader.end(errInTheWay)\n",
+		new:      "		_ = reader\n",
+		packages: []string{"./internal/store/embedded"}, tests: "TestReadsDontKeepTheLogLong",
+	},
+	{
+		name: "no-checkpoint-is-asked-for", file: "internal/store/embedded/commit.go",
+		old:      "	s.askForCheckpoint()\n",
+		new:      "",
+		packages: []string{"./internal/store/embedded"}, tests: "TestReadsDontKeepTheLogLong",
+	},
+	{
+		name: "shipped-memory-is-not-summed", file: "memory.go",
+		old:      "p.needed = beside + o.maxBytesInFlight + pendingMemory",
+		new:      "p.needed = beside + pendingMemory",
+		packages: []string{"."}, tests: "TestShippedMemory|TestPlanMemory",
+	},
 }

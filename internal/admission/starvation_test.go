@@ -1,0 +1,216 @@
+package admission_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/porter-dev/audit-operator/internal/admission"
+	"github.com/porter-dev/audit-operator/internal/audit"
+	"github.com/porter-dev/audit-operator/internal/audit/audittest"
+	"github.com/porter-dev/audit-operator/internal/query"
+	"github.com/porter-dev/audit-operator/internal/store"
+	"github.com/porter-dev/audit-operator/internal/store/embedded"
+	"github.com/porter-dev/audit-operator/internal/store/storetest"
+)
+
+var (
+	starveEvents = flag.Int("events", 1_000_000, "how many events BenchmarkStarvation asks of")
+	starveFor    = flag.Duration("for", time.Minute, "how long BenchmarkStarvation asks")
+	searches     = flag.Int("searches", 400, "how many searches one caller has at once")
+	starveOpen   = flag.Bool("no-gate", false, "have BenchmarkStarvation ask without a gate")
+)
+
+// What goes on beside the searches.
+const (
+	ingestion = 5000
+	delivery  = 500 // events
+)
+
+// starved is how long what went on beside the searches took.
+type starved struct {
+	deliveries, pages []time.Duration
+	answered          int64 // searches
+	refused           int64
+}
+
+func (s *starved) String() string {
+	return fmt.Sprintf("deliveries p50 %s p99 %s longest %s; pages p50 %s p99 %s longest %s; searches %d answered, %d refused",
+		at(s.deliveries, 50), at(s.deliveries, 99), at(s.deliveries, 100), at(s.pages, 50), at(s.pages, 99), at(s.pages, 100), s.answered, s.refused)
+}
+
+// at returns a percentile.
+func at(d []time.Duration, percent int) time.Duration {
+	if len(d) == 0 {
+		return 0
+	}
+	slices.Sort(d)
+	return d[min(len(d)*percent/100, len(d)-1)].Round(time.Millisecond)
+}
+
+// starve has one caller search at once and without end, and measures for a time
+// what becomes of deliveries at a steady rate and of another's first page.
+// Whatever of these fails, readiness among it, fails the test.
+func starve(t testing.TB, s store.Store, reads store.Reader, lasts time.Duration) *starved {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), lasts)
+	defer cancel()
+	var out starved
+	var answered, refused atomic.Int64
+	var all sync.WaitGroup
+	window := query.Window{From: storetest.BenchmarkNow.AddDate(0, 0, -8), To: storetest.BenchmarkNow.Add(time.Hour)}
+	mallory, jane := admission.With(ctx, admission.User("mallory")), admission.With(ctx, admission.User("jane"))
+	for i := range *searches {
+		all.Go(func() {
+			for n := 0; ctx.Err() == nil; n++ {
+				_, err := reads.View(mallory, query.ClusterWide(), store.ViewRequest{
+					Filter: query.Filter{Search: fmt.Sprintf("nothing-%d-%d", i, n)}, Window: window, Limit: 50, Count: true,
+				})
+				switch {
+				case err == nil:
+					answered.Add(1)
+				case errors.Is(err, store.ErrBusy):
+					refused.Add(1)
+					<-time.After(50 * time.Millisecond) // no client is quicker
+				case ctx.Err() == nil && !errors.Is(err, context.DeadlineExceeded):
+					t.Errorf("search: %v", err)
+				}
+			}
+		})
+	}
+	all.Go(func() { out.deliveries = deliver(ctx, t, s) })
+	all.Go(func() {
+		out.pages = each(ctx, 500*time.Millisecond, func() {
+			if _, err := reads.View(jane, query.ClusterWide(), store.ViewRequest{Window: window, Limit: 50, Count: true, HistogramWidth: 3 * time.Hour}); err != nil && ctx.Err() == nil {
+				t.Errorf("page: %v", err)
+			}
+		})
+	})
+	all.Go(func() {
+		each(ctx, time.Second, func() {
+			if err := s.Ready(ctx); err != nil && ctx.Err() == nil {
+				t.Errorf("not ready: %v", err)
+			}
+		})
+	})
+	all.Wait()
+	out.answered, out.refused = answered.Load(), refused.Load()
+	return &out
+}
+
+// each does something at a rate, one after the other, and says how long each took.
+func each(ctx context.Context, every time.Duration, do func()) (took []time.Duration) {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return took
+		case <-tick.C:
+		}
+		began := time.Now()
+		if do(); ctx.Err() == nil {
+			took = append(took, time.Since(began))
+		}
+	}
+}
+
+// deliver delivers at a steady rate, whatever becomes of what was sent before.
+func deliver(ctx context.Context, t testing.TB, s store.Writer) (took []time.Duration) {
+	classifier, err := audit.NewClassifier(audit.BuiltInResourceTypes(), "")
+	if err != nil {
+		t.Error(err)
+		return nil
+	}
+	generator := audittest.New(audittest.Options{Seed: 7, Start: storetest.BenchmarkNow.Add(-time.Hour), Rate: ingestion})
+	decoder := audit.Decoder{Source: "live", Cluster: "prod", Classifier: classifier}
+	var mu sync.Mutex
+	var running sync.WaitGroup
+	tick := time.NewTicker(time.Second * delivery / ingestion)
+	defer tick.Stop()
+	for {
+		body := generator.Batch(delivery)
+		select {
+		case <-ctx.Done():
+			running.Wait()
+			return took
+		case <-tick.C:
+		}
+		running.Go(func() {
+			began := time.Now()
+			batch := store.Batch{Source: "live", ReceivedAt: storetest.BenchmarkNow}
+			err := decoder.Decode(bytes.NewReader(body), func(item audit.Item) error {
+				batch.Events = append(batch.Events, *item.Event)
+				return nil
+			})
+			if err == nil {
+				_, err = s.Append(context.WithoutCancel(ctx), batch)
+			}
+			if err != nil {
+				t.Errorf("delivery: %v", err)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			took = append(took, time.Since(began))
+		})
+	}
+}
+
+func openEmbedded(t testing.TB, events int) store.Store {
+	t.Helper()
+	s, err := embedded.Open(t.Context(), embedded.Options{Dir: t.TempDir(), Now: func() time.Time { return storetest.BenchmarkNow }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := storetest.Fill(t.Context(), s, events, storetest.BenchmarkNow, func(int64) {}); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// One caller's 400 searches at once keep neither deliveries nor another's pages
+// waiting. The bounds are generous: a machine may be busy with other tests.
+func TestNobodyIsStarved(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes 10 s")
+	}
+	s := openEmbedded(t, 100_000)
+	got := starve(t, s, admission.NewStore(s, admission.NewGate(admission.DefaultAtOnce, nil)), 8*time.Second)
+	t.Log(got)
+	if p99 := at(got.deliveries, 99); p99 > 3*time.Second || len(got.deliveries) < 20 {
+		t.Errorf("of %d deliveries the 99th percentile is %s", len(got.deliveries), p99)
+	}
+	if p99 := at(got.pages, 99); p99 > 4*time.Second || len(got.pages) == 0 {
+		t.Errorf("of %d pages of another caller the 99th percentile is %s", len(got.pages), p99)
+	}
+	if got.answered == 0 || got.refused == 0 {
+		t.Errorf("%d searches were answered and %d refused", got.answered, got.refused)
+	}
+}
+
+// BenchmarkStarvation is TestNobodyIsStarved in large.
+func BenchmarkStarvation(b *testing.B) {
+	s := openEmbedded(b, *starveEvents)
+	reads := store.Reader(admission.NewStore(s, admission.NewGate(admission.DefaultAtOnce, nil)))
+	if *starveOpen {
+		reads = s
+	}
+	for b.Loop() {
+		got := starve(b, s, reads, *starveFor)
+		b.Log(got)
+		b.ReportMetric(at(got.deliveries, 99).Seconds(), "delivery-p99-s")
+		b.ReportMetric(at(got.pages, 99).Seconds(), "page-p99-s")
+	}
+}
