@@ -359,6 +359,8 @@ func TestEveryReadPasses(t *testing.T) {
 		"Sources":        "asked by a controller in its own time, of a few rows",
 		"SaveSnapshot":   "what it saves is read by Capture",
 		"DeleteSnapshot": "reads nothing",
+		"MarkSnapshot":   "reads nothing", "UnmarkSnapshots": "reads nothing",
+		"SnapshotMarks": "asked by controllers alone, of a few rows",
 	}
 	g := NewGate(MinAtOnce, nil)
 	s := reflect.ValueOf(NewStore(nil, g))

@@ -64,6 +64,11 @@ func (s *Store) Tail(ctx context.Context, scope query.Scope, req store.TailReque
 	return admitted(ctx, s.gate, func() (store.Tail, error) { return s.Store.Tail(ctx, scope, req) })
 }
 
+// Skews implements store.Reader.
+func (s *Store) Skews(ctx context.Context) (map[string]time.Duration, error) {
+	return admitted(ctx, s.gate, func() (map[string]time.Duration, error) { return s.Store.Skews(ctx) })
+}
+
 // Quarantine implements store.Reader.
 func (s *Store) Quarantine(ctx context.Context, req store.QuarantineRequest) (store.QuarantinePage, error) {
 	return admitted(ctx, s.gate, func() (store.QuarantinePage, error) { return s.Store.Quarantine(ctx, req) })
