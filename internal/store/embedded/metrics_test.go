@@ -24,9 +24,12 @@ func gauges(t *testing.T, r prometheus.Gatherer) map[string]float64 {
 			for _, label := range metric.Label {
 				name += " " + label.GetValue()
 			}
-			if metric.Gauge != nil {
+			switch {
+			case metric.Gauge != nil:
 				values[name] = metric.Gauge.GetValue()
-			} else {
+			case metric.Counter != nil:
+				values[name] = metric.Counter.GetValue()
+			default:
 				values[name] = float64(metric.Histogram.GetSampleCount())
 			}
 		}
@@ -55,15 +58,19 @@ func TestMetrics(t *testing.T) {
 	got := gauges(t, registry)
 	want := map[string]float64{
 		"commit_duration_seconds committed": 2, "commit_duration_seconds failed": 0,
-		"day_rows " + was: 1, "day_rows " + is: 99, "queue_events": 0, "queue_bytes": 0, "snapshots": 0, "snapshot_bytes": 0,
+		"day_rows " + was: 1, "day_rows " + is: 99, "queue_events": 0, "queue_bytes": 0, "snapshots": 0, "snapshot_bytes": 0, "reads_ended_total": 0,
 		"day_raw_bytes " + was: float64(s.writer.sizes[day]), "day_raw_bytes " + is: float64(s.writer.sizes[day+1]),
 	}
-	for _, name := range []string{"database_bytes", "volume_size_bytes", "volume_free_bytes"} {
+	for _, name := range []string{"database_bytes", "log_bytes", "volume_size_bytes", "volume_free_bytes"} {
 		if got[name] <= 0 {
 			t.Errorf("%s is %v", name, got[name])
 		}
 		delete(got, name)
 	}
+	if _, told := got["audit_source_clock_skew_seconds bench"]; !told {
+		t.Error("nothing is told of the source's clock")
+	}
+	delete(got, "audit_source_clock_skew_seconds bench")
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
@@ -72,7 +79,7 @@ func TestMetrics(t *testing.T) {
 	}
 
 	closed(t, s)
-	if got := gauges(t, registry); len(got) != 2 {
+	if got := gauges(t, registry); len(got) != 3 {
 		t.Errorf("of a closed store: %v", got)
 	}
 	s = mustOpen(t, Options{Dir: dir, Metrics: metrics})
