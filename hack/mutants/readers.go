@@ -45,6 +45,24 @@ var readers = []mutant{
 		packages: []string{"./internal/auth"}, tests: "TestMadeAgain",
 	},
 	{
+		name: "rights-are-asked-once", file: "internal/export/rights.go",
+		old:      "		err := x.Still(within, r, user, scope)\n",
+		new:      "		err := within.Err()\n",
+		packages: []string{"./internal/export"}, tests: "TestRightsEnd",
+	},
+	{
+		name: "rights-without-an-answer-last", file: "internal/export/rights.go",
+		old:      "		case !time.Now().Before(last.Add(x.RightsLast)):\n			return err\n",
+		new:      "",
+		packages: []string{"./internal/export"}, tests: "TestRightsEnd",
+	},
+	{
+		name: "a-slow-client-keeps-its-rights", file: "internal/export/rights.go",
+		old:      "			out.hurry(lastWords)\n",
+		new:      "",
+		packages: []string{"./internal/export"}, tests: "TestRightsEndWhileWriting",
+	},
+	{
 		name: "plain-http-again", file: "internal/web/web.go",
 		old:      "			h.Set(\"Strict-Transport-Security\", keepToHTTPS)\n",
 		new:      "",

@@ -55,6 +55,9 @@ func (w *world) downloads(t *testing.T, read func(p []byte) (int, error), opts e
 		t.Fatal(err)
 	}
 	opts.Store, opts.Records = reading{w.store, read}, recorder
+	if opts.Still == nil {
+		opts.Still = allowed
+	}
 	exporter, err := export.New(opts)
 	if err != nil {
 		t.Fatal(err)

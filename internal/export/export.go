@@ -159,7 +159,7 @@ func (x *export) write(ctx context.Context, w io.Writer) (rows int64, err error)
 		return 0, err
 	}
 	rows, err = x.encodeAll(ctx, enc)
-	if err != nil && !errors.Is(ctx.Err(), context.Canceled) {
+	if err != nil && (!errors.Is(ctx.Err(), context.Canceled) || errors.Is(context.Cause(ctx), errRights)) {
 		return rows, errors.Join(err, enc.failed(rows), enc.flush())
 	}
 	return rows, err
@@ -170,6 +170,9 @@ func (x *export) write(ctx context.Context, w io.Writer) (rows int64, err error)
 // nothing takes its place unless the limit cuts.
 func (x *export) encodeAll(ctx context.Context, enc encoder) (rows int64, err error) {
 	for page := x.first; ; {
+		if err := ctx.Err(); err != nil {
+			return rows, err
+		}
 		events := page.Events
 		if over := rows + int64(len(events)) - x.Limit; over > 0 {
 			if !x.truncated() {

@@ -44,6 +44,11 @@ var (
 type Options struct {
 	Store   Store
 	Records *selfaudit.Recorder
+	// Still is asked about a caller's rights while an answer is sent.
+	Still Still
+	// RightsEvery is how often it is asked; 0 means 10 s. RightsLast is how long
+	// its yes is good for; 0 means 18 s.
+	RightsEvery, RightsLast time.Duration
 	// Retention is how long events are kept; 0 is for ever.
 	Retention time.Duration
 	// StallTimeout is how long a client may take for each 64 KiB; 0 means 30 s.
@@ -64,14 +69,20 @@ type Exporter struct {
 
 // New returns an Exporter. It fails when an option is missing.
 func New(opts Options) (*Exporter, error) {
-	if opts.Store == nil || opts.Records == nil {
-		return nil, errors.New("export: Store and Records are required")
+	if opts.Store == nil || opts.Records == nil || opts.Still == nil {
+		return nil, errors.New("export: Store, Records and Still are required")
 	}
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
 	if opts.StallTimeout == 0 {
 		opts.StallTimeout = stallTimeout
+	}
+	if opts.RightsEvery == 0 {
+		opts.RightsEvery = rightsEvery
+	}
+	if opts.RightsLast == 0 {
+		opts.RightsLast = rightsLast
 	}
 	if opts.MaxDuration == 0 {
 		opts.MaxDuration = maxDuration
@@ -153,8 +164,10 @@ func (x *Exporter) Serve(w http.ResponseWriter, r *http.Request, user auth.User,
 		return err
 	}
 	begin200(w, answer.headers())
-	rows, err := answer.write(ctx, out)
-	end(ctx, http.StatusOK, map[string]string{"rows": strconv.FormatInt(rows, 10), "outcome": outcome(r, err)})
+	watched, stop := x.watchRights(ctx, r, user, scope, out)
+	rows, err := answer.write(watched, out)
+	stop()
+	end(ctx, http.StatusOK, map[string]string{"rows": strconv.FormatInt(rows, 10), "outcome": outcome(watched, r, err)})
 	if err != nil {
 		if r.Context().Err() == nil {
 			x.Log.Error(err, "Could not finish an export", "user", user.Name, "rows", rows)
@@ -169,13 +182,16 @@ func (x *Exporter) Serve(w http.ResponseWriter, r *http.Request, user auth.User,
 const (
 	outcomeSent      = "sent"
 	outcomeCancelled = "cancelled" // by the client
+	outcomeForbidden = "forbidden" // the caller's rights ended meanwhile
 	outcomeFailed    = "failed"
 )
 
-func outcome(r *http.Request, err error) string {
+func outcome(watched context.Context, r *http.Request, err error) string {
 	switch {
 	case err == nil:
 		return outcomeSent
+	case errors.Is(context.Cause(watched), errRights):
+		return outcomeForbidden
 	case r.Context().Err() != nil:
 		return outcomeCancelled
 	}
@@ -226,6 +242,9 @@ type patient struct {
 	w       http.ResponseWriter
 	control *http.ResponseController
 	timeout time.Duration
+
+	mu     sync.Mutex
+	latest time.Time // of all deadlines; zero where there is none
 }
 
 func newPatient(w http.ResponseWriter, timeout time.Duration) *patient {
@@ -240,7 +259,7 @@ func newPatient(w http.ResponseWriter, timeout time.Duration) *patient {
 // for, such as a row with a raw event of 1 MiB, goes piece by piece.
 func (p *patient) Write(b []byte) (written int, err error) {
 	for piece := range slices.Chunk(b, writeBytes) {
-		if err := p.control.SetWriteDeadline(time.Now().Add(p.timeout)); err != nil {
+		if err := p.wait(); err != nil {
 			return written, err
 		}
 		n, err := p.w.Write(piece)
@@ -253,6 +272,26 @@ func (p *patient) Write(b []byte) (written int, err error) {
 		}
 	}
 	return written, nil
+}
+
+// wait gives the client its time for the next piece.
+func (p *patient) wait() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	deadline := time.Now().Add(p.timeout)
+	if !p.latest.IsZero() && deadline.After(p.latest) {
+		deadline = p.latest
+	}
+	return p.control.SetWriteDeadline(deadline)
+}
+
+// hurry leaves the client a time for all the rest, also for what is being
+// written.
+func (p *patient) hurry(rest time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.latest = time.Now().Add(rest)
+	_ = p.control.SetWriteDeadline(p.latest) // it was set before, so it can be
 }
 
 // release lets the connection serve other requests.

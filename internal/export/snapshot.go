@@ -58,8 +58,10 @@ func (x *Exporter) Snapshot(w http.ResponseWriter, r *http.Request, user auth.Us
 	}
 	begin200(w, h)
 	out := newPatient(w, x.StallTimeout)
-	sent, err := io.Copy(out, untilDone{ctx, body})
-	end(ctx, http.StatusOK, map[string]string{"bytes": strconv.FormatInt(sent, 10), "outcome": outcome(r, err)})
+	watched, stop := x.watchRights(ctx, r, user, scope, out)
+	sent, err := io.Copy(out, untilDone{watched, body})
+	stop()
+	end(ctx, http.StatusOK, map[string]string{"bytes": strconv.FormatInt(sent, 10), "outcome": outcome(watched, r, err)})
 	if err != nil {
 		if r.Context().Err() == nil {
 			x.Log.Error(err, "Could not send a snapshot", "id", m.ID, "user", user.Name)

@@ -91,6 +91,17 @@ func (s Scope) Covers(cluster, namespace string, at time.Time) bool {
 	})
 }
 
+// Within reports whether another scope sees all that this one does.
+func (s Scope) Within(other Scope) bool {
+	switch {
+	case other.clusterWide:
+		return true
+	case s.clusterWide:
+		return false
+	}
+	return !slices.ContainsFunc(s.namespaces, func(n Namespace) bool { return !other.Covers(s.cluster, n.Name, n.Since) })
+}
+
 // Equal reports whether two scopes see the same.
 func (s Scope) Equal(other Scope) bool {
 	same := func(a, b Namespace) bool { return a.Name == b.Name && a.Since.Equal(b.Since) }

@@ -3,6 +3,7 @@
 package web
 
 import (
+	"context"
 	"net/http"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/porter-dev/audit-operator/internal/export"
 	"github.com/porter-dev/audit-operator/internal/httpapi"
 	"github.com/porter-dev/audit-operator/internal/login"
+	"github.com/porter-dev/audit-operator/internal/query"
 	"github.com/porter-dev/audit-operator/internal/selfaudit"
 )
 
@@ -39,7 +41,7 @@ type Options struct {
 
 // New returns the handler of the pages and of the API. It fails when an option is missing.
 func New(opts Options) (http.Handler, error) {
-	exports, err := export.New(export.Options{Store: opts.Store, Records: opts.Records, Retention: opts.Retention, Now: opts.Now, Log: opts.Log.WithName("export")})
+	exports, err := export.New(export.Options{Store: opts.Store, Records: opts.Records, Still: still(opts), Retention: opts.Retention, Now: opts.Now, Log: opts.Log.WithName("export")})
 	if err != nil {
 		return nil, err
 	}
@@ -65,6 +67,20 @@ func New(opts Options) (http.Handler, error) {
 		return nil, err
 	}
 	return headers(bodies(answers, bodyTimeout), opts.HTTPS), nil
+}
+
+// still asks anew who sends a request, and what it may see.
+func still(opts Options) export.Still {
+	return func(ctx context.Context, r *http.Request, user auth.User, scope query.Scope) error {
+		who, _, err := opts.Login.Caller(r.WithContext(ctx))
+		if err != nil {
+			return err
+		}
+		if who.Name != user.Name {
+			return auth.ErrUnauthenticated
+		}
+		return opts.Auth.Still(ctx, who, scope)
+	}
 }
 
 // keepToHTTPS has a browser that came by HTTPS come no other way for a year. It
