@@ -82,7 +82,7 @@ func run(ctx context.Context, o *options, log logr.Logger) (err error) {
 	if err != nil {
 		return err
 	}
-	pages, err := newPages(ctx, reads, intake, callers, doors, o, log)
+	pages, views, err := newPages(ctx, reads, intake, callers, doors, o, log)
 	if err != nil {
 		return err
 	}
@@ -106,6 +106,7 @@ func run(ctx context.Context, o *options, log logr.Logger) (err error) {
 	group, ctx := errgroup.WithContext(ctx)
 	servers, serving := errgroup.WithContext(ctx)
 	servers.Go(func() error { return intake.serve(serving, o.drainTimeout) })
+	servers.Go(func() error { views.Run(serving); return nil })
 	servers.Go(func() error { return servePages(serving, pages, o, log.WithName("dashboard")) })
 	// Probes are answered and metrics served until the servers have drained.
 	managed, stop := context.WithCancel(context.WithoutCancel(ctx))

@@ -110,7 +110,7 @@ func (a *apiServer) launch(t *testing.T, namespace string, flags ...string) *man
 	}
 	m.process = exec.CommandContext(context.WithoutCancel(t.Context()), binary, append([]string{
 		"--cluster-name=own", "--namespace=" + m.namespace, "--kubeconfig=" + kubeconfig,
-		"--ingest-url=https://" + m.ingest, "--ingest-bind-address=" + m.ingest, "--dashboard-bind-address=" + m.pages,
+		"--ingest-url=https://" + m.ingest, "--ingest-bind-address=" + m.ingest, "--record-views=false", "--dashboard-bind-address=" + m.pages,
 		"--health-probe-bind-address=" + m.health, "--metrics-bind-address=" + m.metrics,
 	}, flags...)...)
 	m.process.Env = append(os.Environ(), asManager+"=yes")

@@ -32,6 +32,7 @@ type options struct {
 	ingestURL        string
 	dashboardAddress string
 	dashboardURL     string
+	recordViews      bool
 	dashboardCert    string
 	dashboardKey     string
 	signIn           signInOptions
@@ -102,6 +103,7 @@ func (o *options) flags(out io.Writer) *pflag.FlagSet {
 	flags.StringVar(&o.storeReadURL, "store-read-url", "", "URL of a standby of the database, which answers reads while it has caught up")
 	flags.StringVar(&o.dataDir, "data-dir", "data", "folder of the embedded store; it must survive a restart")
 	flags.DurationVar(&o.retention, "event-retention", 720*time.Hour, "how long events are kept; whole UTC days are dropped")
+	flags.BoolVar(&o.recordViews, "record-views", true, "record who looks at the log, and refused log-ins, as events of the operator's own; exports, downloads and log-ins are always recorded")
 	flags.StringVar(&o.dashboardURL, "dashboard-url", "", "address that people open; share URLs begin with it, and there are none without it")
 	flags.StringVar(&o.dashboardAddress, "dashboard-bind-address", ":8080", "address that the dashboard listens on")
 	flags.StringVar(&o.dashboardCert, "dashboard-tls-cert-file", "", "certificate for the dashboard; plain HTTP without it")

@@ -22,29 +22,35 @@ import (
 	"github.com/porter-dev/audit-operator/internal/web"
 )
 
-func newPages(ctx context.Context, events store.Store, in *intake, callers *auth.Auth, doors *door.Watch, o *options, log logr.Logger) (http.Handler, error) {
+func newPages(ctx context.Context, events store.Store, in *intake, callers *auth.Auth, doors *door.Watch, o *options, log logr.Logger) (http.Handler, *selfaudit.Views, error) {
 	hash, block, err := in.issuer.SessionKeys(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("prepare the dashboard's session keys: %w", err)
+		return nil, nil, fmt.Errorf("prepare the dashboard's session keys: %w", err)
 	}
 	oidc, proxy := o.signIn.providers()
 	recorder, err := selfaudit.New(selfaudit.Options{
 		Writer: events, Cluster: o.clusterName, ClientAddress: proxy.ClientAddress, Metrics: selfaudit.NewMetrics(metrics.Registry), Log: log.WithName("selfaudit"),
 	})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
+	}
+	var views *selfaudit.Views
+	if o.recordViews {
+		views = selfaudit.NewViews(recorder)
 	}
 	signIn, err := login.New(login.Options{
-		Auth: callers, HashKey: hash, BlockKey: block, Secure: o.secure(), Lifetime: o.signIn.lifetime, OIDC: oidc, Proxy: proxy, Log: log.WithName("login"),
+		Auth: callers, Sessions: events, HashKey: hash, BlockKey: block, Secure: o.secure(), Lifetime: o.signIn.lifetime, OIDC: oidc, Proxy: proxy, Log: log.WithName("login"),
 		SignedIn: func(r *http.Request, user auth.User, means login.Means) { recorder.SignedIn(r, user, string(means)) },
+		Refused:  func(r *http.Request, means login.Means) { views.Refused(r, string(means)) },
 	})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return web.New(web.Options{
-		Store: events, Auth: callers, Login: signIn, Records: recorder, Types: picker(in.types),
+	pages, err := web.New(web.Options{
+		Store: events, Auth: callers, Login: signIn, Records: recorder, Views: views, Types: picker(in.types),
 		Retention: o.retention, HTTPS: o.secure(), Doors: doors, Log: log,
 	})
+	return pages, views, err
 }
 
 func picker(types *controllers.ResourceTypes) func() []dashboard.ResourceType {

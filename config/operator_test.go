@@ -95,7 +95,7 @@ func (s *scenario) startOperator(at addresses, env ...string) *operator {
 	args := slices.Concat([]string{confined, s.dir, manager(t)}, shippedArguments(t, s.backend.installation), []string{
 		"--kubeconfig=" + s.kubeconfig,
 		"--ingest-url=https://" + o.ingest, "--ingest-bind-address=" + o.ingest,
-		"--dashboard-url=http://" + o.dashboard, "--dashboard-bind-address=" + o.dashboard,
+		"--dashboard-url=http://" + o.dashboard, "--record-views=false", "--dashboard-bind-address=" + o.dashboard,
 		"--health-probe-bind-address=" + o.health, "--metrics-bind-address=" + o.metrics,
 	}, s.backend.flags(s.dir))
 	o.process = exec.CommandContext(context.WithoutCancel(t.Context()), os.Args[0], args...)

@@ -63,6 +63,48 @@ var readers = []mutant{
 		packages: []string{"./internal/export"}, tests: "TestRightsEndWhileWriting",
 	},
 	{
+		name: "embedded-forgets-sign-outs", file: "internal/store/embedded/sessions.go",
+		old:      "one.Epoch != n.Epoch || ended || ",
+		new:      "one.Epoch != n.Epoch || false && ended || ",
+		packages: []string{"./internal/store/embedded"}, tests: "TestStore/Sessions",
+	},
+	{
+		name: "sessions-outlive-a-restore", file: "internal/store/embedded/sessions.go",
+		old:      "return one.Epoch != n.Epoch || ",
+		new:      "return ",
+		packages: []string{"./internal/store/embedded"}, tests: "TestStore/Sessions|TestRestoreEndsSessions",
+	},
+	{
+		name: "postgresql-forgets-sign-outs", file: "internal/store/postgres/sessions.go",
+		old:      "owner = $2 AND (id = $3 OR id = $4 AND",
+		new:      "owner = $2 AND (id = $3 AND false OR id = $4 AND",
+		packages: []string{"./internal/store/postgres"}, tests: "TestStore/Sessions",
+	},
+	{
+		name: "sign-out-of-one-browser", file: "internal/login/login.go",
+		old:      "	if err := l.opts.Sessions.EndSession(r.Context(), one); err != nil {\n",
+		new:      "	if err := error(nil); err != nil {\n		_ = one\n",
+		packages: []string{"./internal/web"}, tests: "TestSignOut",
+	},
+	{
+		name: "sessions-without-a-list", file: "internal/login/login.go",
+		old:      "	case err != nil:\n		return auth.User{}, store.Session{}, unavailable(",
+		new:      "	case err != nil && false:\n		return auth.User{}, store.Session{}, unavailable(",
+		packages: []string{"./internal/web"}, tests: "TestSignOut",
+	},
+	{
+		name: "looks-without-a-bound", file: "internal/selfaudit/views.go",
+		old:      "caller.count <= ViewsAnHour; !each",
+		new:      "caller.count <= 1<<30; !each",
+		packages: []string{"./internal/selfaudit"}, tests: "TestViews",
+	},
+	{
+		name: "looks-that-wait", file: "internal/selfaudit/views.go",
+		old:      "		default:\n			err = errLost\n",
+		new:      "",
+		packages: []string{"./internal/selfaudit"}, tests: "TestViewsWait",
+	},
+	{
 		name: "plain-http-again", file: "internal/web/web.go",
 		old:      "			h.Set(\"Strict-Transport-Security\", keepToHTTPS)\n",
 		new:      "",

@@ -46,7 +46,7 @@ func (w *world) startAt(ctx context.Context, at ports, over storage, flags ...st
 	m.command = exec.CommandContext(context.WithoutCancel(ctx), w.binary, append([]string{
 		"--kubeconfig=" + w.kubeconfig, "--namespace=" + namespace, "--cluster-name=" + clusterName, over.flag(),
 		"--ingest-bind-address=" + at.ingest, "--ingest-url=https://" + w.ports.ingest,
-		"--dashboard-bind-address=" + at.dashboard, "--health-probe-bind-address=" + at.health,
+		"--record-views=false", "--dashboard-bind-address=" + at.dashboard, "--health-probe-bind-address=" + at.health,
 	}, flags...)...)
 	m.command.Stdout, m.command.Stderr = log, log
 	if err := m.command.Start(); err != nil {

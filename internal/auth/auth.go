@@ -244,6 +244,14 @@ func keyOf(spec authorizationv1.SubjectAccessReviewSpec) (key, error) {
 // named. Where none is named, a right that is new may be found later, in
 // clusters of more than 100 namespaces: see lookedAtEvery.
 func (a *Auth) Scope(ctx context.Context, user User, namespaces ...string) (query.Scope, error) {
+	scope, err := a.scope(ctx, user, namespaces)
+	if err == nil {
+		noted(ctx, user, scope)
+	}
+	return scope, err
+}
+
+func (a *Auth) scope(ctx context.Context, user User, namespaces []string) (query.Scope, error) {
 	if err := user.check(); err != nil {
 		return query.Scope{}, err
 	}

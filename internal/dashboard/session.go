@@ -201,7 +201,13 @@ func (d *dashboard) notSignedIn(w http.ResponseWriter, r *http.Request, next str
 }
 
 func (d *dashboard) logout(w http.ResponseWriter, r *http.Request) {
-	d.Login.End(w)
+	if err := d.Login.End(w, r); err != nil {
+		d.Log.Error(err, "Could not end a session for all replicas")
+		w.Header().Set("Retry-After", "10")
+		d.showLogin(w, r, http.StatusServiceUnavailable, loginData{
+			Alert: "You are signed out in this browser. A copy of its cookie, if there is one, could not be made invalid, because the store or the API server doesn't answer; it ends by itself within " + inWords(d.Login.Lifetime()) + "."})
+		return
+	}
 	if _, means, _ := d.Login.Caller(r); means == login.FromProxy {
 		d.showLogin(w, r, http.StatusOK, loginData{Alert: "You are signed in by a proxy that stands before this page. To sign out, sign out there."})
 		return

@@ -13,6 +13,7 @@ import (
 	"github.com/go-logr/logr"
 
 	"github.com/porter-dev/audit-operator/internal/auth"
+	"github.com/porter-dev/audit-operator/internal/store"
 )
 
 // ErrTooLong means that a token, or a name with its groups, does not fit into a
@@ -22,6 +23,8 @@ var ErrTooLong = errors.New("too long for a cookie")
 // Options of New.
 type Options struct {
 	Auth *auth.Auth
+	// Sessions remembers, for every replica, which sessions were signed out.
+	Sessions store.Sessions
 	// HashKey has 32 or 64 bytes, BlockKey 32. They protect the cookies; sessions
 	// end when they change.
 	HashKey, BlockKey []byte
@@ -38,6 +41,9 @@ type Options struct {
 	// SignedIn, if not nil, is called after each log-in of a browser, before it
 	// is answered. The means is Token or OIDC.
 	SignedIn func(r *http.Request, user auth.User, means Means)
+	// Refused, if not nil, is called for each log-in of a browser that is refused,
+	// before it is answered. It must not wait.
+	Refused func(r *http.Request, means Means)
 	// Now is the clock (default time.Now).
 	Now func() time.Time
 	Log logr.Logger
@@ -58,8 +64,8 @@ func New(opts Options) (*Login, error) {
 		opts.Lifetime = Lifetime
 	}
 	switch {
-	case opts.Auth == nil:
-		return nil, errors.New("login: Auth is required")
+	case opts.Auth == nil || opts.Sessions == nil:
+		return nil, errors.New("login: Auth and Sessions are required")
 	case len(opts.HashKey) != 32 && len(opts.HashKey) != 64:
 		return nil, fmt.Errorf("login: the session's hash key must have 32 or 64 bytes, not %d", len(opts.HashKey))
 	case len(opts.BlockKey) != 32:
@@ -119,23 +125,49 @@ func (l *Login) Caller(r *http.Request) (auth.User, Means, error) {
 	if err != nil {
 		return auth.User{}, None, auth.ErrUnauthenticated
 	}
-	user, err := l.owner(r, cookie.Value)
+	user, _, err := l.owner(r, cookie.Value)
 	return user, Session, err
 }
 
-// owner returns whose session a cookie's value is.
-func (l *Login) owner(r *http.Request, value string) (auth.User, error) {
+// owner returns whose session a cookie's value is, and the session. It is good
+// only as long as the store says that it was not signed out.
+func (l *Login) owner(r *http.Request, value string) (auth.User, store.Session, error) {
+	user, s, err := l.claimed(r, value)
+	if err != nil {
+		return auth.User{}, store.Session{}, err
+	}
+	one := s.stored(user)
+	ended, err := l.opts.Sessions.SessionEnded(r.Context(), one)
+	switch {
+	case err != nil:
+		return auth.User{}, store.Session{}, unavailable("look up whether a session was signed out", err)
+	case ended:
+		return auth.User{}, store.Session{}, auth.ErrUnauthenticated
+	}
+	return user, one, nil
+}
+
+// unavailable says that the store could not be asked: whatever is wrong with it
+// tells nothing of the caller.
+func unavailable(doing string, err error) error {
+	return fmt.Errorf("%s: %w: %w", doing, store.ErrUnavailable, err)
+}
+
+// claimed returns whose session a cookie's value says that it is.
+func (l *Login) claimed(r *http.Request, value string) (auth.User, session, error) {
 	var s session
 	if !l.cookies.decode(l.cookieName(), value, &s) || !s.valid(l.opts.Now(), l.opts.Lifetime) {
-		return auth.User{}, auth.ErrUnauthenticated
+		return auth.User{}, s, auth.ErrUnauthenticated
 	}
 	if s.Means == Token {
-		return l.opts.Auth.Authenticate(r.Context(), s.Token)
+		user, err := l.opts.Auth.Authenticate(r.Context(), s.Token)
+		return user, s, err
 	}
 	if l.oidc == nil || s.By != l.oidc.by {
-		return auth.User{}, auth.ErrUnauthenticated
+		return auth.User{}, s, auth.ErrUnauthenticated
 	}
-	return identity(s.Name, s.Groups)
+	user, err := identity(s.Name, s.Groups)
+	return user, s, err
 }
 
 // WithToken begins a session of a token's owner and returns who that is. Its
@@ -143,12 +175,26 @@ func (l *Login) owner(r *http.Request, value string) (auth.User, error) {
 func (l *Login) WithToken(w http.ResponseWriter, r *http.Request, token string) (auth.User, error) {
 	user, err := l.opts.Auth.Authenticate(r.Context(), token)
 	if err != nil {
+		if errors.Is(err, auth.ErrUnauthenticated) {
+			l.refused(r, Token)
+		}
 		return auth.User{}, err
 	}
 	return user, l.begin(w, r, user, ofToken(token, l.opts.Now(), l.opts.Lifetime))
 }
 
+func (l *Login) refused(r *http.Request, means Means) {
+	if l.opts.Refused != nil {
+		l.opts.Refused(r, means)
+	}
+}
+
 func (l *Login) begin(w http.ResponseWriter, r *http.Request, user auth.User, s session) error {
+	epoch, err := l.opts.Sessions.SessionEpoch(r.Context())
+	if err != nil {
+		return unavailable("begin a session", err)
+	}
+	s.Epoch = epoch
 	value, err := l.cookies.encode(l.cookieName(), s)
 	if err != nil {
 		return err
@@ -163,8 +209,27 @@ func (l *Login) begin(w http.ResponseWriter, r *http.Request, user auth.User, s 
 // Lifetime returns how long a session lasts at most.
 func (l *Login) Lifetime() time.Duration { return l.opts.Lifetime }
 
-// End ends the browser's session.
-func (l *Login) End(w http.ResponseWriter) { l.setCookie(w, l.cookieName(), "", -1) }
+// End ends the browser's session, at every replica and for every copy of its
+// cookie. On an error the cookie is gone from this browser, and copies of it may
+// go on.
+func (l *Login) End(w http.ResponseWriter, r *http.Request) error {
+	l.setCookie(w, l.cookieName(), "", -1)
+	cookie, err := r.Cookie(l.cookieName())
+	if err != nil {
+		return nil // there is none
+	}
+	_, one, err := l.owner(r, cookie.Value)
+	switch {
+	case errors.Is(err, auth.ErrUnauthenticated):
+		return nil // it is over
+	case err != nil:
+		return err
+	}
+	if err := l.opts.Sessions.EndSession(r.Context(), one); err != nil {
+		return unavailable("end a session", err)
+	}
+	return nil
+}
 
 func (l *Login) cookieName() string { return l.prefixed("audit-session") }
 

@@ -128,6 +128,7 @@ func (l *Login) Finish(w http.ResponseWriter, r *http.Request) (user auth.User, 
 	}
 	a, err := l.answered(w, r)
 	if err != nil {
+		l.refused(r, OIDC)
 		return auth.User{}, "", err
 	}
 	if user, err = l.oidc.redeem(r, a); err == nil {
@@ -142,6 +143,7 @@ func (l *Login) Finish(w http.ResponseWriter, r *http.Request) (user auth.User, 
 	var refused *Refused
 	if errors.As(err, &refused) {
 		l.opts.Log.Info("Refused a log-in by OpenID Connect", "reason", refused.Reason)
+		l.refused(r, OIDC)
 	}
 	return auth.User{}, a.Next, err
 }

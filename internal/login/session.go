@@ -3,6 +3,8 @@ package login
 import (
 	"bytes"
 	"compress/flate"
+	"crypto/rand"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +14,7 @@ import (
 	"github.com/gorilla/securecookie"
 
 	"github.com/porter-dev/audit-operator/internal/auth"
+	"github.com/porter-dev/audit-operator/internal/store"
 )
 
 const (
@@ -28,7 +31,7 @@ const (
 	// contentMost bounds what a value may unfold to.
 	contentMost = 64 << 10
 	// sessionVersion changes when what a session holds changes its meaning.
-	sessionVersion = 1
+	sessionVersion = 2
 )
 
 // codec writes and reads the values of cookies, which only the operator can
@@ -101,6 +104,10 @@ type session struct {
 	Means   Means `json:"means"` // Token or OIDC
 	Began   int64 `json:"began"` // in Unix seconds, as Expires
 	Expires int64 `json:"expires"`
+	// ID is random, so that one session can be ended and no other, and Epoch the
+	// store's when it began.
+	ID    store.SessionID `json:"id"`
+	Epoch store.SessionID `json:"epoch"`
 
 	Token string `json:"token,omitempty"`
 
@@ -110,13 +117,26 @@ type session struct {
 	By string `json:"by,omitempty"`
 }
 
+func newSessionID() store.SessionID {
+	var id store.SessionID
+	_, _ = rand.Read(id[:]) // it never fails
+	return id
+}
+
 // ofToken and ofIdentity return sessions that begin now.
 func ofToken(token string, now time.Time, lifetime time.Duration) session {
-	return session{Version: sessionVersion, Means: Token, Began: now.Unix(), Expires: now.Add(lifetime).Unix(), Token: token}
+	return session{Version: sessionVersion, ID: newSessionID(), Means: Token, Began: now.Unix(), Expires: now.Add(lifetime).Unix(), Token: token}
 }
 
 func ofIdentity(user auth.User, by string, now time.Time, lifetime time.Duration) session {
-	return session{Version: sessionVersion, Means: OIDC, Began: now.Unix(), Expires: now.Add(lifetime).Unix(), Name: user.Name, Groups: user.Groups, By: by}
+	return session{Version: sessionVersion, ID: newSessionID(), Means: OIDC, Began: now.Unix(), Expires: now.Add(lifetime).Unix(), Name: user.Name, Groups: user.Groups, By: by}
+}
+
+// stored is what the store knows of the session of a user.
+func (s session) stored(user auth.User) store.Session {
+	owner := sha256.Sum256([]byte("owner of sessions: " + user.Name))
+	// The clocks of replicas may be apart.
+	return store.Session{ID: s.ID, Owner: store.SessionID(owner[:16]), Epoch: s.Epoch, Began: time.Unix(s.Began, 0).UTC(), Expires: time.Unix(s.Expires, 0).Add(skew).UTC()}
 }
 
 // valid reports whether the session says one thing, and says it of now. It lasts
@@ -124,6 +144,9 @@ func ofIdentity(user auth.User, by string, now time.Time, lifetime time.Duration
 func (s session) valid(now time.Time, lifetime time.Duration) bool {
 	began := time.Unix(s.Began, 0)
 	if s.Version != sessionVersion || began.After(now.Add(skew)) || !now.Before(began.Add(lifetime)) || !now.Before(time.Unix(s.Expires, 0)) {
+		return false
+	}
+	if s.ID == (store.SessionID{}) {
 		return false
 	}
 	switch s.Means {

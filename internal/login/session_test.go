@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/porter-dev/audit-operator/internal/auth"
+	"github.com/porter-dev/audit-operator/internal/store"
 )
 
 var keys = [2][]byte{bytes.Repeat([]byte("h"), 64), bytes.Repeat([]byte("b"), 32)}
@@ -135,6 +136,7 @@ func TestSessionIsValid(t *testing.T) {
 		"of a clock far ahead":     {ofToken("t", now.Add(time.Hour), Lifetime), false},
 		"of another version":       {changed(ofToken("t", now, Lifetime), func(s *session) { s.Version++ }), false},
 		"of an older version":      {session{Token: "t"}, false},
+		"without an ID":            {changed(ofToken("t", now, Lifetime), func(s *session) { s.ID = store.SessionID{} }), false},
 		"no token":                 {ofToken("", now, Lifetime), false},
 		"nobody":                   {ofIdentity(auth.User{}, "by", now, Lifetime), false},
 		"of no configuration":      {ofIdentity(alice, "", now, Lifetime), false},

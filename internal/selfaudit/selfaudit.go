@@ -32,6 +32,7 @@ const (
 	Export   Action = "project.audit_export"
 	Login    Action = "project.audit_login"
 	Download Action = "project.audit_snapshot_download"
+	View     Action = "project.audit_view"
 )
 
 // ErrNotRecorded means that an act could not be recorded, so it must not
@@ -107,6 +108,7 @@ type Act struct {
 // act is recorded by end, whether or not ctx is done; a failure of that is only
 // logged.
 func (r *Recorder) Begin(ctx context.Context, act Act) (end func(ctx context.Context, status int, detail map[string]string), err error) {
+	auth.Quiet(ctx) // it is no look beside
 	began := r.now()
 	id := string(uuid.NewUUID())
 	if err := r.record(ctx, act, record{id: id, stage: audit.StageResponseStarted, received: began, reached: began, status: http.StatusOK}); err != nil {
@@ -188,6 +190,9 @@ func (r *Recorder) event(act Act, rec record) (*audit.Event, error) {
 	// As a shell is a POST however it begins, so that who leaves GET out of a
 	// view still sees what was taken away.
 	e.ResourceType, e.Action, e.Method = resourceType, string(act.Action), http.MethodPost
+	if act.Action == View {
+		e.Method = http.MethodGet // who leaves GET out wants to see what was changed and taken away
+	}
 	return e, nil
 }
 

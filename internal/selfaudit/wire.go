@@ -53,7 +53,7 @@ func (r *Recorder) wire(act Act, rec record) wireEvent {
 	resource, subresource := subject(act.Action)
 	return wireEvent{
 		Kind: "Event", APIVersion: "audit.k8s.io/v1", Level: "Metadata",
-		AuditID: rec.id, Stage: rec.stage, RequestURI: address(act), Verb: verb(act.Request.Method),
+		AuditID: rec.id, Stage: rec.stage, RequestURI: address(act), Verb: verb(act),
 		User:      wireUser{act.User.Name, act.User.UID, act.User.Groups, act.User.Extra},
 		SourceIPs: []string{r.ClientAddress(act.Request)}, UserAgent: act.Request.UserAgent(),
 		ObjectRef:                wireObject{Resource: resource, Namespace: namespaceOf(act), Name: act.Name, APIGroup: apiGroup, Subresource: subresource},
@@ -74,8 +74,8 @@ func address(act Act) string {
 	return act.Request.URL.RequestURI()
 }
 
-func verb(method string) string {
-	if method == http.MethodPost {
+func verb(act Act) string {
+	if act.Request.Method == http.MethodPost && act.Action != View {
 		return "create"
 	}
 	return "get"

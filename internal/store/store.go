@@ -436,6 +436,7 @@ type Store interface {
 	Writer
 	Reader
 	Snapshots
+	Sessions
 	// Retain drops whole days that ended before the cut, never today, and
 	// returns the days that it dropped.
 	Retain(ctx context.Context, before time.Time) ([]time.Time, error)

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/felixge/httpsnoop"
 	"github.com/go-logr/logr"
 
 	"github.com/porter-dev/audit-operator/internal/auth"
@@ -26,6 +27,8 @@ type Options struct {
 	Login *login.Login
 	// Records takes the operator's own records.
 	Records *selfaudit.Recorder
+	// Views records who looks; nil records nothing.
+	Views *selfaudit.Views
 	// Types returns the resource types to choose from, in the order of the picker.
 	Types func() []dashboard.ResourceType
 	// Retention is how long events are kept.
@@ -66,7 +69,7 @@ func New(opts Options) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	return headers(bodies(answers, bodyTimeout), opts.HTTPS), nil
+	return headers(bodies(looks(answers, opts.Views), bodyTimeout), opts.HTTPS), nil
 }
 
 // still asks anew who sends a request, and what it may see.
@@ -81,6 +84,26 @@ func still(opts Options) export.Still {
 		}
 		return opts.Auth.Still(ctx, who, scope)
 	}
+}
+
+// looks has it recorded that somebody was shown something, once it was.
+func looks(next http.Handler, views *selfaudit.Views) http.Handler {
+	if views == nil {
+		return next
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx, note := auth.WithNote(r.Context())
+		status := http.StatusOK
+		next.ServeHTTP(httpsnoop.Wrap(w, httpsnoop.Hooks{WriteHeader: func(write httpsnoop.WriteHeaderFunc) httpsnoop.WriteHeaderFunc {
+			return func(code int) {
+				status = code
+				write(code)
+			}
+		}}), r.WithContext(ctx))
+		if user, scope, looked := note.Seen(); looked && status == http.StatusOK {
+			views.Looked(r, user, scope)
+		}
+	})
 }
 
 // keepToHTTPS has a browser that came by HTTPS come no other way for a year. It

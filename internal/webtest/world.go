@@ -67,6 +67,8 @@ type World struct {
 	Snapshots map[string]store.Manifest
 	// Namespaces says which there are; nil asks the API server.
 	Namespaces func(context.Context) ([]string, error)
+	// Views makes what records looks; nil records none.
+	Views func(*selfaudit.Recorder) *selfaudit.Views
 	// Created says when a namespace was created; nil says before all events.
 	Created func(ctx context.Context, namespace string) (time.Time, error)
 }
@@ -328,8 +330,13 @@ func (world *World) handler(t testing.TB, s dashboard.Store, records store.Write
 	if err != nil {
 		t.Fatal(err)
 	}
+	var views *selfaudit.Views
+	if world.Views != nil {
+		views = world.Views(recorder)
+	}
 	options = login.Options{
-		Auth: world.Auth(), HashKey: make([]byte, 64), BlockKey: make([]byte, 32), Log: logr.Discard(),
+		Refused: func(r *http.Request, means login.Means) { views.Refused(r, string(means)) },
+		Auth:    world.Auth(), Sessions: world.Store, HashKey: make([]byte, 64), BlockKey: make([]byte, 32), Log: logr.Discard(),
 		SignedIn: func(r *http.Request, user auth.User, means login.Means) { recorder.SignedIn(r, user, string(means)) },
 		Proxy:    &login.Proxy{Trusted: []netip.Prefix{netip.MustParsePrefix(ProxyAddress + "/32")}, UserHeader: login.UserHeader, GroupHeader: login.GroupHeader},
 	}
@@ -339,7 +346,7 @@ func (world *World) handler(t testing.TB, s dashboard.Store, records store.Write
 		t.Fatal(err)
 	}
 	h, err := web.New(web.Options{
-		Store: s, Auth: world.Auth(), Login: signIn, Records: recorder, Log: logr.Discard(), Retention: 720 * time.Hour, HTTPS: options.Secure, Now: now,
+		Store: s, Auth: world.Auth(), Login: signIn, Records: recorder, Views: views, Log: logr.Discard(), Retention: 720 * time.Hour, HTTPS: options.Secure, Now: now,
 		Types: func() []dashboard.ResourceType {
 			var out []dashboard.ResourceType
 			for _, t := range audit.BuiltInResourceTypes() {

@@ -107,7 +107,7 @@ func (c *Cluster) startReplica(ctx context.Context, name string, ports ReplicaPo
 			"--cluster-name=" + source.Spec.Cluster,
 			"--ingest-bind-address=" + address(ports.Ingest),
 			"--ingest-url=" + local("https", c.state.Ports.Replicas[0].Ingest),
-			"--dashboard-bind-address=" + address(ports.Dashboard),
+			"--record-views=false", "--dashboard-bind-address=" + address(ports.Dashboard),
 			"--dashboard-url=" + c.DashboardURL(),
 			"--health-probe-bind-address=" + address(ports.Health),
 			"--metrics-bind-address=0",

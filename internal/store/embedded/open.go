@@ -126,6 +126,7 @@ type Store struct {
 	tailRows  int64
 	chunks    chunkPool
 	snapshots snapshots
+	sessions  sessions
 	backups   sync.Mutex // held by the one Backup that there may be
 	readers   readers
 	logLong   chan struct{} // the log is longer than logMost
@@ -195,6 +196,9 @@ func Open(ctx context.Context, opts Options) (_ *Store, err error) {
 	s.snapshots.space = space{quota: opts.SnapshotQuota, reserve: opts.IngestReserve, free: func() (uint64, error) { return freeSpace(opts.Dir) }}
 	if err := s.snapshots.load(filepath.Join(opts.Dir, "snapshots")); err != nil {
 		return nil, err
+	}
+	if err := s.openSessions(); err != nil {
+		return nil, fmt.Errorf("prepare the list of ended sessions: %w", err)
 	}
 	if err := errors.Join(syncDir(opts.Dir), writeFormat(opts.Dir, was, opts.Version)); err != nil {
 		return nil, err

@@ -112,6 +112,7 @@ type Store struct {
 	readiness  readiness
 	positions  atomic.Pointer[position.Codec] // nil until the identity is known
 	key        atomic.Pointer[audit.Key]
+	endedMost  int // store.MaxEnded
 
 	closing sync.Once
 }
@@ -128,7 +129,7 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{opts: opts, log: opts.Log, calls: intake.NewCalls(), pool: pool, target: targetOf(config.ConnConfig), captures: make(chan struct{}, config.MaxConns/2)}
+	s := &Store{opts: opts, log: opts.Log, calls: intake.NewCalls(), pool: pool, target: targetOf(config.ConnConfig), captures: make(chan struct{}, config.MaxConns/2), endedMost: store.MaxEnded}
 	if err := s.awaitSchema(ctx); err != nil {
 		pool.Close()
 		return nil, s.explain(err)

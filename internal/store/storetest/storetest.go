@@ -55,6 +55,8 @@ func Run(t *testing.T, open func(t *testing.T, opts Options) store.Store) {
 		"ManyNamespaces":        testManyNamespaces,
 		"MadeAgain":             testMadeAgain,
 		"MadeAgainSnapshots":    testMadeAgainSnapshots,
+		"Sessions":              testSessions,
+		"ManySessions":          testManySessions,
 		"FarTimes":              testFarTimes,
 		"BadRequests":           testBadRequests,
 		"Cancelled":             testCancelled,

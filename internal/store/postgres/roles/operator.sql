@@ -32,6 +32,10 @@ GRANT EXECUTE ON FUNCTION audit_import_key(bytea) TO audit_operator;
 -- What replicas tell each other of the clocks of sources.
 GRANT SELECT, INSERT, DELETE ON audit_source_skews TO audit_operator;
 
+-- Which sessions were signed out: the epoch changes where there are too many.
+GRANT SELECT, INSERT, UPDATE, DELETE ON audit_ended_sessions TO audit_operator;
+GRANT SELECT, UPDATE ON audit_session_epoch TO audit_operator;
+
 -- What a live tail goes by: added without an order, moved into one, forgotten
 -- after a day.
 GRANT SELECT, INSERT, DELETE ON audit_arrivals, audit_arrivals_new TO audit_operator;
