@@ -50,14 +50,14 @@ func command(ctx context.Context, args []string, s streams) int {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())}
 	})
-	root.AddCommand(backupCommand(s), restoreCommand(s), migrateCommand(s), copyCommand(s), retainCommand(s))
+	root.AddCommand(backupCommand(s), restoreCommand(s), migrateCommand(s), copyCommand(s), retainCommand(s), quarantineCommand(s))
 	root.SetArgs(args)
 	root.SetIn(s.in)
 	root.SetOut(s.out)
 	root.SetErr(s.err)
 	root.InitDefaultHelpCmd()
 	if _, _, err := root.Find(args); err != nil {
-		fmt.Fprintf(s.err, "Error: unknown command %q; there are backup, restore, copy, migrate and retain, and without a command the operator runs: see manager --help\n", quotable(args)[0])
+		fmt.Fprintf(s.err, "Error: unknown command %q; there are backup, restore, copy, migrate, retain and quarantine, and without a command the operator runs: see manager --help\n", quotable(args)[0])
 		return 2
 	}
 	err := root.ExecuteContext(ctx)
@@ -292,9 +292,10 @@ func logTo(out io.Writer) logr.Logger {
 // does its work without them.
 func serveCommands(ctx context.Context, dataDir string, store *embedded.Store, keeper *retention.Keeper, log logr.Logger) {
 	err := maintenance.Serve(ctx, dataDir, maintenance.Commands{
-		Backup: func(ctx context.Context) (maintenance.Copy, error) { return store.Backup(ctx) },
-		Copy:   copyWith(store, log),
-		Retain: func(ctx context.Context, yes bool) (retention.Plan, error) { return retain(ctx, keeper, yes) },
+		Backup:     func(ctx context.Context) (maintenance.Copy, error) { return store.Backup(ctx) },
+		Copy:       copyWith(store, log),
+		Retain:     func(ctx context.Context, yes bool) (retention.Plan, error) { return retain(ctx, keeper, yes) },
+		Quarantine: answerQuarantine(store),
 	}, log)
 	if err != nil {
 		log.Error(err, "Commands such as backup can't reach this manager")

@@ -29,6 +29,8 @@ type Commands struct {
 	Backup func(context.Context) (Copy, error)
 	Copy   CopyStore
 	Retain Retain
+	// Quarantine answers what is in quarantine.
+	Quarantine Answer
 }
 
 // Serve answers commands until ctx ends, which cuts off those that run.
@@ -43,6 +45,7 @@ func Serve(ctx context.Context, dataDir string, commands Commands, log logr.Logg
 	retain := func(w http.ResponseWriter, r *http.Request) { serveRetain(w, r, commands.Retain, log) }
 	mux.HandleFunc("GET /retain", retain)
 	mux.HandleFunc("POST /retain", retain)
+	mux.HandleFunc("POST "+QuarantinePath, serveAnswer(commands.Quarantine))
 	copies := &copyServer{run: commands.Copy, log: log}
 	mux.Handle("POST /copy", copies)
 	server := &http.Server{

@@ -43,8 +43,7 @@ func TestMenusByPointer(t *testing.T) {
 			chosen := list + "?" + string(dimension) + "=" + url.QueryEscape(value)
 			stays := func(what, address string) {
 				t.Helper()
-				tab.At(address)
-				tab.Await("the answer", `!document.querySelector(".htmx-request")`)
+				tab.Await("the answer to a click on "+what+", at "+address, fmt.Sprintf(`location.pathname + location.search == %q && !document.querySelector(".htmx-request")`, address))
 				if !browsertest.Eval[bool](tab, `document.querySelector("`+menu+`").open`) {
 					t.Fatalf("a click on %s shuts the menu", what)
 				}
