@@ -71,7 +71,7 @@ func TestQuarantineCommand(t *testing.T) {
 	t.Run("a manager that runs", func(t *testing.T) {
 		ctx, end := context.WithCancel(t.Context())
 		ended := make(chan struct{})
-		go func() { defer close(ended); serveCommands(ctx, dir, s, logr.Discard()) }()
+		go func() { defer close(ended); serveCommands(ctx, dir, s, nil, logr.Discard()) }()
 		defer func() { end(); <-ended }()
 		for t.Context().Err() == nil {
 			conn, err := (&net.Dialer{}).DialContext(t.Context(), "unix", maintenance.SocketOf(dir))

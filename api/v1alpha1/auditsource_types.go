@@ -147,6 +147,7 @@ type SecretReference struct {
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="Receiving",type=string,JSONPath=`.status.conditions[?(@.type=="Receiving")].status`
 // +kubebuilder:printcolumn:name="Stored",type=integer,JSONPath=`.status.eventsStored`
+// +kubebuilder:printcolumn:name="Quarantined",type=integer,JSONPath=`.status.eventsQuarantined`
 // +kubebuilder:printcolumn:name="Last Event",type=date,JSONPath=`.status.lastEventTime`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:printcolumn:name="Endpoint",type=string,priority=1,JSONPath=`.status.endpoint`

@@ -94,12 +94,12 @@ func (c *Collector) SetClassifier(classifier *audit.Classifier) { c.classifier.S
 // On an error a part may be stored; delivering it again is safe. The error
 // wraps store.ErrOverloaded where too much is in flight, the store's where it
 // can't commit, and the reader's where the delivery did not come completely.
-func (c *Collector) Ingest(ctx context.Context, source Source, body io.Reader) (store.Appended, error) {
+func (c *Collector) Ingest(ctx context.Context, source Source, body io.Reader) (Outcome, error) {
 	began := time.Now()
 	ctx, span := c.tracer.Start(ctx, "delivery", trace.WithSpanKind(trace.SpanKindServer), trace.WithAttributes(attribute.String("audit.source", source.Name)))
 	defer span.End()
 	total, err := c.ingest(ctx, source, body)
-	c.metrics.observe(source.Name, time.Since(began), total, err)
+	c.metrics.observe(source.Name, time.Since(began), total.Appended, err)
 	span.SetAttributes(attribute.Int("audit.stored", total.Stored), attribute.Int("audit.duplicate", total.Duplicate), attribute.Int("audit.quarantined", total.Quarantined))
 	if err != nil {
 		span.SetStatus(codes.Error, "") // the cause is for the log
@@ -107,14 +107,14 @@ func (c *Collector) Ingest(ctx context.Context, source Source, body io.Reader) (
 	return total, err
 }
 
-func (c *Collector) ingest(ctx context.Context, source Source, body io.Reader) (store.Appended, error) {
+func (c *Collector) ingest(ctx context.Context, source Source, body io.Reader) (Outcome, error) {
 	maxItem := source.MaxEventBytes
 	if maxItem <= 0 {
 		maxItem = audit.DefaultMaxItemBytes
 	}
 	reservation, err := c.budget.open(source.Name, mostHeld(maxItem))
 	if err != nil {
-		return store.Appended{}, err
+		return Outcome{}, err
 	}
 	defer reservation.close()
 	d := delivery{ctx: ctx, writer: c.writer, metrics: c.metrics, cluster: source.Cluster, batch: store.Batch{Source: source.Name, ReceivedAt: c.now().UTC().Truncate(time.Microsecond)}}
@@ -134,10 +134,22 @@ func (c *Collector) ingest(ctx context.Context, source Source, body io.Reader) (
 		},
 	}
 	if err := decoder.Decode(d.meter, d.add); err != nil {
-		return d.total, fmt.Errorf("read the delivery: %w", err)
+		return d.outcome(), fmt.Errorf("read the delivery: %w", err)
 	}
 	err = d.flush()
-	return d.total, err
+	return d.outcome(), err
+}
+
+// Outcome says what became of a delivery.
+type Outcome struct {
+	store.Appended
+	// Reasons are why items could not become events, each with how many; a few,
+	// cut short: they may quote what came.
+	Reasons []string
+}
+
+func (d *delivery) outcome() Outcome {
+	return Outcome{Appended: d.total, Reasons: d.why.list(d.total.Quarantined)}
 }
 
 // delivery gathers the items of one delivery into batches.
@@ -150,6 +162,7 @@ type delivery struct {
 	batch   store.Batch
 	bytes   int
 	total   store.Appended
+	why     reasons
 }
 
 func (d *delivery) add(item audit.Item) error {
@@ -162,6 +175,7 @@ func (d *delivery) add(item audit.Item) error {
 		}
 	} else {
 		item.Quarantined.Cluster = d.cluster
+		d.why.add(item.Quarantined.Reason)
 		d.batch.Quarantined = append(d.batch.Quarantined, *item.Quarantined)
 		size = len(item.Quarantined.Redacted)
 	}

@@ -38,6 +38,7 @@ type listData struct {
 	Drawer     *eventData // the event that is open beside the list
 	Live       bool
 	Tail       *tailData
+	Skew       *skewNote
 	Fixed      string // this page with the times that its range means now
 	LiveLink   string // the same filter with the live tail on, or off
 	SaveLink   string
@@ -100,6 +101,10 @@ func (d *dashboard) list(w http.ResponseWriter, r *http.Request, user auth.User)
 		Form: newForm(a, types), Chips: chips(a, displayNames(types)), Chart: newChart(a, grain, view.Histogram, now),
 		Window: a.Window, AsOf: view.AsOf, Matched: view.Matched, Rows: listRows(a, view.Events, types),
 		Later: a.After != nil, First: a.withFilter(a.Filter), All: query.AuditLogsPath, Here: a.link(), Live: a.Live,
+	}
+	if data.Skew, err = d.skew(r.Context(), scope, a); err != nil {
+		d.failed(w, r, user, err)
+		return
 	}
 	data.Tail, data.Fixed = tail, fixedLink(a)
 	_, data.Only = scope.Namespaces()

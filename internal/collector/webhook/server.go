@@ -57,7 +57,7 @@ func NewHandler(registry *Registry, c *collector.Collector, log logr.Logger) htt
 			return
 		}
 		if appended.Quarantined > 0 {
-			log.Info("Quarantined items of a delivery", "source", source.Name, "quarantined", appended.Quarantined)
+			log.Info("Quarantined items of a delivery", "source", source.Name, "quarantined", appended.Quarantined, "reasons", appended.Reasons)
 		}
 		registry.countDelivered(source.Name)
 		w.Header().Del("Connection")
