@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"go.opentelemetry.io/otel/trace"
@@ -51,7 +52,7 @@ func register(ctx context.Context, s *v1alpha1.AuditSource, issuer *credentials.
 // accepted is what the collector takes from a source.
 func accepted(s *v1alpha1.AuditSource, issued credentials.Source) webhook.Source {
 	out := webhook.Source{
-		Source:      collector.Source{Name: s.Name, Cluster: s.Spec.Cluster},
+		Source:      collector.Source{Name: s.Name, Cluster: s.Spec.Cluster, APIGroups: slices.Clone(s.Spec.APIGroups)},
 		TokenSHA256: issued.TokenSHA256, ClientCommonName: issued.ClientCommonName,
 	}
 	if limits := s.Spec.Limits; limits != nil && limits.MaxEventBytes != nil {

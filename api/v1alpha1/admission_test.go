@@ -1,6 +1,7 @@
 package v1alpha1_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -58,6 +59,9 @@ func TestAdmissionRefuses(t *testing.T) {
 		{"namespaces of a namespaced query", namespaced, "q", `{namespaces: [kube-system]}`, []string{`unknown field "spec.namespaces"`}},
 		{"clusters of a namespaced query", namespaced, "q", `{exclude: {clusters: [prod-eu]}}`, []string{`unknown field "spec.exclude.clusters"`}},
 		{"bad namespace", cluster, "q", `{namespaces: [Shop]}`, []string{"spec.namespaces[0]", "or - for requests to none"}},
+		{"sources of a namespaced query", namespaced, "q", `{sources: [control-plane-1]}`, []string{`unknown field "spec.sources"`}},
+		{"excluded sources of a namespaced query", namespaced, "q", `{exclude: {sources: [control-plane-1]}}`, []string{`unknown field "spec.exclude.sources"`}},
+		{"bad source", cluster, "q", `{sources: ["control*"]}`, []string{"spec.sources[0]", "like prod-eu-1"}},
 		{"bad cluster", cluster, "q", `{clusters: ["prod*"]}`, []string{"spec.clusters[0]", "like prod-eu"}},
 
 		{"source without cluster", source, "s", `{type: Webhook}`, []string{"spec.cluster", "Required value"}},
@@ -65,6 +69,12 @@ func TestAdmissionRefuses(t *testing.T) {
 		{"source of an unknown type", source, "s", `{cluster: c, type: Log}`, []string{"spec.type", `"Webhook"`}},
 		{"source with unknown auth", source, "s", `{cluster: c, auth: Basic}`, []string{"spec.auth", `"ClientCertificate"`}},
 		{"source with tiny events", source, "s", `{cluster: c, limits: {maxEventBytes: 1}}`, []string{"spec.limits.maxEventBytes", "greater than or equal to 1024"}},
+		{"source without groups", source, "s", `{cluster: c, apiGroups: []}`, []string{"spec.apiGroups", "at least 1 items"}},
+		{"source with the core group", source, "s", `{cluster: c, apiGroups: [""]}`, []string{"spec.apiGroups[0]", "at least 1 chars"}},
+		{"source with every group", source, "s", `{cluster: c, apiGroups: ["*"]}`, []string{"spec.apiGroups[0]", "like metrics.k8s.io"}},
+		{"source with a version", source, "s", `{cluster: c, apiGroups: [wardle.example.com/v1]}`, []string{"spec.apiGroups[0]", "like metrics.k8s.io"}},
+		{"source with a group twice", source, "s", `{cluster: c, apiGroups: [a, a]}`, []string{"spec.apiGroups[1]", "Duplicate value"}},
+		{"source with 65 groups", source, "s", `{cluster: c, apiGroups: [` + numbered(65) + `]}`, []string{"spec.apiGroups", "must have at most 64 items"}},
 		{"source with a dot", source, "a.b", `{cluster: c}`, []string{"metadata.name", "no dots"}},
 		{"source with a long name", source, strings.Repeat("s", 64), `{cluster: c}`, []string{"metadata.name", "at most 63 characters"}},
 		{"source of the operator's own records", source, "audit-operator", `{cluster: c}`, []string{"metadata.name", "choose another name"}},
@@ -94,13 +104,22 @@ func TestAdmissionRefuses(t *testing.T) {
 	}
 }
 
+// numbered are API groups.
+func numbered(n int) string {
+	groups := make([]string, n)
+	for i := range groups {
+		groups[i] = fmt.Sprintf("g%d.example.com", i)
+	}
+	return strings.Join(groups, ", ")
+}
+
 func TestAdmissionAccepts(t *testing.T) {
 	tests := []struct{ name, kind, spec string }{
 		{"nothing", namespaced, ``},
 		{"empty spec", cluster, `{}`},
 		{"everything", namespaced, everything},
-		{"everything of a cluster", cluster, everything[:len(everything)-1] + `, clusters: [prod-eu, c.example.com], namespaces: ["-", shop]}`},
-		{"excluded places", cluster, `{exclude: {clusters: [prod-eu], namespaces: ["-"]}}`},
+		{"everything of a cluster", cluster, everything[:len(everything)-1] + `, clusters: [prod-eu, c.example.com], namespaces: ["-", shop], sources: [control-plane-1, audit-operator], truncated: true}`},
+		{"excluded places", cluster, `{exclude: {clusters: [prod-eu], namespaces: ["-"], sources: [sample-apiserver]}}`},
 		{"from without to", namespaced, `{timeRange: {from: "2026-01-01T00:00:00.5+02:00"}}`},
 		{"from and to", namespaced, `{timeRange: {from: "2026-01-01T00:00:00Z", to: "2026-01-01T00:00:01Z"}}`},
 		{"preset", namespaced, `{timeRange: {preset: Last30Days}}`},
@@ -108,6 +127,8 @@ func TestAdmissionAccepts(t *testing.T) {
 		{"addresses", namespaced, `{ipAddresses: [192.0.2.7, "2001:db8::1", "2001:db8::/32", 10.1.2.3/8]}`},
 		{"full lists", namespaced, `{actors: [` + strings.Repeat(strings.Repeat("a", 256)+",", 100) + `]}`},
 		{"source", source, `{cluster: prod-eu, type: Webhook, auth: ClientCertificate, limits: {maxEventBytes: 1048576}}`},
+		{"aggregated source", source, `{cluster: prod-eu, apiGroups: [wardle.example.com, apps]}`},
+		{"source with 64 groups", source, `{cluster: prod-eu, apiGroups: [` + numbered(64) + `]}`},
 		{"type", typ, `{displayName: A, description: B, priority: -5, match: [{apiGroups: ["", "database.*"], resources: [pods], subresources: ["", exec], namespaces: [kube-*], names: ["x*"]}]}`},
 		{"type without rules", typ, `{displayName: A}`},
 	}

@@ -45,6 +45,20 @@ type AuditSourceSpec struct {
 	// +kubebuilder:default=Token
 	Auth AuditSourceAuth `json:"auth,omitempty"`
 
+	// apiGroups are the API groups that an aggregated API server serves; leave
+	// them out for a kube-apiserver, which speaks for all. What a source reports
+	// of resources of other groups is stored, marked as foreign, and in no
+	// namespace's scope: who has the server's credentials can't write that
+	// somebody deleted a secret. Its requests never count as the operator's own.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=253
+	// +kubebuilder:validation:items:XValidation:rule="self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$')",message="apiGroups: write an API group as it stands in apiVersion, like metrics.k8s.io"
+	APIGroups []string `json:"apiGroups,omitempty"`
+
 	// limits bound what is kept of the source's events.
 	// +optional
 	Limits *AuditSourceLimits `json:"limits,omitempty"`

@@ -112,6 +112,16 @@ type PlaceTerms struct {
 	// +kubebuilder:validation:items:MaxLength=63
 	// +kubebuilder:validation:items:XValidation:rule="self == '-' || self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",message="namespaces: write a namespace's name, or - for requests to none"
 	Namespaces []string `json:"namespaces,omitempty"`
+
+	// sources are names of AuditSources; audit-operator is that of the
+	// operator's own records.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=100
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=63
+	// +kubebuilder:validation:items:XValidation:rule="self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",message="sources: write the name of an AuditSource, like prod-eu-1"
+	Sources []string `json:"sources,omitempty"`
 }
 
 // ClusterTerms are the terms of a cluster-wide query.
@@ -179,6 +189,11 @@ type QuerySpec struct {
 	// (false).
 	// +optional
 	DryRun *bool `json:"dryRun,omitempty"`
+
+	// truncated, when set, selects only events of which a text or a body was cut
+	// because of its size (true) or only whole ones (false).
+	// +optional
+	Truncated *bool `json:"truncated,omitempty"`
 
 	// limit is how many rows a snapshot keeps, the newest first. The count is
 	// always exact.

@@ -21,6 +21,11 @@ type request struct {
 
 func (r request) event(t *testing.T) *Event {
 	t.Helper()
+	return r.eventBy(t, newDecoder(t))
+}
+
+func (r request) eventBy(t *testing.T, d *Decoder) *Event {
+	t.Helper()
 	or := func(s, otherwise string) string {
 		if s == "" {
 			return otherwise
@@ -40,7 +45,7 @@ func (r request) event(t *testing.T) *Event {
 	if user == "-" {
 		user = ""
 	}
-	events, quarantined := decode(t, newDecoder(t), fmt.Sprintf(`{"level":"Metadata","auditID":"a","stage":"ResponseComplete","requestURI":%q,"verb":%q,`+
+	events, quarantined := decode(t, d, fmt.Sprintf(`{"level":"Metadata","auditID":"a","stage":"ResponseComplete","requestURI":%q,"verb":%q,`+
 		`"user":{"username":%q},%s"sourceIPs":[%s],"userAgent":%q,%s"responseStatus":{"code":%s},"requestReceivedTimestamp":"2026-11-23T11:00:00Z","stageTimestamp":"2026-11-23T11:00:00Z"}`,
 		r.uri, r.verb, user, impersonated, r.ips, or(r.agent, "kubectl/v1.37.2 (linux/amd64)"), ref, or(r.code, "200")))
 	if len(events) != 1 {

@@ -20,6 +20,9 @@ type Decoder struct {
 	Source     string
 	Cluster    string
 	Classifier *Classifier
+	// APIGroups are those that the source serves; none for a kube-apiserver,
+	// which speaks for all (see Event.Foreign).
+	APIGroups []string
 	// Key is the store's; what is cut or left out keeps a hash under it.
 	Key Key
 	// MaxItemBytes bounds the raw of one event; 0 means DefaultMaxItemBytes. Of

@@ -36,6 +36,10 @@ func (d *decoding) event(object []byte, cut bool) (*Event, error) {
 	}
 	event.Truncated = cut || p.mended
 	d.Classifier.classify(p, event)
+	event.Foreign = foreign(d.APIGroups, w, event)
+	if event.Client == ClientOperator && len(d.APIGroups) > 0 {
+		event.Client = p.agents.kind(w.UserAgent) // it says so, and can't know
+	}
 	if err := d.raw(object, event); err != nil {
 		return nil, err
 	}

@@ -22,6 +22,8 @@ import (
 type Source struct {
 	Name    string
 	Cluster string
+	// APIGroups are those that it serves; none for a kube-apiserver.
+	APIGroups []string
 	// MaxEventBytes bounds the raw of one event; 0 means audit.DefaultMaxItemBytes.
 	MaxEventBytes int64
 }
@@ -123,7 +125,7 @@ func (c *Collector) ingest(ctx context.Context, source Source, body io.Reader) (
 		return context.WithDeadline(ctx, deadline)
 	}
 	decoder := audit.Decoder{
-		Source: source.Name, Cluster: source.Cluster, Classifier: c.classifier.Load(), Key: c.key,
+		Source: source.Name, Cluster: source.Cluster, APIGroups: source.APIGroups, Classifier: c.classifier.Load(), Key: c.key,
 		MaxItemBytes: int(maxItem), Now: c.now, Hold: d.meter.holdLarge,
 		AllowRaw: func(identity string, bytes int) bool {
 			allowed := c.raw.take(source.Name, identity, bytes)

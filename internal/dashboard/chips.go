@@ -40,6 +40,9 @@ func chips(a address, names map[string]string) []chip {
 		case "dry_run":
 			text := map[string]string{"true": "only dry runs", "false": "no dry runs"}[p.Value]
 			out = append(out, chip{Label: "Dry run", Mode: "is", Values: []chipValue{{Text: text}}, Without: without(named)})
+		case "truncated":
+			text := map[string]string{"true": "only truncated events", "false": "only whole events"}[p.Value]
+			out = append(out, chip{Label: "Truncated", Mode: "is", Values: []chipValue{{Text: text}}, Without: without(named)})
 		case "range":
 			out = append(out, chip{Label: "Time", Mode: "is", Values: []chipValue{{Text: strings.ToLower(rangeLabel(f.Range))}}, Without: without(isTime)})
 		case "from":

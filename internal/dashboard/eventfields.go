@@ -37,6 +37,10 @@ func (d *dashboard) sections(e *audit.Event) []section {
 	if delay := late(e); delay != "" {
 		arrived = "late, " + delay + " after the stage was reached"
 	}
+	foreign := ""
+	if e.Foreign {
+		foreign = "It does not serve this API group."
+	}
 	all := []section{
 		{"Request", []field{
 			{Label: "Method", Value: e.Method}, {Label: "Verb", Value: e.Verb}, {Label: "Status", Value: statusText(e.StatusCode)},
@@ -52,7 +56,7 @@ func (d *dashboard) sections(e *audit.Event) []section {
 		}},
 		{"When and where", []field{
 			{Label: "Occurred at", Time: e.OccurredAt}, {Label: "Stage at", Time: e.StageAt}, {Label: "Ingested at", Time: e.IngestedAt, Note: arrived},
-			{Label: "Cluster", Value: e.Cluster}, {Label: "Source", Value: e.Source}, {Label: "Level", Value: e.Level}, {Label: "Stage", Value: e.Stage},
+			{Label: "Cluster", Value: e.Cluster}, {Label: "Source", Value: e.Source, Note: foreign}, {Label: "Level", Value: e.Level}, {Label: "Stage", Value: e.Stage},
 			{Label: "Audit ID", Value: e.AuditID}, {Label: "Event ID", Value: e.ID.String()},
 			{Label: "SHA-256 of the raw event", Value: hex.EncodeToString(e.RawSHA256[:])},
 		}},

@@ -17,7 +17,7 @@ type form struct {
 	Time   timeMenu
 	Menus  []menu
 	More   []menu
-	DryRun []choice
+	DryRun, Truncated []choice
 	// MoreChosen is how many values the menus under More hold.
 	MoreChosen int
 }
@@ -80,7 +80,7 @@ func newMoment(t time.Time) moment {
 var labels = map[string]string{
 	"resource_type": "Resource type", "actor": "Actor", "method": "Method", "action": "Action",
 	"ip": "IP address", "status_code": "Status code", "resource_name": "Resource name", "cluster": "Cluster",
-	"client": "Client", "stage": "Stage", "namespace": "Namespace",
+	"client": "Client", "stage": "Stage", "namespace": "Namespace", "source": "Source",
 }
 
 // What else may be written than the log's own values.
@@ -88,6 +88,7 @@ var hints = map[string]string{
 	"actor": "A name, or its beginning with * as in system:serviceaccount:ci:*", "action": "An action, or its beginning with * as in application.*",
 	"ip": "An address, or a range as in 10.0.0.0/8", "status_code": "A code, or a class as in 5xx",
 	"resource_name": "A name, or its beginning with * as in check*", "cluster": "A cluster’s name", "namespace": "A name, or - for events without a namespace",
+	"source": "The name of an AuditSource",
 }
 
 const exclude = "_exclude"
@@ -95,7 +96,7 @@ const exclude = "_exclude"
 // The menus of the bar, and those under More. The resource types come first.
 var (
 	barMenus  = []query.Dimension{query.ByResourceType, query.ByActor, query.ByMethod, query.ByAction, query.ByIP, query.ByStatusCode}
-	moreMenus = []query.Dimension{query.ByResourceName, query.ByNamespace, query.ByCluster, query.ByClient, query.ByStage}
+	moreMenus = []query.Dimension{query.ByResourceName, query.ByNamespace, query.ByCluster, query.BySource, query.ByClient, query.ByStage}
 )
 
 var presetLabels = map[query.Preset]string{
@@ -181,6 +182,11 @@ func newForm(a address, types []ResourceType) form {
 			{Value: "true", Label: "Only dry runs", On: f.DryRun != nil && *f.DryRun},
 			{Value: "false", Label: "No dry runs", On: f.DryRun != nil && !*f.DryRun},
 		},
+		Truncated: []choice{
+			{Label: "All events", On: f.Truncated == nil},
+			{Value: "true", Label: "Only truncated ones", On: f.Truncated != nil && *f.Truncated},
+			{Value: "false", Label: "Only whole ones", On: f.Truncated != nil && !*f.Truncated},
+		},
 	}
 	for _, d := range barMenus {
 		out.Menus = append(out.Menus, newMenu(d, f, types))
@@ -190,8 +196,10 @@ func newForm(a address, types []ResourceType) form {
 		out.MoreChosen += m.Chosen
 		out.More = append(out.More, m)
 	}
-	if f.DryRun != nil {
-		out.MoreChosen++
+	for _, flag := range []*bool{f.DryRun, f.Truncated} {
+		if flag != nil {
+			out.MoreChosen++
+		}
 	}
 	return out
 }

@@ -109,7 +109,7 @@ const (
 // Dimensions lists every dimension.
 var Dimensions = []Dimension{
 	ByResourceType, ByActor, ByMethod, ByAction, ByIP, ByStatusCode,
-	ByResourceName, ByCluster, ByClient, ByStage, ByNamespace,
+	ByResourceName, ByCluster, ByClient, ByStage, ByNamespace, BySource,
 }
 
 // Without returns a copy of the filter without its own terms, included and

@@ -23,7 +23,7 @@ const (
 const excludeSuffix = "_exclude"
 
 // otherParameters follow the terms in a URL.
-var otherParameters = []string{"search", "dry_run", "range", "from", "to"}
+var otherParameters = []string{"truncated", "search", "dry_run", "range", "from", "to"}
 
 // Parameters returns the names of the URL's parameters in the order in which
 // Encode writes them.
@@ -69,6 +69,9 @@ func (f Filter) Encode() string {
 		for _, v := range field.get(&f.Exclude) {
 			write(field.name+excludeSuffix, v)
 		}
+	}
+	if f.Truncated != nil {
+		write("truncated", strconv.FormatBool(*f.Truncated))
 	}
 	if search := strings.TrimSpace(f.Search); search != "" {
 		write("search", search)
@@ -125,13 +128,18 @@ func ParseValues(values url.Values) (Filter, error) {
 		return strings.TrimSpace(given[0])
 	}
 	f.Search = single("search")
-	if v := single("dry_run"); v != "" {
-		dryRun := v == "true"
-		if !dryRun && v != "false" {
-			errs = append(errs, &FieldError{Field: "dry_run", Value: Shorten(v), Problem: "must be true or false"})
+	flag := func(name string) *bool {
+		v := single(name)
+		if v == "" {
+			return nil
 		}
-		f.DryRun = &dryRun
+		if v != "true" && v != "false" {
+			errs = append(errs, &FieldError{Field: name, Value: Shorten(v), Problem: "must be true or false"})
+		}
+		on := v == "true"
+		return &on
 	}
+	f.Truncated, f.DryRun = flag("truncated"), flag("dry_run")
 	if v := single("range"); v != "" {
 		if slices.Contains(Presets, Preset(v)) {
 			f.Range.Preset = Preset(v)

@@ -36,6 +36,10 @@ func TestEncode(t *testing.T) {
 			Exclude: Terms{Methods: []string{"GET"}},
 			Search:  " pay&me ", DryRun: &yes,
 		}, "actor=b&actor=a&method_exclude=GET&ip=10.0.0.0%2F8&ip=192.0.2.7&search=pay%26me&dry_run=true"},
+		{"source and truncated", Filter{
+			Terms:   Terms{Namespaces: []string{"shop"}, Sources: []string{"control-plane-1", audit.OwnSource}},
+			Exclude: Terms{Sources: []string{"sample-apiserver"}}, Search: "a", Truncated: &yes, DryRun: &yes,
+		}, "namespace=shop&source=control-plane-1&source=audit-operator&source_exclude=sample-apiserver&truncated=true&search=a&dry_run=true"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			if diff := cmp.Diff(tc.want, tc.filter.Encode()); diff != "" {
@@ -101,6 +105,11 @@ func TestParseValuesRefuses(t *testing.T) {
 		"from=0001-01-01T00:00:00Z":                                         "from",
 		"search=a&search=b":                                                 "search",
 		"dry_run=maybe":                                                     "dry_run",
+		"truncated=1":                                                       "truncated",
+		"truncated=true&truncated=false":                                    "truncated",
+		"truncated_exclude=true":                                            "truncated_exclude",
+		"source=s*":                                                         "source",
+		"source_exclude=%00":                                                "source_exclude",
 		"search=" + strings.Repeat("x", 256):                                "search",
 		"actor=" + strings.Repeat("x", 257):                                 "actor",
 		"actor=%00":                                                         "actor",
@@ -149,6 +158,10 @@ func filters() *rapid.Generator[Filter] {
 			dryRun := rapid.Bool().Draw(t, "dryRun")
 			f.DryRun = &dryRun
 		}
+		if rapid.Bool().Draw(t, "cut") {
+			truncated := rapid.Bool().Draw(t, "truncated")
+			f.Truncated = &truncated
+		}
 		return f
 	})
 }
@@ -185,6 +198,7 @@ func terms() *rapid.Generator[Terms] {
 			Clients:       list("clients", rapid.SampledFrom(audit.Clients)),
 			Stages:        list("stages", rapid.SampledFrom(audit.Stages)),
 			Namespaces:    list("namespaces", words),
+			Sources:       list("sources", words),
 		}
 	})
 }
@@ -211,6 +225,7 @@ func TestURLRoundTrip(t *testing.T) {
 
 func FuzzParseValues(f *testing.F) {
 	f.Add("resource_type=application&method_exclude=GET&range=90d&search=x")
+	f.Add("source=s&source_exclude=audit-operator&truncated=false")
 	f.Add("from=2026-11-01T00:00:00.5%2B02:00&ip=::ffff:10.0.0.1/104&dry_run=true")
 	f.Fuzz(func(t *testing.T, in string) {
 		values, err := url.ParseQuery(in)

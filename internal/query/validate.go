@@ -136,6 +136,7 @@ var termFields = []termField{
 	text("client", func(t *Terms) *[]string { return &t.Clients }, nil, oneOf("client", audit.Clients)),
 	text("stage", func(t *Terms) *[]string { return &t.Stages }, nil, oneOf("stage", audit.Stages)),
 	text("namespace", func(t *Terms) *[]string { return &t.Namespaces }, nil, exact),
+	text("source", func(t *Terms) *[]string { return &t.Sources }, nil, exact),
 }
 
 func text(name string, list func(*Terms) *[]string, fold func(string) string, check func(string) string) termField {

@@ -25,6 +25,7 @@ type Record struct {
 	Cluster      string     `json:"cluster,omitzero"`
 	CredentialID string     `json:"credentialID,omitzero"`
 	DryRun       bool       `json:"dryRun"`
+	Foreign      bool       `json:"foreign,omitzero"`
 	ID           string     `json:"id"`
 	IngestedAt   recordTime `json:"ingestedAt"`
 	IPs          []string   `json:"ips,omitempty"`
@@ -42,6 +43,7 @@ type Record struct {
 	StageAt      recordTime `json:"stageAt"`
 	StatusCode   int        `json:"statusCode,omitzero"`
 	Subresource  string     `json:"subresource,omitzero"`
+	Truncated    bool       `json:"truncated,omitzero"`
 	UserAgent    string     `json:"userAgent,omitzero"`
 	Verb         string     `json:"verb,omitzero"`
 }
@@ -72,6 +74,7 @@ func NewRecord(e *audit.Event) Record {
 		OccurredAt: recordTime{e.OccurredAt}, Path: e.Path, RawSHA256: hex.EncodeToString(e.RawSHA256[:]),
 		Resource: e.Resource, ResourceName: e.ResourceName, ResourceType: e.ResourceType,
 		Source: e.Source, Stage: e.Stage, StageAt: recordTime{e.StageAt}, StatusCode: e.StatusCode,
+		Foreign: e.Foreign, Truncated: e.Truncated,
 		Subresource: e.Subresource, UserAgent: e.UserAgent, Verb: e.Verb,
 	}
 	for _, ip := range e.IPs {

@@ -49,7 +49,9 @@ func (c *caller) scope(named []string) (func(*realm) bool, bool) {
 		}
 		may = named
 	}
-	return func(r *realm) bool { return r.cluster == webtest.OwnCluster && slices.Contains(may, r.namespace) }, len(may) > 0
+	return func(r *realm) bool {
+		return r.cluster == webtest.OwnCluster && !r.foreign && slices.Contains(may, r.namespace)
+	}, len(may) > 0
 }
 
 // callers makes everyone who may come, and who may not.

@@ -23,22 +23,27 @@ type realm struct {
 	cluster, namespace string
 	n                  int // events; no two sums of some realms' are equal
 	code               int // of all its answers, and no other realm's
+	// foreign events are of API groups that their source does not serve.
+	foreign bool
 }
 
 var (
-	shop    = &realm{"zqshopzq", webtest.OwnCluster, "qshop", 3, 211}
-	billing = &realm{"zqbillzq", webtest.OwnCluster, "qbilling", 6, 212}
-	payroll = &realm{"zqpayrzq", webtest.OwnCluster, "qpayroll", 12, 213}
+	shop    = &realm{mark: "zqshopzq", cluster: webtest.OwnCluster, namespace: "qshop", n: 3, code: 211}
+	billing = &realm{mark: "zqbillzq", cluster: webtest.OwnCluster, namespace: "qbilling", n: 6, code: 212}
+	payroll = &realm{mark: "zqpayrzq", cluster: webtest.OwnCluster, namespace: "qpayroll", n: 12, code: 213}
 	// prefixed has a name that begins with another's.
-	prefixed = &realm{"zqprefzq", webtest.OwnCluster, "qshop-two", 24, 214}
+	prefixed = &realm{mark: "zqprefzq", cluster: webtest.OwnCluster, namespace: "qshop-two", n: 24, code: 214}
 	// gone is a namespace that was deleted; its events remain.
-	gone = &realm{"zqgonezq", webtest.OwnCluster, "qgone", 1, 215}
+	gone = &realm{mark: "zqgonezq", cluster: webtest.OwnCluster, namespace: "qgone", n: 1, code: 215}
 	// nowhere holds what belongs to no namespace.
-	nowhere = &realm{"zqnonezq", webtest.OwnCluster, "", 48, 216}
+	nowhere = &realm{mark: "zqnonezq", cluster: webtest.OwnCluster, namespace: "", n: 48, code: 216}
 	// elsewhere is a namespace of the same name in another cluster.
-	elsewhere = &realm{"zqeastzq", "qeast", "qshop", 96, 217}
+	elsewhere = &realm{mark: "zqeastzq", cluster: "qeast", namespace: "qshop", n: 96, code: 217}
 
-	realms = []*realm{shop, billing, payroll, prefixed, gone, nowhere, elsewhere}
+	// forged is what an aggregated API server says of another's objects in shop.
+	forged = &realm{mark: "zqforgzq", cluster: webtest.OwnCluster, namespace: "qshop", n: 5, code: 218, foreign: true}
+
+	realms = []*realm{shop, billing, payroll, prefixed, gone, nowhere, elsewhere, forged}
 )
 
 // block is the part of an address that only the realm's events have.
@@ -57,7 +62,7 @@ const oneQuery = "uid-of-all"
 func (r *realm) event(i int, at time.Time) audit.Event {
 	m := r.mark
 	e := audit.Event{
-		Source: "source-" + m, Cluster: r.cluster, AuditID: "audit-" + m, Level: "Metadata", Stage: audit.StageResponseComplete,
+		Foreign: r.foreign, Source: "source-" + m, Cluster: r.cluster, AuditID: "audit-" + m, Level: "Metadata", Stage: audit.StageResponseComplete,
 		OccurredAt: at, StageAt: at, Actor: "actor-" + m + "@example.com", ActorKind: audit.ActorUser, ActedVia: "via-" + m, CredentialID: "JTI=" + m,
 		Method: "POST", Verb: "verb-" + m, ResourceType: "type_" + m, Action: "action." + m,
 		APIGroup: "group." + m, APIVersion: "v-" + m, Resource: "res-" + m, Subresource: "sub-" + m, Namespace: r.namespace, ResourceName: "name-" + m,

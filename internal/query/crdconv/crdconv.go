@@ -58,12 +58,13 @@ func FilterFromCluster(spec *v1alpha1.ClusterAuditLogQuerySpec) (query.Filter, e
 	if err != nil {
 		return query.Filter{}, err
 	}
-	f.Clusters, f.Namespaces = unique(spec.Clusters), unique(spec.Namespaces)
+	f.Clusters, f.Namespaces, f.Sources = unique(spec.Clusters), unique(spec.Namespaces), unique(spec.Sources)
 	if spec.Exclude != nil {
 		if f.Exclude, err = terms("spec.exclude", &spec.Exclude.Terms); err != nil {
 			return query.Filter{}, err
 		}
 		f.Exclude.Clusters, f.Exclude.Namespaces = unique(spec.Exclude.Clusters), unique(spec.Exclude.Namespaces)
+		f.Exclude.Sources = unique(spec.Exclude.Sources)
 	}
 	return checked(f)
 }
@@ -81,6 +82,10 @@ func shared(spec *v1alpha1.QuerySpec) (query.Filter, error) {
 	if spec.DryRun != nil {
 		dryRun := *spec.DryRun
 		f.DryRun = &dryRun
+	}
+	if spec.Truncated != nil {
+		truncated := *spec.Truncated
+		f.Truncated = &truncated
 	}
 	return f, nil
 }

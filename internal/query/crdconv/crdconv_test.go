@@ -54,10 +54,10 @@ func everyFilterTerm() query.Terms {
 }
 
 func TestFilterFromNamespaced(t *testing.T) {
-	excluded, dryRun := everyTerm(), false
+	excluded, dryRun, truncated := everyTerm(), false, true
 	spec := v1alpha1.AuditLogQuerySpec{
 		QuerySpec: v1alpha1.QuerySpec{
-			Terms: everyTerm(), Search: "billing", DryRun: &dryRun,
+			Terms: everyTerm(), Search: "billing", DryRun: &dryRun, Truncated: &truncated,
 			TimeRange: &v1alpha1.TimeRange{From: moment("2026-10-01T02:00:00.123456789+02:00"), To: moment("2026-11-01T00:00:00Z")},
 		},
 		Exclude: &excluded,
@@ -67,7 +67,7 @@ func TestFilterFromNamespaced(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := query.Filter{
-		Terms: everyFilterTerm(), Exclude: everyFilterTerm(), Search: "billing", DryRun: &dryRun,
+		Terms: everyFilterTerm(), Exclude: everyFilterTerm(), Search: "billing", DryRun: &dryRun, Truncated: &truncated,
 		Range: query.TimeRange{
 			From: time.Date(2026, 10, 1, 0, 0, 0, 123456000, time.UTC),
 			To:   time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC),
@@ -82,10 +82,10 @@ func TestFilterFromNamespaced(t *testing.T) {
 func TestFilterFromCluster(t *testing.T) {
 	spec := v1alpha1.ClusterAuditLogQuerySpec{
 		QuerySpec:  v1alpha1.QuerySpec{Terms: everyTerm()},
-		PlaceTerms: v1alpha1.PlaceTerms{Clusters: []string{"prod-eu"}, Namespaces: []string{"shop", "-"}},
+		PlaceTerms: v1alpha1.PlaceTerms{Clusters: []string{"prod-eu"}, Namespaces: []string{"shop", "-"}, Sources: []string{"control-plane-1", "control-plane-1"}},
 		Exclude: &v1alpha1.ClusterTerms{
 			Terms:      everyTerm(),
-			PlaceTerms: v1alpha1.PlaceTerms{Clusters: []string{"test"}, Namespaces: []string{"kube-system"}},
+			PlaceTerms: v1alpha1.PlaceTerms{Clusters: []string{"test"}, Namespaces: []string{"kube-system"}, Sources: []string{"audit-operator"}},
 		},
 	}
 	got, err := FilterFromCluster(&spec)
@@ -95,6 +95,7 @@ func TestFilterFromCluster(t *testing.T) {
 	want := query.Filter{Terms: everyFilterTerm(), Exclude: everyFilterTerm()}
 	want.Clusters, want.Namespaces = []string{"prod-eu"}, []string{"shop", "-"}
 	want.Exclude.Clusters, want.Exclude.Namespaces = []string{"test"}, []string{"kube-system"}
+	want.Sources, want.Exclude.Sources = []string{"control-plane-1"}, []string{"audit-operator"}
 	if diff := cmp.Diff(want, got, equalPrefixes); diff != "" {
 		t.Errorf("filter (-want +got):\n%s", diff)
 	}

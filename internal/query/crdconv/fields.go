@@ -20,6 +20,8 @@ var fields = map[string]string{
 	"client":        "clients",
 	"stage":         "stages",
 	"namespace":     "namespaces",
+	"source":        "sources",
+	"truncated":     "truncated",
 	"search":        "search",
 	"dry_run":       "dryRun",
 	"range":         "timeRange",

@@ -32,11 +32,11 @@ type Manifest struct {
 }
 
 // Manifests returns the query resources that ask for what the filter selects:
-// an AuditLogQuery where it names one namespace and no cluster, else a
+// an AuditLogQuery where it names one namespace and neither cluster nor source, else a
 // ClusterAuditLogQuery. Limited are the namespaces that the asker's rights end
 // at, none for who may read everything: as such an asker may read no
 // cluster-wide answer, there is one AuditLogQuery for each namespace that the
-// filter selects of them, and a filter of clusters is refused. Its error joins a *query.FieldError for each value
+// filter selects of them, and a filter of clusters or sources is refused. Its error joins a *query.FieldError for each value
 // that the resources can't hold, with the URL's parameter names, and one for
 // a name that objects can't have.
 func Manifests(name string, f query.Filter, limited []string) ([]Manifest, error) {
@@ -84,13 +84,14 @@ func targets(f query.Filter, limited []string) (namespaces []string, wide bool) 
 		return slices.DeleteFunc(slices.Clone(namespaces), func(n string) bool { return slices.Contains(f.Exclude.Namespaces, n) }), false
 	}
 	plain := len(f.Namespaces) == 1 && f.Namespaces[0] != query.NoNamespace &&
-		len(f.Clusters) == 0 && len(f.Exclude.Clusters) == 0 && len(f.Exclude.Namespaces) == 0
+		len(f.Clusters)+len(f.Exclude.Clusters)+len(f.Sources)+len(f.Exclude.Sources)+len(f.Exclude.Namespaces) == 0
 	return f.Namespaces, !plain
 }
 
 var (
 	namespacePattern = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`)
 	clusterPattern   = regexp.MustCompile(`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`)
+	sourcePattern    = namespacePattern
 )
 
 const longestPlace = 63
@@ -108,22 +109,24 @@ func unsayable(f query.Filter) []error {
 	}
 	for suffix, t := range map[string]query.Terms{"": f.Terms, "_exclude": f.Exclude} {
 		check("cluster"+suffix, t.Clusters, clusterPattern.MatchString, "is no cluster that an AuditSource can name")
+		check("source"+suffix, t.Sources, sourcePattern.MatchString, "is no name of an AuditSource")
 		check("namespace"+suffix, t.Namespaces, func(v string) bool { return v == query.NoNamespace || namespacePattern.MatchString(v) }, "is no name of a namespace")
 	}
 	slices.SortFunc(errs, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
 	return errs
 }
 
-// ofOneCluster refuses the terms of clusters, which an AuditLogQuery has none
-// for: without them it would ask for more.
+// ofOneCluster refuses the terms of clusters and sources, which an AuditLogQuery
+// has none for: without them it would ask for more.
 func ofOneCluster(f query.Filter) []error {
 	const problem = "can't be a part of an AuditLogQuery, which asks about the operator's own cluster alone; remove it from the view and save that"
 	var errs []error
-	if len(f.Clusters) > 0 {
-		errs = append(errs, &query.FieldError{Field: string(query.ByCluster), Value: query.Shorten(strings.Join(f.Clusters, ", ")), Problem: problem})
-	}
-	if len(f.Exclude.Clusters) > 0 {
-		errs = append(errs, &query.FieldError{Field: string(query.ByCluster) + "_exclude", Value: query.Shorten(strings.Join(f.Exclude.Clusters, ", ")), Problem: problem})
+	for _, d := range []query.Dimension{query.ByCluster, query.BySource} {
+		for _, parameter := range []string{string(d), string(d) + "_exclude"} {
+			if values := f.Values(parameter); len(values) > 0 {
+				errs = append(errs, &query.FieldError{Field: parameter, Value: query.Shorten(strings.Join(values, ", ")), Problem: problem})
+			}
+		}
 	}
 	return errs
 }
@@ -136,7 +139,7 @@ func manifest(kind, name, namespace string, f query.Filter) (Manifest, error) {
 	put := func(to map[string]any, t query.Terms, places bool) {
 		one := query.Filter{Terms: t}
 		for _, d := range query.Dimensions {
-			place := d == query.ByCluster || d == query.ByNamespace
+			place := d == query.ByCluster || d == query.ByNamespace || d == query.BySource
 			if values := one.Values(string(d)); len(values) > 0 && (places || !place) {
 				to[fields[string(d)]] = values
 			}
@@ -153,6 +156,9 @@ func manifest(kind, name, namespace string, f query.Filter) (Manifest, error) {
 	}
 	if f.DryRun != nil {
 		spec["dryRun"] = *f.DryRun
+	}
+	if f.Truncated != nil {
+		spec["truncated"] = *f.Truncated
 	}
 	if r := rangeOf(f.Range); r != nil {
 		spec["timeRange"] = r

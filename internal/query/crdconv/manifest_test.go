@@ -25,6 +25,8 @@ func TestManifestsRefuse(t *testing.T) {
 		{"x", "namespace=" + strings.Repeat("a", 64), nil, "is no name of a namespace"},
 		{"x", "namespace_exclude=shop", []string{"shop"}, "leaves none of the namespaces"},
 		{"x", "cluster=own", []string{"shop"}, "cluster: \"own\" can't be a part of an AuditLogQuery"},
+		{"x", "source=a.b", nil, "source: \"a.b\" is no name of an AuditSource"},
+		{"x", "source_exclude=a&namespace=shop", []string{"bills", "shop"}, "source_exclude: \"a\" can't be"},
 		{"x", "cluster=a&cluster=b&namespace=shop", []string{"bills", "shop"}, "cluster: \"a, b\" can't be"},
 		{"x", "cluster_exclude=own", []string{"shop"}, "cluster_exclude: \"own\" can't be a part"},
 	} {

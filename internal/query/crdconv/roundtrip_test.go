@@ -12,12 +12,12 @@ import (
 
 // The share URL must ask for what the resource asked for.
 func TestRoundTripThroughTheURL(t *testing.T) {
-	excluded, dryRun := everyTerm(), false
+	excluded, dryRun, truncated := everyTerm(), false, true
 	shared := v1alpha1.QuerySpec{
-		Terms: everyTerm(), Search: "  a b&c=d%+*# ", DryRun: &dryRun,
+		Terms: everyTerm(), Search: "  a b&c=d%+*# ", DryRun: &dryRun, Truncated: &truncated,
 		TimeRange: &v1alpha1.TimeRange{From: moment("2026-10-01T02:00:00.1234567+02:00"), To: moment("2026-11-01T00:00:00Z")},
 	}
-	places := v1alpha1.PlaceTerms{Clusters: []string{"prod-eu"}, Namespaces: []string{"shop", "-"}}
+	places := v1alpha1.PlaceTerms{Clusters: []string{"prod-eu"}, Namespaces: []string{"shop", "-"}, Sources: []string{"control-plane-1"}}
 	within := func(r v1alpha1.TimeRange) v1alpha1.Query {
 		return &v1alpha1.ClusterAuditLogQuery{Spec: v1alpha1.ClusterAuditLogQuerySpec{QuerySpec: v1alpha1.QuerySpec{TimeRange: &r}}}
 	}
