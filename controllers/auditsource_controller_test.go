@@ -233,6 +233,17 @@ func TestSourceThatStopped(t *testing.T) {
 	awaitSource(t, s, "True/CredentialsIssued", "False/EventsStopped")
 }
 
+// The collector hears which groups a source speaks for, and keeps no part of
+// the cached object.
+func TestAcceptedSource(t *testing.T) {
+	s := newSource("aggregated")
+	s.Spec.APIGroups = []string{"wardle.example.com"}
+	got := accepted(s, credentials.Source{})
+	if len(got.APIGroups) != 1 || got.APIGroups[0] != "wardle.example.com" || &got.APIGroups[0] == &s.Spec.APIGroups[0] {
+		t.Errorf("the collector hears of the groups %v", got.APIGroups)
+	}
+}
+
 // At a start the collector must know every source before it listens.
 func TestRegisterSources(t *testing.T) {
 	s := newSource("registered")

@@ -35,6 +35,7 @@ func Run(t *testing.T, open func(t *testing.T, opts Options) store.Store) {
 		"Generated":             testGenerated,
 		"Paging":                testPaging,
 		"EventScope":            testEventScope,
+		"Foreign":               testForeign,
 		"SameRequest":           testSameRequest,
 		"SameRequestGenerated":  testSameRequestGenerated,
 		"SameRequestBound":      testSameRequestBound,
