@@ -12,11 +12,11 @@ import (
 // form is the filter as the fields of an HTML form. Sending it unchanged gives
 // the filter again: each value has a field, and empty fields mean nothing.
 type form struct {
-	Search string
-	Live   bool
-	Time   timeMenu
-	Menus  []menu
-	More   []menu
+	Search            string
+	Live              bool
+	Time              timeMenu
+	Menus             []menu
+	More              []menu
 	DryRun, Truncated []choice
 	// MoreChosen is how many values the menus under More hold.
 	MoreChosen int
