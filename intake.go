@@ -31,11 +31,11 @@ type intake struct {
 
 // newIntake returns one that knows the sources and types of the cluster, since
 // a delivery that came before it does would be refused, or classified wrong.
-func newIntake(ctx context.Context, c *cluster, events store.Writer, traces trace.TracerProvider, o *options, log logr.Logger) (*intake, error) {
+func newIntake(ctx context.Context, c *cluster, events store.Store, traces trace.TracerProvider, o *options, log logr.Logger) (*intake, error) {
 	in := &intake{registry: webhook.NewRegistry(), log: log.WithName("collector")}
 	metrics.Registry.MustRegister(in.registry)
 	taker := collector.New(collector.Options{
-		Writer: events, MaxBytesInFlight: o.maxBytesInFlight, Metrics: collector.NewMetrics(metrics.Registry), Traces: traces,
+		Writer: events, Key: events.Key(), MaxBytesInFlight: o.maxBytesInFlight, Metrics: collector.NewMetrics(metrics.Registry), Traces: traces,
 	})
 	var err error
 	if in.types, err = controllers.NewResourceTypes(c.user, taker.SetClassifier); err != nil {

@@ -29,7 +29,7 @@ func newPages(ctx context.Context, events store.Store, in *intake, callers *auth
 	}
 	oidc, proxy := o.signIn.providers()
 	recorder, err := selfaudit.New(selfaudit.Options{
-		Writer: events, Cluster: o.clusterName, ClientAddress: proxy.ClientAddress, Metrics: selfaudit.NewMetrics(metrics.Registry), Log: log.WithName("selfaudit"),
+		Writer: events, Key: events.Key(), Cluster: o.clusterName, ClientAddress: proxy.ClientAddress, Metrics: selfaudit.NewMetrics(metrics.Registry), Log: log.WithName("selfaudit"),
 	})
 	if err != nil {
 		return nil, nil, err

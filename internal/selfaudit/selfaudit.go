@@ -52,6 +52,8 @@ const (
 // Options of New. Metrics, Now and Log are optional.
 type Options struct {
 	Writer store.Writer
+	// Key is the store's; see audit.Decoder.
+	Key audit.Key
 	// Cluster is the operator's own.
 	Cluster string
 	// ClientAddress returns the address of who sends a request; nil means that
@@ -173,7 +175,7 @@ func (r *Recorder) event(act Act, rec record) (*audit.Event, error) {
 	if err != nil {
 		return nil, fmt.Errorf("write the record: %w", err)
 	}
-	decoder := audit.Decoder{Source: audit.OwnSource, Cluster: r.Cluster, Classifier: r.classifier, Now: r.Now}
+	decoder := audit.Decoder{Source: audit.OwnSource, Cluster: r.Cluster, Key: r.Key, Classifier: r.classifier, Now: r.Now}
 	var e *audit.Event
 	err = decoder.Decode(bytes.NewReader(written), func(item audit.Item) error {
 		if item.Event == nil {

@@ -118,7 +118,7 @@ func TestBodyIsTheFormatThatWasPromised(t *testing.T) {
 	e.IngestedAt, e.ActedVia, e.CredentialID, e.Subresource = now, "admin", "JTI=1", "scale"
 	r := NewRecord(&e)
 	if fields := reflect.ValueOf(r); slices.ContainsFunc(reflect.VisibleFields(fields.Type()), func(f reflect.StructField) bool {
-		return fields.FieldByIndex(f.Index).IsZero() && f.Name != "DryRun" && len(f.Index) == 1
+		return fields.FieldByIndex(f.Index).IsZero() && !slices.Contains([]string{"DryRun", "Truncated", "Foreign"}, f.Name) && len(f.Index) == 1
 	}) {
 		t.Errorf("the test leaves a field out: %+v", r)
 	}
@@ -131,6 +131,16 @@ func TestBodyIsTheFormatThatWasPromised(t *testing.T) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(string(want), string(line)); diff != "" {
+		t.Error(diff)
+	}
+	// The marks, which came later, stand only where they are set.
+	e.Truncated, e.Foreign = true, true
+	marked := NewRecord(&e)
+	if line, err = marked.AppendLine(nil); err != nil {
+		t.Fatal(err)
+	}
+	with := strings.NewReplacer(`"dryRun":false,`, `"dryRun":false,"foreign":true,`, `"subresource":"scale",`, `"subresource":"scale","truncated":true,`).Replace(string(want))
+	if diff := cmp.Diff(with, string(line)); diff != "" || with == string(want) {
 		t.Error(diff)
 	}
 	canonical := jsontext.Value(bytes.Clone(line))
