@@ -28,7 +28,7 @@ func TestForeign(t *testing.T) {
 	delivery := `{"items":[` + item("/api/v1/namespaces/shop/secrets/crown", "", "secrets") + `,` +
 		item("/apis/wardle.example.com/v1/namespaces/shop/flunders/crown", "wardle.example.com", "flunders") + `]}`
 	source := collector.Source{Name: "aggregated", Cluster: "c", APIGroups: []string{"wardle.example.com"}}
-	if got, err := c.Ingest(t.Context(), source, strings.NewReader(delivery), 0); err != nil || got.Stored != 2 {
+	if got, err := c.Ingest(t.Context(), source, strings.NewReader(delivery)); err != nil || got.Stored != 2 {
 		t.Fatalf("%+v, %v", got, err)
 	}
 	request := store.ViewRequest{Window: query.Window{From: time.Now().Add(-time.Hour), To: time.Now().Add(time.Hour)}, Limit: 10}
