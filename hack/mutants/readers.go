@@ -94,7 +94,7 @@ var readers = []mutant{
 	},
 	{
 		name: "looks-without-a-bound", file: "internal/selfaudit/views.go",
-		old:      "caller.count <= ViewsAnHour; !each",
+		old:      "caller.count <= most; !each",
 		new:      "caller.count <= 1<<30; !each",
 		packages: []string{"./internal/selfaudit"}, tests: "TestViews",
 	},

@@ -320,6 +320,9 @@ func (a *Auth) MaySeeQuarantine(ctx context.Context, user User) error {
 	if errors.Is(err, ErrForbidden) {
 		return fmt.Errorf("%w (%w)", ErrQuarantine, err)
 	}
+	if err == nil {
+		noted(ctx, user, query.ClusterWide()) // it is of every source
+	}
 	return err
 }
 

@@ -13,8 +13,21 @@ type Note struct {
 	mu    sync.Mutex
 	user  User
 	scope query.Scope
-	quiet bool
+	kind  Look
 }
+
+// Look is how what was shown is recorded.
+type Look int
+
+// The kinds of looks.
+const (
+	// Once is a look of its own.
+	Once Look = iota
+	// Ongoing goes on from a look before, as the live tail does.
+	Ongoing
+	// Elsewhere is recorded in another way.
+	Elsewhere
+)
 
 type noteKey struct{}
 
@@ -24,21 +37,20 @@ func WithNote(ctx context.Context) (context.Context, *Note) {
 	return context.WithValue(ctx, noteKey{}, note), note
 }
 
-// Seen returns who was let see what, and whether that is a look of its own; it
-// is none where nothing was allowed.
-func (n *Note) Seen() (User, query.Scope, bool) {
+// Seen returns who was let see what, and how that is recorded. The scope is zero
+// where nothing was allowed.
+func (n *Note) Seen() (User, query.Scope, Look) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.user, n.scope, !n.quiet && !n.scope.IsZero()
+	return n.user, n.scope, n.kind
 }
 
-// Quiet says that what a request shows is no look of its own: it is recorded in
-// another way, or goes on from one that was.
-func Quiet(ctx context.Context) {
+// LookIs says of what kind a request's look is, which is Once otherwise.
+func LookIs(ctx context.Context, kind Look) {
 	if n, ok := ctx.Value(noteKey{}).(*Note); ok {
 		n.mu.Lock()
 		defer n.mu.Unlock()
-		n.quiet = true
+		n.kind = kind
 	}
 }
 

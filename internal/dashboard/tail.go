@@ -87,7 +87,7 @@ func (d *dashboard) tail(w http.ResponseWriter, r *http.Request, user auth.User)
 		d.failed(w, r, user, err)
 		return
 	}
-	auth.Quiet(r.Context()) // the page that began it was a look
+	auth.LookIs(r.Context(), auth.Ongoing) // it asks every two seconds
 	scope, err := d.Auth.Scope(r.Context(), user, filter.Namespaces...)
 	if err != nil {
 		d.failed(w, r, user, err)

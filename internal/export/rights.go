@@ -33,6 +33,15 @@ var errRights = errors.New("the caller's rights have ended")
 // auth's errors.
 type Still func(ctx context.Context, r *http.Request, user auth.User, scope query.Scope) error
 
+// stillIfLate asks about rights again where what came before the first byte took
+// so long that they would have been asked about meanwhile.
+func (x *Exporter) stillIfLate(ctx context.Context, r *http.Request, user auth.User, scope query.Scope, entered time.Time) error {
+	if time.Since(entered) < x.RightsEvery {
+		return nil
+	}
+	return x.Still(ctx, r, user, scope)
+}
+
 // watchRights asks about the caller's rights until the returned context ends. When they
 // are gone, it ends that context with errRights, and gives the client lastWords
 // for the rest. The stop that it returns waits until it asks no more.

@@ -2,6 +2,7 @@ package export_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -37,7 +38,6 @@ func TestRightsEnd(t *testing.T) {
 		"taken away":        {[]error{nil, auth.ErrForbidden}, time.Minute, false},
 		"signed out":        {[]error{nil, nil, auth.ErrUnauthenticated}, time.Minute, false},
 		"no answer":         {[]error{nil, silent}, 200 * time.Millisecond, false},
-		"never an answer":   {[]error{silent}, 200 * time.Millisecond, false},
 		"no answer for now": {[]error{nil, silent, nil}, time.Minute, true},
 		"all the time":      {[]error{nil}, time.Minute, true},
 	} {
@@ -72,6 +72,20 @@ func TestRightsEnd(t *testing.T) {
 				t.Errorf("%d lines, ends with the mark %t, %v, recorded as %q; want the first page, the mark and a broken connection", lines, broken, err, outcome)
 			}
 		})
+	}
+}
+
+// A first page that takes long is not sent to who lost the right meanwhile.
+func TestRightsEndBeforeTheFirstByte(t *testing.T) {
+	var asked atomic.Int64
+	w := newWorld(t, 10, export.Options{Still: answers(&asked, auth.ErrForbidden), RightsEvery: 20 * time.Millisecond})
+	w.faults.page = func(context.Context, int) error {
+		<-time.After(40 * time.Millisecond)
+		return nil
+	}
+	resp, body, _ := w.get(t)
+	if resp.StatusCode == http.StatusOK || strings.Contains(body, "alice") || !errors.Is(w.refusal(), auth.ErrForbidden) {
+		t.Errorf("status %d, body %q", resp.StatusCode, body)
 	}
 }
 

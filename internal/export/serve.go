@@ -145,12 +145,16 @@ func (x *Exporter) Serve(w http.ResponseWriter, r *http.Request, user auth.User,
 		return err
 	}
 	defer release()
+	entered := time.Now()
 	out := newPatient(w, x.StallTimeout)
 	if req.Asked.IsZero() {
 		req.Asked = x.Now()
 	}
 	answer, err := begin(ctx, x.Store, scope, req, x.Retention)
 	if err != nil {
+		return err
+	}
+	if err := x.stillIfLate(ctx, r, user, scope, entered); err != nil {
 		return err
 	}
 	if r.Method == http.MethodHead {

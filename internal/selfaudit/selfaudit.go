@@ -110,7 +110,7 @@ type Act struct {
 // act is recorded by end, whether or not ctx is done; a failure of that is only
 // logged.
 func (r *Recorder) Begin(ctx context.Context, act Act) (end func(ctx context.Context, status int, detail map[string]string), err error) {
-	auth.Quiet(ctx) // it is no look beside
+	auth.LookIs(ctx, auth.Elsewhere)
 	began := r.now()
 	id := string(uuid.NewUUID())
 	if err := r.record(ctx, act, record{id: id, stage: audit.StageResponseStarted, received: began, reached: began, status: http.StatusOK}); err != nil {

@@ -22,6 +22,9 @@ const (
 	// the others of the hour are in one record. All refused log-ins together are
 	// one caller, since nobody knows who they are.
 	ViewsAnHour = 60
+	// OngoingAnHour is that of what goes on from a look, such as a live tail: one,
+	// and one for the others. Whoever only goes on is seen to.
+	OngoingAnHour = 1
 	// viewCallers bounds the callers that are counted at a time. What others do
 	// meanwhile is lost.
 	viewCallers = 4096
@@ -58,7 +61,7 @@ type viewRecord struct {
 type viewCaller struct {
 	began  time.Time
 	count  int
-	others int // beyond ViewsAnHour
+	others int // beyond what is recorded one by one
 	last   Act
 	status int
 }
@@ -70,12 +73,16 @@ func NewViews(r *Recorder) *Views {
 
 // Looked says that a request was answered with what a scope shows. It returns at
 // once.
-func (v *Views) Looked(request *http.Request, user auth.User, scope query.Scope) {
-	if v == nil {
+func (v *Views) Looked(request *http.Request, user auth.User, scope query.Scope, kind auth.Look) {
+	if v == nil || kind == auth.Elsewhere {
 		return
 	}
+	key, most := "user "+user.Name, ViewsAnHour
+	if kind == auth.Ongoing {
+		key, most = "ongoing "+user.Name, OngoingAnHour
+	}
 	_, names := scope.Namespaces()
-	v.note("user "+user.Name, Act{Action: View, User: user, Request: request, Namespaces: names}, http.StatusOK)
+	v.note(key, most, Act{Action: View, User: user, Request: request, Namespaces: names}, http.StatusOK)
 }
 
 // Refused says that a log-in by some means was refused. It returns at once.
@@ -83,22 +90,22 @@ func (v *Views) Refused(request *http.Request, means string) {
 	if v == nil {
 		return
 	}
-	v.note("", Act{
+	v.note("", ViewsAnHour, Act{
 		Action: Login, User: auth.User{Name: "system:anonymous", Groups: []string{"system:unauthenticated"}}, Request: request,
 		Detail: map[string]string{"means": means, "outcome": "refused"},
 	}, http.StatusUnauthorized)
 }
 
-func (v *Views) note(key string, act Act, status int) {
+func (v *Views) note(key string, most int, act Act, status int) {
 	now := v.recorder.now()
-	if !v.counted(key, act, status, now) {
+	if !v.counted(key, most, act, status, now) {
 		return
 	}
 	v.send(act, record{id: string(uuid.NewUUID()), stage: audit.StageResponseComplete, received: now, reached: now, status: status})
 }
 
 // counted reports whether an act is one of those that are recorded one by one.
-func (v *Views) counted(key string, act Act, status int, now time.Time) bool {
+func (v *Views) counted(key string, most int, act Act, status int, now time.Time) bool {
 	v.mu.Lock()
 	caller := v.callers[key]
 	var over *viewCaller
@@ -114,7 +121,7 @@ func (v *Views) counted(key string, act Act, status int, now time.Time) bool {
 	each := false
 	if caller != nil {
 		caller.count++
-		if each = caller.count <= ViewsAnHour; !each {
+		if each = caller.count <= most; !each {
 			caller.others++
 			// The request is over when this is written.
 			caller.last, caller.status = act, status

@@ -40,12 +40,16 @@ func TestViews(t *testing.T) {
 	shop := query.InNamespaces("own", "shop")
 	look := func(user auth.User, scope query.Scope, times int) {
 		for range times {
-			v.Looked(request(t, http.MethodGet, "/security/audit-logs?namespace=shop"), user, scope)
+			v.Looked(request(t, http.MethodGet, "/security/audit-logs?namespace=shop"), user, scope, auth.Once)
 		}
 	}
 	bob := auth.User{Name: "bob@example.com"}
 	look(alice, shop, selfaudit.ViewsAnHour+5)
 	look(bob, query.ClusterWide(), 1)
+	for range 9 { // a live tail takes nothing of the others' sixty
+		v.Looked(request(t, http.MethodGet, "/security/audit-logs/tail"), bob, query.ClusterWide(), auth.Ongoing)
+		v.Looked(request(t, http.MethodGet, "/security/audit-logs/csv"), bob, query.ClusterWide(), auth.Elsewhere)
+	}
 	for range selfaudit.ViewsAnHour + 7 {
 		v.Refused(request(t, http.MethodPost, "/login?token=hush-query"), "token")
 	}
@@ -75,12 +79,15 @@ func TestViews(t *testing.T) {
 		return looks, logins, raws
 	}
 	looks, logins, raws := read(query.ClusterWide())
-	// Sixty and the five in one, one of the next hour, and bob's.
-	if len(looks) != selfaudit.ViewsAnHour+3 || len(logins) != selfaudit.ViewsAnHour+1 {
+	// Sixty and the five in one, one of the next hour, bob's, and two of his tail.
+	if len(looks) != selfaudit.ViewsAnHour+5 || len(logins) != selfaudit.ViewsAnHour+1 {
 		t.Errorf("%d looks and %d refused log-ins are recorded", len(looks), len(logins))
 	}
 	if n := strings.Count(raws, `"audit.porter.run/others":"5"`); n != 1 {
 		t.Errorf("%d records speak of five other looks, want 1", n)
+	}
+	if n := strings.Count(raws, `"audit.porter.run/others":"8"`); n != 1 {
+		t.Errorf("%d records speak of eight more requests of a tail, want 1", n)
 	}
 	if n := strings.Count(raws, `"audit.porter.run/others":"7"`); n != 1 {
 		t.Errorf("%d records speak of seven other log-ins, want 1", n)
@@ -124,7 +131,7 @@ func TestViewsWaitForNothing(t *testing.T) {
 	r := request(t, http.MethodGet, "/security/audit-logs")
 	began := time.Now()
 	for n := range callers {
-		v.Looked(r, auth.User{Name: fmt.Sprint("user-", n)}, query.ClusterWide())
+		v.Looked(r, auth.User{Name: fmt.Sprint("user-", n)}, query.ClusterWide(), auth.Once)
 	}
 	if took := time.Since(began); took > 20*time.Second {
 		t.Errorf("%d looks take %s", callers, took)
@@ -145,6 +152,6 @@ func TestViewsWaitForNothing(t *testing.T) {
 	if err := testutil.GatherAndCompare(metrics, strings.NewReader(got)); err != nil {
 		t.Error(err)
 	}
-	(*selfaudit.Views)(nil).Looked(r, alice, query.ClusterWide())
+	(*selfaudit.Views)(nil).Looked(r, alice, query.ClusterWide(), auth.Once)
 	(*selfaudit.Views)(nil).Refused(r, "token")
 }

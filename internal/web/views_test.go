@@ -44,6 +44,9 @@ func TestLooksAreRecorded(t *testing.T) {
 		return b
 	}
 	shop, nobody := visit(webtest.InShop), visit(webtest.Nobody)
+	if got := visit(webtest.Everywhere).Do(t, http.MethodGet, "/api/v1/quarantine", nil, nil); got.Status != http.StatusForbidden {
+		t.Errorf("without the right to it, the quarantine answers %d", got.Status)
+	}
 	looks := []string{
 		"/security/audit-logs", "/api/v1/audit-logs", "/api/v1/audit-logs/facets/actor", "/api/v1/audit-logs/histogram", "/security/snapshots",
 		"/api/v1/audit-logs/" + world.Events["shop-app"].ID.String(), "/security/audit-logs/events/" + world.Events["shop-app"].ID.String(), "/security/audit-logs/values/actor",

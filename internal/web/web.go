@@ -100,8 +100,8 @@ func looks(next http.Handler, views *selfaudit.Views) http.Handler {
 				write(code)
 			}
 		}}), r.WithContext(ctx))
-		if user, scope, looked := note.Seen(); looked && status == http.StatusOK {
-			views.Looked(r, user, scope)
+		if user, scope, kind := note.Seen(); !scope.IsZero() && status == http.StatusOK {
+			views.Looked(r, user, scope, kind)
 		}
 	})
 }
