@@ -63,6 +63,12 @@ var admission = []mutant{
 		packages: []string{"./internal/store/embedded"}, tests: "TestReadsDontKeepTheLogLong",
 	},
 	{
+		name: "reads-have-the-memory-of-commits", file: "internal/store/embedded/commit.go",
+		old:      "			err = s.writeAlone(ctx, group)\n",
+		new:      "			_ = s.writeAlone\n",
+		packages: []string{"./internal/store/embedded"}, tests: "TestCommitsHaveMemory",
+	},
+	{
 		name: "no-checkpoint-is-asked-for", file: "internal/store/embedded/commit.go",
 		old:      "	s.askForCheckpoint()\n",
 		new:      "",

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -109,15 +110,15 @@ func (s *Store) checkpoint() error {
 	return fmt.Errorf("make a checkpoint: %w", err)
 }
 
-// isOutOfMemory reports whether DuckDB lacked memory.
+// isOutOfMemory reports whether DuckDB lacked memory. Its words alone tell,
+// since a commit that fails has them in another error's.
 func isOutOfMemory(err error) bool {
-	var failure *duckdb.Error
-	if !errors.As(err, &failure) {
+	if err == nil {
 		return false
 	}
-	// A commit that fails tells so in another error's words.
-	return failure.Type == duckdb.ErrorTypeOutOfMemory || strings.Contains(failure.Msg, "could not allocate block") ||
-		strings.Contains(failure.Msg, "failed to allocate data")
+	text := err.Error()
+	return slices.ContainsFunc([]string{"Out of Memory Error", "could not allocate block", "failed to allocate data", "failed to pin block"},
+		func(words string) bool { return strings.Contains(text, words) })
 }
 
 // writeAlone writes a group once more, for which there was no memory, while
