@@ -80,4 +80,16 @@ var sources = []mutant{
 		new:      "unique(spec.Clusters), unique(spec.Namespaces), nil\n",
 		packages: []string{"./internal/query/crdconv"},
 	},
+	{
+		name: "excludes-of-cut-texts", file: "internal/store/embedded/where.go",
+		old:      "		whole = \" AND NOT \" + isCut(column)\n",
+		new:      "		whole = \"\"\n",
+		packages: []string{"./internal/store/embedded"}, tests: "TestStore/Generated",
+	},
+	{
+		name: "excludes-of-cut-texts-in-postgresql", file: "internal/store/postgres/where.go",
+		old:      "		whole = \" AND NOT \" + isCut(column)\n",
+		new:      "		whole = \"\"\n",
+		packages: []string{"./internal/store/postgres"}, tests: "TestStore/Generated",
+	},
 }

@@ -136,18 +136,19 @@ func TestBodyIsTheFormatThatWasPromised(t *testing.T) {
 	// The marks, which came later, stand only where they are set.
 	e.Truncated, e.Foreign = true, true
 	marked := NewRecord(&e)
-	if line, err = marked.AppendLine(nil); err != nil {
+	withMarks, err := marked.AppendLine(nil)
+	if err != nil {
 		t.Fatal(err)
 	}
 	with := strings.NewReplacer(`"dryRun":false,`, `"dryRun":false,"foreign":true,`, `"subresource":"scale",`, `"subresource":"scale","truncated":true,`).Replace(string(want))
-	if diff := cmp.Diff(with, string(line)); diff != "" || with == string(want) {
+	if diff := cmp.Diff(with, string(withMarks)); diff != "" || with == string(want) {
 		t.Error(diff)
 	}
-	canonical := jsontext.Value(bytes.Clone(line))
+	canonical := jsontext.Value(bytes.Clone(withMarks))
 	if err := canonical.Canonicalize(); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(string(canonical)+"\n", string(line)); diff != "" {
+	if diff := cmp.Diff(string(canonical)+"\n", string(withMarks)); diff != "" {
 		t.Errorf("the line is not canonical: %s", diff)
 	}
 	parsed, err := ParseRecord(line)

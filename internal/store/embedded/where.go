@@ -144,8 +144,8 @@ func (c *where) filter(t *query.Terms, include bool) error {
 	}
 	add(len(t.ResourceTypes), c.anyOf("resource_type", t.ResourceTypes))
 	add(len(t.Methods), c.anyOf("method", methods))
-	add(len(t.Actions), c.anyPattern("action", t.Actions))
-	add(len(t.ResourceNames), c.anyPattern("resource_name", t.ResourceNames))
+	add(len(t.Actions), c.anyPattern("action", t.Actions, include))
+	add(len(t.ResourceNames), c.anyPattern("resource_name", t.ResourceNames, include))
 	add(len(t.Clusters), c.anyOf("cluster", t.Clusters))
 	add(len(t.Clients), c.anyOf("client", t.Clients))
 	add(len(t.Sources), c.anyOf("source", t.Sources))
@@ -154,7 +154,7 @@ func (c *where) filter(t *query.Terms, include bool) error {
 		add(len(t.Stages), c.anyOf("stage", t.Stages))
 	}
 	if len(t.Actors) > 0 {
-		effective, authenticated := c.anyPattern("actor", t.Actors), c.anyPattern("acted_via", t.Actors)
+		effective, authenticated := c.anyPattern("actor", t.Actors, include), c.anyPattern("acted_via", t.Actors, include)
 		if include {
 			add(1, "("+effective+" OR "+authenticated+")")
 		} else {
@@ -206,8 +206,18 @@ func eitherOf(matches ...string) string {
 	return "CASE WHEN " + strings.Join(matches, " THEN TRUE WHEN ") + " THEN TRUE ELSE FALSE END"
 }
 
-// anyPattern is anyOf where one trailing * matches any rest.
-func (c *where) anyPattern(column string, values []string) string {
+// isCut is audit.IsCut.
+func isCut(column string) string {
+	return "(length(" + column + ") = " + strconv.Itoa(audit.MaxExactText) + " AND regexp_matches(" + column + ", '~[0-9a-f]{32}$'))"
+}
+
+// anyPattern is anyOf where one trailing * matches any rest. Of a cut text the
+// rest is not known, so an exclude does not match it.
+func (c *where) anyPattern(column string, values []string, include bool) string {
+	whole := ""
+	if !include {
+		whole = " AND NOT " + isCut(column)
+	}
 	var exact, alternatives []string
 	for _, v := range values {
 		prefix, open := strings.CutSuffix(v, "*")
@@ -215,9 +225,9 @@ func (c *where) anyPattern(column string, values []string) string {
 		case !open:
 			exact = append(exact, v)
 		case prefix == "":
-			alternatives = append(alternatives, column+" <> ''")
+			alternatives = append(alternatives, column+" <> ''"+whole)
 		default:
-			alternatives = append(alternatives, "starts_with("+column+", "+c.bind(store.Text(prefix))+")")
+			alternatives = append(alternatives, "starts_with("+column+", "+c.bind(store.Text(prefix))+")"+whole)
 		}
 	}
 	alternatives = append(alternatives, c.anyOf(column, exact))

@@ -122,7 +122,7 @@ func (c *where) filter(t *query.Terms, include bool) error {
 	}
 	add(&c.kinds, len(t.ResourceTypes), c.anyOf("k.resource_type", t.ResourceTypes))
 	add(&c.kinds, len(t.Methods), c.anyOf("k.method", methods))
-	add(&c.kinds, len(t.Actions), c.anyPattern("k.action", t.Actions))
+	add(&c.kinds, len(t.Actions), c.anyPattern("k.action", t.Actions, include))
 	add(&c.kinds, len(t.Clients), c.anyOf("k.client", t.Clients))
 	add(&c.places, len(t.Clusters), c.anyOf("p.cluster", t.Clusters))
 	add(&c.places, len(t.Namespaces), c.anyNamespace(t.Namespaces))
@@ -136,7 +136,7 @@ func (c *where) filter(t *query.Terms, include bool) error {
 	add(&c.kinds, len(t.StatusCodes), codes)
 	add(&c.actors, len(t.Actors), c.actor(t.Actors, include))
 	add(&c.agents, len(t.Sources), c.anyOf("g.source", t.Sources))
-	add(&c.rows, len(t.ResourceNames), c.anyPattern("r.resource_name", t.ResourceNames))
+	add(&c.rows, len(t.ResourceNames), c.anyPattern("r.resource_name", t.ResourceNames, include))
 	return c.ips(t.IPs, include)
 }
 
@@ -158,8 +158,18 @@ func (c *where) anyOf(column string, values []string) string {
 	return "(" + column + " = ANY(" + c.bind(texts) + "::text[]))"
 }
 
-// anyPattern is anyOf where one trailing * matches any rest.
-func (c *where) anyPattern(column string, values []string) string {
+// isCut is audit.IsCut.
+func isCut(column string) string {
+	return "(char_length(" + column + ") = " + strconv.Itoa(audit.MaxExactText) + " AND " + column + " ~ '~[0-9a-f]{32}$')"
+}
+
+// anyPattern is anyOf where one trailing * matches any rest. Of a cut text the
+// rest is not known, so an exclude does not match it.
+func (c *where) anyPattern(column string, values []string, include bool) string {
+	whole := ""
+	if !include {
+		whole = " AND NOT " + isCut(column)
+	}
 	var exact, alternatives []string
 	for _, v := range values {
 		prefix, open := strings.CutSuffix(v, "*")
@@ -167,9 +177,9 @@ func (c *where) anyPattern(column string, values []string) string {
 		case !open:
 			exact = append(exact, v)
 		case prefix == "":
-			alternatives = append(alternatives, column+" <> ''")
+			alternatives = append(alternatives, column+" <> ''"+whole)
 		default:
-			alternatives = append(alternatives, "starts_with("+column+", "+c.bind(store.Text(prefix))+")")
+			alternatives = append(alternatives, "starts_with("+column+", "+c.bind(store.Text(prefix))+")"+whole)
 		}
 	}
 	alternatives = append(alternatives, c.anyOf(column, exact))
@@ -179,7 +189,7 @@ func (c *where) anyPattern(column string, values []string) string {
 // actor matches an event by its identities: one of them to include it, every
 // one that it has, and at least one, to exclude it.
 func (c *where) actor(values []string, include bool) string {
-	effective, authenticated := c.anyPattern("a.actor", values), c.anyPattern("a.acted_via", values)
+	effective, authenticated := c.anyPattern("a.actor", values, include), c.anyPattern("a.acted_via", values, include)
 	if include {
 		return "(" + effective + " OR " + authenticated + ")"
 	}

@@ -40,10 +40,10 @@ func Match(e *audit.Event, scope query.Scope, f *query.Filter) bool {
 	excluded := exact(e.ResourceType, out.ResourceTypes) ||
 		everyActor(e, out.Actors) ||
 		method(e.Method, out.Methods) ||
-		pattern(e.Action, out.Actions) ||
+		wholePattern(e.Action, out.Actions) ||
 		(len(e.IPs) > 0 && within(e.IPs[len(e.IPs)-1], out.IPs)) ||
 		status(e.StatusCode, out.StatusCodes) ||
-		pattern(e.ResourceName, out.ResourceNames) ||
+		wholePattern(e.ResourceName, out.ResourceNames) ||
 		exact(e.Cluster, out.Clusters) ||
 		exact(e.Client, out.Clients) ||
 		exact(e.Stage, out.Stages) ||
@@ -63,6 +63,13 @@ func pattern(value string, terms []string) bool {
 		}
 		return value == term
 	})
+}
+
+// wholePattern is what an exclude matches: of a cut text nobody knows the rest.
+func wholePattern(value string, terms []string) bool {
+	return pattern(value, slices.DeleteFunc(slices.Clone(terms), func(term string) bool {
+		return audit.IsCut(value) && strings.HasSuffix(term, "*")
+	}))
 }
 
 func method(value string, terms []string) bool {
@@ -94,7 +101,7 @@ func everyActor(e *audit.Event, terms []string) bool {
 			identities = append(identities, identity)
 		}
 	}
-	return len(identities) > 0 && !slices.ContainsFunc(identities, func(identity string) bool { return !pattern(identity, terms) })
+	return len(identities) > 0 && !slices.ContainsFunc(identities, func(identity string) bool { return !wholePattern(identity, terms) })
 }
 
 func search(e *audit.Event, needle string) bool {
