@@ -82,7 +82,8 @@ func run(ctx context.Context, o *options, log logr.Logger) (err error) {
 	if err != nil {
 		return err
 	}
-	pages, views, err := newPages(ctx, reads, intake, callers, doors, o, log)
+	nudger := &controllers.Nudger{}
+	pages, views, err := newPages(ctx, reads, intake, callers, nudger.Nudge, doors, o, log)
 	if err != nil {
 		return err
 	}
@@ -96,6 +97,7 @@ func run(ctx context.Context, o *options, log logr.Logger) (err error) {
 	options := controllers.Options{
 		Store: reads, Issuer: intake.issuer, Registry: intake.registry, Types: intake.types,
 		ClusterName: o.clusterName, DashboardURL: o.dashboardURL, Retention: o.retention,
+		OrphansAfter: o.space.orphansAfter, Nudger: nudger,
 		Doors: doors, Metrics: controllers.NewMetrics(metrics.Registry), Traces: traces,
 	}
 	if err := controllers.Follow(mgr, options); err != nil {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
 	"strings"
 	"time"
 
@@ -42,8 +43,17 @@ func openStore(ctx context.Context, o *options, witness func() (time.Time, bool)
 }
 
 func openEmbedded(ctx context.Context, o *options, witness func() (time.Time, bool), memory int64, log logr.Logger) (*openedStore, error) {
+	if err := os.MkdirAll(o.dataDir, 0o750); err != nil { // a volume has a size where there is a folder
+		return nil, fmt.Errorf("make the store's folder: %w", err)
+	}
+	size, err := volumeSize(o.dataDir)
+	if err != nil {
+		return nil, err
+	}
+	quota, reserve := o.space.ofVolume(size)
 	events, err := embedded.Open(ctx, embedded.Options{
 		Dir: o.dataDir, Version: version, Retention: o.retention, Witness: witness, MemoryLimit: memory, Metrics: embedded.NewMetrics(metrics.Registry), Log: log.WithName("store"),
+		SnapshotQuota: quota, IngestReserve: reserve,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open the store in %s: %w", o.dataDir, err)
@@ -62,7 +72,7 @@ func openEmbedded(ctx context.Context, o *options, witness func() (time.Time, bo
 func openDatabase(ctx context.Context, o *options, witness func() (time.Time, bool), log logr.Logger) (*openedStore, error) {
 	events, err := postgres.Open(ctx, postgres.Options{
 		URL: o.store, ReadURL: o.storeReadURL, Version: version, Retention: o.retention, Witness: witness,
-		Metrics: postgres.NewMetrics(metrics.Registry), Log: log.WithName("store"),
+		Metrics: postgres.NewMetrics(metrics.Registry), Log: log.WithName("store"), SnapshotQuota: o.space.quotas(quotaOfDatabase),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open the store: %w", err)

@@ -28,6 +28,7 @@ type options struct {
 	retention        time.Duration
 	maxBytesInFlight int64
 	concurrentReads  int
+	space            spaceOptions
 	ingestAddress    string
 	ingestURL        string
 	dashboardAddress string
@@ -104,6 +105,7 @@ func (o *options) flags(out io.Writer) *pflag.FlagSet {
 	flags.StringVar(&o.dataDir, "data-dir", "data", "folder of the embedded store; it must survive a restart")
 	flags.DurationVar(&o.retention, "event-retention", 720*time.Hour, "how long events are kept; whole UTC days are dropped")
 	flags.BoolVar(&o.recordViews, "record-views", true, "record who looks at the log, and refused log-ins, as events of the operator's own; exports, downloads and log-ins are always recorded")
+	o.space.flags(flags)
 	flags.StringVar(&o.dashboardURL, "dashboard-url", "", "address that people open; share URLs begin with it, and there are none without it")
 	flags.StringVar(&o.dashboardAddress, "dashboard-bind-address", ":8080", "address that the dashboard listens on")
 	flags.StringVar(&o.dashboardCert, "dashboard-tls-cert-file", "", "certificate for the dashboard; plain HTTP without it")
@@ -165,6 +167,7 @@ func (o *options) validate() error {
 	if o.concurrentReads < admission.MinAtOnce || o.concurrentReads > admission.MaxAtOnce {
 		wrong("max-concurrent-reads", fmt.Sprintf("give a number from %d to %d", admission.MinAtOnce, admission.MaxAtOnce))
 	}
+	o.space.validate(isDatabase(o.store), wrong)
 	o.validateStore(wrong)
 	if o.dataDir == "" || strings.Contains(o.dataDir, "?") {
 		wrong("data-dir", "give a folder without a question mark in its path")

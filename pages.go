@@ -22,7 +22,7 @@ import (
 	"github.com/porter-dev/audit-operator/internal/web"
 )
 
-func newPages(ctx context.Context, events store.Store, in *intake, callers *auth.Auth, doors *door.Watch, o *options, log logr.Logger) (http.Handler, *selfaudit.Views, error) {
+func newPages(ctx context.Context, events store.Store, in *intake, callers *auth.Auth, deleted func(store.Owner), doors *door.Watch, o *options, log logr.Logger) (http.Handler, *selfaudit.Views, error) {
 	hash, block, err := in.issuer.SessionKeys(ctx)
 	if err != nil {
 		return nil, nil, fmt.Errorf("prepare the dashboard's session keys: %w", err)
@@ -47,7 +47,7 @@ func newPages(ctx context.Context, events store.Store, in *intake, callers *auth
 		return nil, nil, err
 	}
 	pages, err := web.New(web.Options{
-		Store: events, Auth: callers, Login: signIn, Records: recorder, Views: views, Types: picker(in.types),
+		Store: events, Auth: callers, Login: signIn, Records: recorder, Views: views, Deleted: deleted, Types: picker(in.types),
 		Retention: o.retention, HTTPS: o.secure(), Doors: doors, Log: log,
 	})
 	return pages, views, err

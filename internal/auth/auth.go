@@ -326,6 +326,31 @@ func (a *Auth) MaySeeQuarantine(ctx context.Context, user User) error {
 	return err
 }
 
+// ErrDeleteSnapshot means that the user may not delete a snapshot. It is an
+// ErrForbidden.
+var ErrDeleteSnapshot = fmt.Errorf("%w: deleting a snapshot", ErrForbidden)
+
+// MayDeleteSnapshot returns nil where the user may delete the snapshots of a
+// namespace of the operator's own cluster, or of everything where it is empty: by
+// delete on the virtual subresource auditlogqueries/snapshots. The right to write
+// queries does not stand for it. Its errors are ErrDeleteSnapshot and those of
+// Scope, and its answer is as old as that of Scope may be.
+func (a *Auth) MayDeleteSnapshot(ctx context.Context, user User, cluster, namespace string) error {
+	if err := user.check(); err != nil {
+		return err
+	}
+	if cluster != a.opts.Cluster {
+		namespace = "" // whose rights say nothing about another cluster
+	}
+	spec := user.review()
+	spec.ResourceAttributes = &authorizationv1.ResourceAttributes{Namespace: namespace, Verb: "delete", Group: Group, Resource: Resource, Subresource: "snapshots"}
+	err := a.may(ctx, spec)
+	if errors.Is(err, ErrForbidden) {
+		return fmt.Errorf("%w (%w)", ErrDeleteSnapshot, err)
+	}
+	return err
+}
+
 // MayGet returns nil where the user may get a path that is no resource's, such
 // as /metrics. Its errors, and how old its answer may be, are those of Scope.
 func (a *Auth) MayGet(ctx context.Context, user User, path string) error {

@@ -43,6 +43,7 @@ func (a *api) endpoints() []endpoint {
 		{method: http.MethodGet, path: v1 + "audit-logs/facets/{dimension}", door: door.APIFacet, answer: a.facet},
 		{method: http.MethodGet, path: v1 + "snapshots", door: door.APISnapshots, answer: a.snapshots},
 		{method: http.MethodGet, path: v1 + "snapshots/{id}", door: door.APISnapshots, answer: a.snapshot},
+		{method: http.MethodDelete, path: v1 + "snapshots/{id}", door: door.APISnapshots, answer: a.deleteSnapshot},
 		{method: http.MethodGet, path: v1 + "snapshots/{id}/records", door: door.Download, answer: a.snapshotRecords},
 		{method: http.MethodGet, path: v1 + "quarantine", door: door.APIHeld, answer: a.quarantine},
 		{method: http.MethodGet, path: v1 + "export", door: door.APIExport, answer: a.export},

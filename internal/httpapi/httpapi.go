@@ -19,6 +19,7 @@ import (
 	"github.com/porter-dev/audit-operator/internal/export"
 	"github.com/porter-dev/audit-operator/internal/login"
 	"github.com/porter-dev/audit-operator/internal/problem"
+	"github.com/porter-dev/audit-operator/internal/selfaudit"
 	"github.com/porter-dev/audit-operator/internal/store"
 )
 
@@ -35,6 +36,10 @@ type Options struct {
 	Login *login.Login
 	// Exports sends files.
 	Exports *export.Exporter
+	// Records takes the records of what callers delete.
+	Records *selfaudit.Recorder
+	// Deleted hears whose snapshot was deleted; nil if nobody has to.
+	Deleted func(owner store.Owner)
 	// Retention is how long events are kept; 0 is for ever.
 	Retention time.Duration
 	// Doors watches the requests; nil watches nothing.
@@ -51,8 +56,8 @@ type api struct {
 // New returns the handler of everything under Path. It fails when an option is
 // missing.
 func New(opts Options) (http.Handler, error) {
-	if opts.Store == nil || opts.Auth == nil || opts.Login == nil || opts.Exports == nil {
-		return nil, errors.New("httpapi: Store, Auth, Login and Exports are required")
+	if opts.Store == nil || opts.Auth == nil || opts.Login == nil || opts.Exports == nil || opts.Records == nil {
+		return nil, errors.New("httpapi: Store, Auth, Login, Exports and Records are required")
 	}
 	if opts.Now == nil {
 		opts.Now = time.Now

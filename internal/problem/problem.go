@@ -104,6 +104,9 @@ func Of(err error) Problem {
 	case errors.Is(err, auth.ErrQuarantine):
 		return Problem{Kind: Forbidden, Status: http.StatusForbidden, Title: "You may not see the quarantine",
 			Detail: "It holds what every source sent and no event could be made of. The right to it is get on auditsources/quarantine, for the whole cluster."}
+	case errors.Is(err, auth.ErrDeleteSnapshot):
+		return Problem{Kind: Forbidden, Status: http.StatusForbidden, Title: "You may not delete this snapshot",
+			Detail: "You lack the right to delete on auditlogqueries/snapshots, in the snapshot's namespace or, for one of the whole cluster, everywhere."}
 	case errors.Is(err, auth.ErrForbidden):
 		return Problem{Kind: Forbidden, Status: http.StatusForbidden, Title: "You may not see these events",
 			Detail: "You lack the right to read the events of a namespace that you ask for, or of any if you name none."}

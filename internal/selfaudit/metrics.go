@@ -10,9 +10,9 @@ type Metrics struct {
 // NewMetrics registers the metrics. It panics where they are registered already.
 func NewMetrics(r prometheus.Registerer) *Metrics {
 	m := &Metrics{records: prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "audit_own_records_total", Help: "The operator's own records of exports, downloads, log-ins and looks, by action and outcome: stored, failed.",
+		Name: "audit_own_records_total", Help: "The operator's own records of exports, downloads, deletions of snapshots, log-ins and looks, by action and outcome: stored, failed.",
 	}, []string{"action", "outcome"})}
-	for _, action := range []Action{Export, Login, Download, View} {
+	for _, action := range []Action{Export, Login, Download, View, Delete} {
 		for _, outcome := range []string{outcomeStored, outcomeFailed} {
 			m.records.WithLabelValues(string(action), outcome)
 		}

@@ -33,6 +33,7 @@ const (
 	Login    Action = "project.audit_login"
 	Download Action = "project.audit_snapshot_download"
 	View     Action = "project.audit_view"
+	Delete   Action = "project.audit_snapshot_delete"
 )
 
 // ErrNotRecorded means that an act could not be recorded, so it must not
@@ -192,8 +193,11 @@ func (r *Recorder) event(act Act, rec record) (*audit.Event, error) {
 	// As a shell is a POST however it begins, so that who leaves GET out of a
 	// view still sees what was taken away.
 	e.ResourceType, e.Action, e.Method = resourceType, string(act.Action), http.MethodPost
-	if act.Action == View {
+	switch act.Action {
+	case View:
 		e.Method = http.MethodGet // who leaves GET out wants to see what was changed and taken away
+	case Delete:
+		e.Method = http.MethodDelete
 	}
 	return e, nil
 }
@@ -220,7 +224,7 @@ func subject(a Action) (resource, subresource string) {
 	switch a {
 	case Login:
 		return "auditsessions", subresource
-	case Download:
+	case Download, Delete:
 		return "auditsnapshots", subresource
 	}
 	return "auditlogs", subresource

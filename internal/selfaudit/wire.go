@@ -75,8 +75,13 @@ func address(act Act) string {
 }
 
 func verb(act Act) string {
-	if act.Request.Method == http.MethodPost && act.Action != View {
+	switch {
+	case act.Action == View:
+		return "get"
+	case act.Request.Method == http.MethodPost:
 		return "create"
+	case act.Request.Method == http.MethodDelete:
+		return "delete"
 	}
 	return "get"
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/porter-dev/audit-operator/internal/login"
 	"github.com/porter-dev/audit-operator/internal/query"
 	"github.com/porter-dev/audit-operator/internal/selfaudit"
+	"github.com/porter-dev/audit-operator/internal/store"
 )
 
 // Options of New. Doors, Now and Log are optional.
@@ -29,6 +30,8 @@ type Options struct {
 	Records *selfaudit.Recorder
 	// Views records who looks; nil records nothing.
 	Views *selfaudit.Views
+	// Deleted hears whose snapshot was deleted; nil if nobody has to.
+	Deleted func(owner store.Owner)
 	// Types returns the resource types to choose from, in the order of the picker.
 	Types func() []dashboard.ResourceType
 	// Retention is how long events are kept.
@@ -56,6 +59,7 @@ func New(opts Options) (http.Handler, error) {
 		return nil, err
 	}
 	api, err := httpapi.New(httpapi.Options{
+		Records: opts.Records, Deleted: opts.Deleted,
 		Store: opts.Store, Auth: opts.Auth, Login: opts.Login, Exports: exports, Retention: opts.Retention,
 		Doors: opts.Doors, Now: opts.Now, Log: opts.Log.WithName("api"),
 	})
