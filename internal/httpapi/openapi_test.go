@@ -33,10 +33,11 @@ type pathItem struct {
 	Parameters []parameter `json:"parameters"`
 	Get        *operation  `json:"get"`
 	Post       *operation  `json:"post"`
+	Delete     *operation  `json:"delete"`
 }
 
 func (p *pathItem) operations() map[string]*operation {
-	return map[string]*operation{http.MethodGet: p.Get, http.MethodPost: p.Post}
+	return map[string]*operation{http.MethodGet: p.Get, http.MethodPost: p.Post, http.MethodDelete: p.Delete}
 }
 
 // spec is what tests look at in the document.
