@@ -31,6 +31,7 @@ func besides(t *testing.T, name string, hostile func(w *world, m *manager, l *le
 	l := newLedger(folder(filepath.Join(t.TempDir(), "store")))
 	s := newSender(w, "honest", 7)
 	m := w.mustStart(t, l.storage)
+	limitMemory(t, m.command.Process.Pid)
 	stop := s.start(t)
 	r.before(t, s.loadFor(t, time.Second))
 	s.restart()
