@@ -15,10 +15,10 @@ var operator = []mutant{
 		packages: []string{"./controllers"},
 	},
 	{
-		name: "snapshot-replaced-silently", file: "controllers/query_controller.go",
-		old:      "	if status.Snapshot == nil || status.Snapshot.ID != id {\n		if err := r.take(",
-		new:      "	if true {\n		if err := r.take(",
-		packages: []string{"./controllers"},
+		name: "snapshot-replaced-silently", file: "controllers/query_run.go",
+		old:      "			return decision{lost: latest.ID}\n",
+		new:      "			_ = latest\n",
+		packages: []string{"./controllers"}, tests: "TestDecide|TestLostSnapshot",
 	},
 	{
 		name: "namespaced-query-sees-everything", file: "controllers/query_controller.go",

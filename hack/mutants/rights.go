@@ -208,8 +208,8 @@ var rights = []mutant{
 	},
 	{
 		name: "api-snapshot-without-scope", file: "internal/httpapi/snapshots.go",
-		old:      "	m, err := a.Store.Snapshot(r.Context(), scope,",
-		new:      "	scope = query.ClusterWide()\n	m, err := a.Store.Snapshot(r.Context(), scope,",
+		old:      "	m, err := a.Store.Snapshot(r.Context(), scope, r.PathValue(\"id\"))\n	if err != nil {\n		return err\n	}\n	return send(",
+		new:      "	m, err := a.Store.Snapshot(r.Context(), query.ClusterWide(), r.PathValue(\"id\"))\n	if err != nil {\n		return err\n	}\n	return send(",
 		packages: []string{"./internal/web"}, tests: "TestTenancy/embedded",
 	},
 	{
