@@ -95,7 +95,7 @@ func TestDeleteSnapshot(t *testing.T) {
 	if err != nil || !slices.ContainsFunc(marks, func(m store.SnapshotMark) bool { return m.Kind == store.MarkDeleted && m.ID == shop.ID }) {
 		t.Errorf("marks %+v, %v", marks, err)
 	}
-	records, err := world.Store.View(t.Context(), query.ClusterWide(), store.ViewRequest{
+	records, err := world.Records.View(t.Context(), query.ClusterWide(), store.ViewRequest{
 		Filter: query.Filter{Terms: query.Terms{Actions: []string{"project.audit_snapshot_delete"}, ResourceNames: []string{shop.ID}}},
 		Window: query.Window{From: time.Now().Add(-time.Hour), To: time.Now().Add(time.Hour)}, Limit: 10,
 	})
