@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"net/http"
+	"strings"
 
 	"github.com/porter-dev/audit-operator/internal/audit"
 	"github.com/porter-dev/audit-operator/internal/auth"
@@ -18,6 +19,8 @@ type listAnswer struct {
 	Next  string            `json:"next,omitzero"` // absent on the last page
 	about
 	Matched *int64 `json:"matched,omitzero"` // where it was asked for
+	// SearchedInPart is how many events a search saw only in part.
+	SearchedInPart *int64 `json:"searchedInPart,omitzero"`
 }
 
 func (a *api) list(w http.ResponseWriter, r *http.Request, user auth.User) error {
@@ -37,11 +40,30 @@ func (a *api) list(w http.ResponseWriter, r *http.Request, user auth.User) error
 	if count {
 		answer.Matched = &view.Matched
 	}
+	if answer.SearchedInPart, err = a.searchedInPart(r, user, q); err != nil {
+		return err
+	}
 	all := records(view.Events)
 	return sendPage(w, len(all), func(n int) any {
 		answer.Items, answer.Next = all[:n], q.next(after(view, n))
 		return answer
 	})
+}
+
+// searchedInPart counts the events that the filter selects but for its search,
+// and whose texts were cut: what was searched for may have been in the rest. It
+// is nil without a search.
+func (a *api) searchedInPart(r *http.Request, user auth.User, q question) (*int64, error) {
+	switch {
+	case strings.TrimSpace(q.Search) == "":
+		return nil, nil
+	case q.Truncated != nil && !*q.Truncated:
+		return new(int64), nil
+	}
+	truncated := true
+	q.Search, q.Truncated = "", &truncated
+	view, err := a.view(r, user, q, store.ViewRequest{Count: true})
+	return &view.Matched, err
 }
 
 // after is the position to go on from after the first n events of a page; nil

@@ -35,7 +35,8 @@ type page struct {
 	Items []snapshot.Record `json:"items"`
 	Next  string            `json:"next"`
 	about
-	Matched *int64 `json:"matched"`
+	Matched        *int64 `json:"matched"`
+	SearchedInPart *int64 `json:"searchedInPart"`
 }
 
 // keysOf returns the keys of the world's events that records are of.
