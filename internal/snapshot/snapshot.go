@@ -136,18 +136,8 @@ func spaceOf(scope query.Scope) (store.SnapshotSpace, error) {
 func capture(ctx context.Context, s Store, r Request, window query.Window, body io.Writer) (store.Manifest, error) {
 	digest := sha256.New()
 	out := bufio.NewWriterSize(io.MultiWriter(body, digest), 64<<10)
-	var line []byte
-	stored := int64(0)
-	captured, err := s.Capture(ctx, r.Scope, store.CaptureRequest{Filter: r.Filter, Window: window, Limit: r.Limit}, func(e *audit.Event) error {
-		record := NewRecord(e)
-		var err error
-		if line, err = record.AppendLine(line[:0]); err != nil {
-			return fmt.Errorf("encode event %s: %w", e.ID, err)
-		}
-		stored++
-		_, err = out.Write(line)
-		return err
-	})
+	rows := newLines(out)
+	captured, err := s.Capture(ctx, r.Scope, store.CaptureRequest{Filter: r.Filter, Window: window, Limit: r.Limit, Begin: rows.begin}, rows.add)
 	if err != nil {
 		return store.Manifest{}, err
 	}
@@ -161,7 +151,7 @@ func capture(ctx context.Context, s Store, r Request, window query.Window, body 
 	m := store.Manifest{
 		ID: r.ID, Owner: r.Owner, Cluster: space.Cluster, Namespace: space.Namespace, Filter: r.Filter.Encode(), Run: r.Run,
 		TakenAt: r.Now.UTC().Truncate(time.Microsecond), AsOf: captured.AsOf, From: window.From, To: window.To,
-		Matched: captured.Matched, Stored: stored, Truncated: stored < captured.Matched,
+		Matched: captured.Matched, Stored: rows.stored, Truncated: rows.stored < captured.Matched || rows.shortened > 0, Shortened: rows.shortened,
 		CountsByType: captured.CountsByType, CountsByStatusClass: captured.CountsByStatusClass,
 		Digest: "sha256:" + hex.EncodeToString(digest.Sum(nil)),
 	}

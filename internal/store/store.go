@@ -274,6 +274,8 @@ type CaptureRequest struct {
 	Filter query.Filter
 	Window query.Window
 	Limit  int // newest rows to keep; the counts are exact whatever it is
+	// Begin, if it is set, hears the number of rows before the first of them.
+	Begin func(rows int64)
 }
 
 // Capture is what a snapshot says about its rows.
@@ -342,9 +344,12 @@ type Manifest struct {
 	From    time.Time `json:"from"`
 	To      time.Time `json:"to"`
 
-	Matched             int64            `json:"matched"`
-	Stored              int64            `json:"stored"`
-	Truncated           bool             `json:"truncated"`
+	Matched   int64 `json:"matched"`
+	Stored    int64 `json:"stored"`
+	Truncated bool  `json:"truncated"` // rows that matched are not there, or texts were cut
+	// Shortened is how many rows have texts that were cut to keep the body within
+	// its bound.
+	Shortened           int64            `json:"shortened,omitempty"`
 	CountsByType        map[string]int64 `json:"countsByResourceType,omitempty"`
 	CountsByStatusClass map[string]int64 `json:"countsByStatusClass,omitempty"`
 

@@ -37,6 +37,9 @@ func (s *Store) Capture(ctx context.Context, scope query.Scope, req store.Captur
 			take[i] = min(left, matched[day])
 			left -= take[i]
 		}
+		if req.Begin != nil {
+			req.Begin(int64(max(req.Limit, 0)) - left)
+		}
 		for i, day := range slices.Backward(days) {
 			if take[i] == 0 {
 				continue

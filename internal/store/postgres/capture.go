@@ -48,6 +48,9 @@ func (s *Store) Capture(ctx context.Context, scope query.Scope, req store.Captur
 		if err != nil || req.Limit <= 0 {
 			return err
 		}
+		if req.Begin != nil {
+			req.Begin(min(capture.Matched, int64(req.Limit)))
+		}
 		return n.newestAscending(ctx, counted.start(n.window, int64(req.Limit)), req.Limit, row)
 	})
 	if err != nil {

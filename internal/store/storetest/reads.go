@@ -82,7 +82,9 @@ func testGenerated(t *testing.T, b *bench) {
 		}
 
 		var captured []audit.Event
-		got, err := b.Capture(ctx, scope, store.CaptureRequest{Filter: filter, Window: window, Limit: limit}, func(e *audit.Event) error {
+		announced := int64(0)
+		begin := func(rows int64) { announced += rows }
+		got, err := b.Capture(ctx, scope, store.CaptureRequest{Filter: filter, Window: window, Limit: limit, Begin: begin}, func(e *audit.Event) error {
 			captured = append(captured, *e)
 			return nil
 		})
@@ -96,6 +98,9 @@ func testGenerated(t *testing.T, b *bench) {
 		slices.Reverse(newest)
 		if d := diff(newest, captured); d != "" {
 			t.Fatalf("Capture's rows (-want +got):\n%s", d)
+		}
+		if announced != int64(len(captured)) {
+			t.Fatalf("Capture has announced %d rows and given %d", announced, len(captured))
 		}
 		if !got.AsOf.Equal(now) || !view.AsOf.Equal(now) || !counted.AsOf.Equal(now) {
 			t.Fatalf("AsOf = %s, %s and %s, want %s", got.AsOf, view.AsOf, counted.AsOf, now)
