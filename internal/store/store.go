@@ -349,7 +349,7 @@ type Manifest struct {
 	Truncated bool  `json:"truncated"` // rows that matched are not there, or texts were cut
 	// Shortened is how many rows have texts that were cut to keep the body within
 	// its bound.
-	Shortened           int64            `json:"shortened,omitempty"`
+	Shortened           int64            `json:"shortened,omitzero"`
 	CountsByType        map[string]int64 `json:"countsByResourceType,omitempty"`
 	CountsByStatusClass map[string]int64 `json:"countsByStatusClass,omitempty"`
 

@@ -51,7 +51,6 @@ func (o oracle) bounded() oracle {
 	kept := slices.Clone(o)
 	for i := range kept {
 		kept[i] = *store.Bounded(&kept[i])
-		kept[i].Truncated = false
 	}
 	return kept
 }
