@@ -62,3 +62,17 @@ func processorTime(t testing.TB) time.Duration {
 	}
 	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
+
+// BenchmarkDecodeLarge decodes what strangers can have an API server send:
+// events of 1 MB of &, of which it writes six bytes each.
+func BenchmarkDecodeLarge(b *testing.B) {
+	body := audittest.List([]byte(change(b, "?dryRun=All", "?"+ands(1_000_000))))
+	d := newDecoder(b)
+	b.SetBytes(int64(len(body)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := d.Decode(bytes.NewReader(body), func(Item) error { return nil }); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -143,13 +143,15 @@ func (c *condenser) write(p []byte) {
 		case c.leaf == inText:
 			n := textLength(p)
 			c.keep(p[:n])
-			if p = p[n:]; len(p) > 0 {
-				if p[0] == '"' {
+			if p = c.plainEscapes(p[n:]); len(p) > 0 {
+				switch p[0] {
+				case '"':
 					c.closeText()
-				} else {
+					p = p[1:]
+				case '\\':
 					c.escape = append(c.escape, p[0])
+					p = p[1:]
 				}
-				p = p[1:]
 			}
 		default:
 			if c.leaf == inWord {
@@ -182,6 +184,37 @@ func textLength(p []byte) int {
 	}
 	return n
 }
+
+// plainEscapes writes what escapes of printable ASCII stand for, as many as
+// follow each other: API servers write &, < and > so.
+func (c *condenser) plainEscapes(p []byte) []byte {
+	var space [512]byte
+	text := space[:0]
+	for len(p) >= 6 && string(p[:4]) == `\u00` {
+		b := hexDigit[p[4]]<<4 | hexDigit[p[5]]
+		if hexDigit[p[4]] > 7 || hexDigit[p[5]] > 15 || b < ' ' || b >= 0x7f || b == '"' || b == '\\' {
+			break
+		}
+		if text = append(text, b); len(text) == cap(text) {
+			c.keep(text)
+			text = space[:0]
+		}
+		p = p[6:]
+	}
+	c.keep(text)
+	return p
+}
+
+// hexDigit has the value of each hexadecimal digit, and 255 for what is none.
+var hexDigit = func() (values [256]byte) {
+	for i := range values {
+		values[i] = 255
+	}
+	for i := range 16 {
+		values["0123456789abcdef"[i]], values["0123456789ABCDEF"[i]] = byte(i), byte(i)
+	}
+	return values
+}()
 
 // unescape gathers an escape and writes it, shorter if it can be.
 func (c *condenser) unescape(p []byte) []byte {

@@ -115,7 +115,7 @@ func redactURI(uri string) string {
 func isHarmless(query string) bool {
 	for more := true; more; {
 		var param string
-		param, query, more = strings.Cut(query, "&")
+		param, query, more = strings.Cut(strings.TrimLeft(query, "&"), "&")
 		name, value, _ := strings.Cut(param, "=")
 		if strings.Contains(param, "%") || name == "command" || isSecretKey(name) || mayHoldArgument(value) {
 			return false

@@ -127,7 +127,11 @@ func (s *scanner) value(into *span) error {
 		end, done := 0, false
 		for end < len(chunk) && !done {
 			if inString && !escaped {
-				if end += plainLength(chunk[end:]); end == len(chunk) {
+				end += plainLength(chunk[end:])
+				for len(chunk)-end >= 6 && chunk[end] == '\\' && chunk[end+1] == 'u' && plainLength(chunk[end+2:end+6]) == 4 {
+					end += 6
+				}
+				if end == len(chunk) {
 					break
 				}
 			}

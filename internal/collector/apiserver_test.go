@@ -51,7 +51,7 @@ const policy = `{"apiVersion":"audit.k8s.io/v1","kind":"Policy","omitStages":["R
 // collector. Both must be the same events, each once.
 func TestRealAPIServer(t *testing.T) {
 	events := embeddedtest.Open(t, embedded.Options{})
-	logPath, config := startAPIServer(t, events)
+	logPath, config := startAPIServer(t, events, policy)
 	act(t, config)
 
 	// What the log holds now must be in the store soon.
@@ -94,7 +94,7 @@ func TestRealAPIServer(t *testing.T) {
 	}
 }
 
-func startAPIServer(t *testing.T, events store.Store) (logPath string, config *rest.Config) {
+func startAPIServer(t *testing.T, events store.Store, policy string) (logPath string, config *rest.Config) {
 	t.Helper()
 	if os.Getenv("KUBEBUILDER_ASSETS") == "" {
 		t.Fatal("KUBEBUILDER_ASSETS is not set; run: export KUBEBUILDER_ASSETS=$(hack/controlplane.sh)")
@@ -103,7 +103,7 @@ func startAPIServer(t *testing.T, events store.Store) (logPath string, config *r
 	registry.Set(webhook.Source{
 		Source: collector.Source{Name: sourceName, Cluster: "dev"}, TokenSHA256: [][32]byte{sha256.Sum256([]byte(bearer))},
 	})
-	taker := collector.New(collector.Options{Writer: events, Classifier: classifier(t)})
+	taker := collector.New(collector.Options{Writer: events, Key: events.Key(), Classifier: classifier(t)})
 	server := httptest.NewTLSServer(webhook.NewHandler(registry, taker, logr.Discard()))
 	t.Cleanup(server.Close)
 
@@ -231,7 +231,7 @@ func decodeLog(t *testing.T, path string, emit func(*audit.Event)) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	decoder := audit.Decoder{Source: sourceName, Cluster: "dev", Classifier: classifier(t)}
+	decoder := audit.Decoder{Source: sourceName, Cluster: "dev", Classifier: classifier(t), MaxItemBytes: 16 << 20}
 	err = decoder.Decode(bytes.NewReader(data[:bytes.LastIndexByte(data, '\n')+1]), func(item audit.Item) error {
 		if item.Event == nil {
 			return fmt.Errorf("quarantined: %s", item.Quarantined.Reason)
