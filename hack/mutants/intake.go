@@ -21,9 +21,9 @@ var intake = []mutant{
 		packages: []string{"./internal/audit"},
 	},
 	{
-		name: "raw-before-redaction", file: "internal/audit/decode.go",
-		old:      "	changed := w.redact()\n",
-		new:      "	changed := false\n",
+		name: "raw-before-redaction", file: "internal/audit/row.go",
+		old:      "	changed = w.redact() || changed\n",
+		new:      "	_ = w.redact\n",
 		packages: []string{"./internal/audit"},
 	},
 	{
