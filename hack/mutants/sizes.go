@@ -75,16 +75,4 @@ var sizes = []mutant{
 		new:      "	m.large = 0\n",
 		packages: []string{"./internal/collector"},
 	},
-	{
-		name: "exclude-matches-what-was-cut", file: "internal/store/embedded/where.go",
-		old:      "func unlessCut(include bool, column, match string) string {\n	if include {\n",
-		new:      "func unlessCut(include bool, column, match string) string {\n	if true {\n",
-		packages: []string{"./internal/store/embedded"},
-	},
-	{
-		name: "postgres-exclude-matches-what-was-cut", file: "internal/store/postgres/where.go",
-		old:      "func unlessCut(include bool, column, match string) string {\n	if include {\n",
-		new:      "func unlessCut(include bool, column, match string) string {\n	if true {\n",
-		packages: []string{"./internal/store/postgres"},
-	},
 }

@@ -30,6 +30,9 @@ const (
 	// and maxUnknownBytes how much of each.
 	maxUnknown      = 64
 	maxUnknownBytes = 64 << 10
+	// maxElements is how many there are in one object or array, at 16 bytes and
+	// more each while they are read: more than addresses go into a header.
+	maxElements = 1 << 19
 	// maxLevels is how deep the condenser leaves out single elements. What
 	// nests deeper goes as a whole.
 	maxLevels = 8
@@ -83,10 +86,11 @@ type containerLevel struct {
 	begin   int // in out
 	element int // where its current element begins, with its comma
 	count   int
-	lists   bool // its values are arrays
+	lists   bool   // its values are arrays
+	rest    digest // of its elements that are left out
 }
 
-// dropped is what is being left out: a value of the event, or the rest of a container.
+// dropped is what is being left out: a value of the event, or an element.
 type dropped struct {
 	active bool
 	level  int // the container's; 0 for a value of the event
@@ -160,6 +164,7 @@ func (c *condenser) write(p []byte) {
 					n = len(p)
 				}
 				c.keep(p[:n])
+				c.bound()
 				if p = p[n:]; len(p) == 0 {
 					break
 				}
@@ -260,6 +265,7 @@ func (c *condenser) structure(b byte) {
 		c.close(b)
 	case ',':
 		c.endMember()
+		c.endElement()
 		c.comma = true
 	case ':':
 		c.put(b)
@@ -301,13 +307,12 @@ func (c *condenser) putComma() {
 
 func (c *condenser) close(b byte) {
 	c.endMember()
-	if c.dropped.active && c.dropped.level > 0 && c.dropped.level == c.depth {
-		c.comma = false
-		c.endRest()
-	}
+	c.endElement()
 	c.putComma()
 	if c.depth == 1 {
 		c.putRest()
+	} else if c.depth <= maxLevels && !c.dropped.active {
+		c.putElements()
 	}
 	c.put(b)
 	c.depth = max(c.depth-1, 0)
@@ -461,7 +466,7 @@ func (c *condenser) bound() {
 	}
 	for level := 2; level <= min(c.depth, maxLevels); level++ {
 		l := &c.levels[level]
-		if len(c.out)-l.begin > c.most(c.container)*(1+maxLevels-level) {
+		if len(c.out)-l.begin > c.most(c.container)*(1+maxLevels-level) || l.count > maxElements {
 			c.drop(level, l.element)
 			return
 		}
@@ -472,19 +477,35 @@ func (c *condenser) bound() {
 func (c *condenser) drop(level, from int) {
 	c.cut = true
 	c.dropped = dropped{active: true, level: level}
+	if level > 0 {
+		c.dropped.digest = c.levels[level].rest
+	}
 	c.dropped.add(c.key, c.out[from:])
 	c.out = c.out[:from]
 }
 
-// endRest writes the mark that stands for the rest of a container.
-func (c *condenser) endRest() {
-	l := &c.levels[c.dropped.level]
-	text := quoted(c.dropped.mark(leftOut))
+// endElement notes that one that is left out ends.
+func (c *condenser) endElement() {
+	if !c.dropped.active || c.dropped.level == 0 || c.dropped.level != c.depth {
+		return
+	}
+	l := &c.levels[c.depth]
+	l.rest = c.dropped.digest
+	l.count--
 	c.dropped = dropped{}
+}
+
+// putElements writes the mark that stands for elements of a container.
+func (c *condenser) putElements() {
+	l := &c.levels[c.depth]
+	if l.rest.hash == nil {
+		return
+	}
 	if len(c.out) > l.begin {
 		c.out = append(c.out, ',')
 	}
-	c.out = appendMark(c.out, text, l)
+	c.out = appendMark(c.out, quoted(l.rest.mark(leftOut)), l)
+	l.rest = digest{}
 }
 
 func appendMark(out, text []byte, l *containerLevel) []byte {

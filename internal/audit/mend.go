@@ -210,9 +210,16 @@ func (m *mender) mark(value []byte) string {
 
 // isReadable reports whether a value is valid and not too deep.
 func isReadable(value jsontext.Value) bool {
+	return !isDeep(value) && value.IsValid(laxOptions)
+}
+
+func isDeep(value jsontext.Value) bool {
+	if len(value) == 0 || value[0] != '{' && value[0] != '[' {
+		return false
+	}
 	l := lexer{in: value}
 	_, ok := l.value(maxBodyDepth)
-	return ok && value.IsValid(laxOptions)
+	return !ok
 }
 
 // value is the text of an annotation.

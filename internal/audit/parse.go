@@ -88,8 +88,7 @@ func (p *parser) general(item []byte) error {
 func (p *parser) isShallow() bool {
 	w := &p.wire
 	for _, v := range []jsontext.Value{w.RequestObject, w.ResponseObject, w.ResponseStatus, w.Unknown, w.User.Unknown} {
-		l := lexer{in: v}
-		if _, ok := l.value(maxBodyDepth); len(v) > 0 && !ok {
+		if isDeep(v) {
 			return false
 		}
 	}
