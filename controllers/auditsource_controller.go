@@ -53,6 +53,8 @@ type sourceReconciler struct {
 	// reported holds how many items of others than the operator a status speaks
 	// of. What the operator writes makes events: to report them would make more.
 	reported map[types.UID]int64
+	// useful holds the totals of a source when something of it was stored last.
+	useful map[types.UID]store.SourceStats
 }
 
 func (r *sourceReconciler) setup(mgr ctrl.Manager) error {
@@ -140,13 +142,23 @@ func (r *sourceReconciler) count(ctx context.Context, s *v1alpha1.AuditSource) (
 	reported, once := r.reported[s.UID]
 	r.mu.Unlock()
 	stats, err := r.stats(ctx, s.Name)
+	putOff := r.registry.PutsOff(s.Name, putOffFor)
 	if err != nil {
+		if putOff {
+			setPutOff(s)
+			return reported
+		}
 		setCondition(s, v1alpha1.ReceivingCondition, metav1.ConditionUnknown, v1alpha1.ReasonUnknown,
 			"The store of events does not say now what it took.")
 		return reported
 	}
 	s.Status.RequestsRefused = r.registry.Refused(s.Name)
-	setReceiving(s, stats, r.now())
+	if putOff {
+		setPutOff(s)
+	} else {
+		setReceiving(s, stats, r.useless(s.UID, stats), r.now())
+	}
+	r.tellSkew(ctx, s)
 	foreign = stats.Received - stats.Own
 	if once && foreign == reported {
 		return foreign
@@ -171,17 +183,4 @@ func (r *sourceReconciler) stats(ctx context.Context, source string) (store.Sour
 		}
 	}
 	return store.SourceStats{Source: source}, err
-}
-
-func setReceiving(s *v1alpha1.AuditSource, stats store.SourceStats, now time.Time) {
-	switch {
-	case stats.LastReceivedAt.IsZero():
-		setCondition(s, v1alpha1.ReceivingCondition, metav1.ConditionUnknown, v1alpha1.ReasonNoEventsYet,
-			"Nothing came yet. status.usage says how to connect the API server.")
-	case now.Sub(stats.LastReceivedAt) > silentAfter:
-		setCondition(s, v1alpha1.ReceivingCondition, metav1.ConditionFalse, v1alpha1.ReasonEventsStopped,
-			"Nothing came since "+stats.LastReceivedAt.UTC().Format(time.RFC3339)+". See whether the API server runs and reaches the endpoint, and what its log says of audit.")
-	default:
-		setCondition(s, v1alpha1.ReceivingCondition, metav1.ConditionTrue, v1alpha1.ReasonEventsArriving, "Events arrive.")
-	}
 }

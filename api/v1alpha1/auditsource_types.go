@@ -82,7 +82,7 @@ type AuditSourceStatus struct {
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
-	// conditions are Ready, Receiving, Reconciling and Stalled.
+	// conditions are Ready, Receiving, ClocksAgree, Reconciling and Stalled.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -107,6 +107,13 @@ type AuditSourceStatus struct {
 	// lastEventTime is when the newest event happened.
 	// +optional
 	LastEventTime *metav1.MicroTime `json:"lastEventTime,omitempty"`
+
+	// clockSkew is how far the source's clock is ahead of the operator's, in
+	// steps of ten seconds, like 1m30s; with a minus sign it is behind, or its
+	// events come late. Absent while the clocks agree, or nothing comes.
+	// +optional
+	// +kubebuilder:validation:MaxLength=32
+	ClockSkew string `json:"clockSkew,omitempty"`
 
 	// eventsReceived is how many items came in, whatever became of them.
 	// +optional

@@ -24,6 +24,11 @@ const (
 	// when they stopped, Unknown before the first or when that could not be read.
 	// Positive polarity.
 	ReceivingCondition = "Receiving"
+
+	// ClocksAgreeCondition of an AuditSource is False while the source's clock is
+	// out of step with the operator's, so that relative time ranges miss its
+	// newest events; absent while nothing comes. Positive polarity.
+	ClocksAgreeCondition = "ClocksAgree"
 )
 
 // Reasons that several kinds share.
@@ -136,6 +141,22 @@ const (
 
 	// ReasonNoEventsYet: no event came yet. Receiving is Unknown.
 	ReasonNoEventsYet = "NoEventsYet"
+
+	// ReasonDeliveriesPutOff: what the source delivers is answered 503, so that
+	// it must come again. Receiving is False.
+	ReasonDeliveriesPutOff = "DeliveriesPutOff"
+
+	// ReasonEverythingQuarantined: something comes, and nothing of it becomes an
+	// event. Receiving is False.
+	ReasonEverythingQuarantined = "EverythingQuarantined"
+
+	// ReasonClocksAgree: the newest events bear the operator's time, give or take
+	// some seconds. ClocksAgree is True.
+	ReasonClocksAgree = "ClocksAgree"
+
+	// ReasonClockSkewed: the source's clock is ahead, or behind. ClocksAgree is
+	// False.
+	ReasonClockSkewed = "ClockSkewed"
 
 	// ReasonEventsStopped: events came once, but not lately. Receiving is False.
 	ReasonEventsStopped = "EventsStopped"

@@ -35,6 +35,7 @@ type Registry struct {
 type traffic struct {
 	refused   int64
 	delivered time.Time // last; until then, when the source became known
+	putOff    time.Time // last; zero for never
 }
 
 // NewRegistry returns a registry without sources: every request is refused.
@@ -109,6 +110,26 @@ func (r *Registry) countDelivered(name string) {
 		t.delivered = time.Now()
 		r.traffic[name] = t
 	}
+}
+
+// countPutOff notes that a delivery of the source itself was not taken.
+func (r *Registry) countPutOff(name string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if t, known := r.traffic[name]; known {
+		t.refused++
+		t.putOff = time.Now()
+		r.traffic[name] = t
+	}
+}
+
+// PutsOff reports whether the last delivery of a source within a time was put
+// off. Requests that do not prove to be the source's say nothing.
+func (r *Registry) PutsOff(name string, within time.Duration) bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	t := r.traffic[name]
+	return t.putOff.After(t.delivered) && time.Since(t.putOff) < within
 }
 
 func (s *Source) accepts(req *http.Request) bool {

@@ -52,7 +52,11 @@ func NewHandler(registry *Registry, c *collector.Collector, log logr.Logger) htt
 		ctx := propagation.TraceContext{}.Extract(req.Context(), propagation.HeaderCarrier(req.Header))
 		appended, err := c.Ingest(ctx, source.Source, req.Body)
 		if err != nil {
-			registry.countRefused(source.Name)
+			if isCutOff(err) {
+				registry.countRefused(source.Name)
+			} else {
+				registry.countPutOff(source.Name)
+			}
 			refuse(w, log.WithValues("source", source.Name), err)
 			return
 		}
@@ -66,11 +70,16 @@ func NewHandler(registry *Registry, c *collector.Collector, log logr.Logger) htt
 	return mux
 }
 
+// isCutOff reports whether a delivery failed because it did not come to its end.
+func isCutOff(err error) bool {
+	return errors.Is(err, context.Canceled) || errors.Is(err, io.ErrUnexpectedEOF)
+}
+
 func refuse(w http.ResponseWriter, log logr.Logger, err error) {
 	switch {
 	case errors.Is(err, store.ErrOverloaded):
 		log.V(1).Info("Put off a delivery, too much is in flight")
-	case errors.Is(err, context.Canceled), errors.Is(err, io.ErrUnexpectedEOF):
+	case isCutOff(err):
 		log.V(1).Info("A delivery did not come completely")
 	default:
 		log.Error(err, "Could not take a delivery")

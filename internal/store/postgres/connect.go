@@ -2,10 +2,13 @@ package postgres
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
 	"net"
+	neturl "net/url"
+	"os"
 	"strconv"
 	"strings"
 	"syscall"
@@ -36,6 +39,7 @@ func poolConfig(url string) (*pgxpool.Config, error) {
 	if err := checkURL(url); err != nil {
 		return nil, err
 	}
+	url = withTLS(url)
 	config, err := pgxpool.ParseConfig(url)
 	if err != nil {
 		return nil, malformed(err)
@@ -64,6 +68,20 @@ func poolConfig(url string) (*pgxpool.Config, error) {
 	config.MaxConnLifetimeJitter = config.MaxConnLifetime / 4
 	config.PingTimeout = connectLimit
 	return config, nil
+}
+
+// withTLS asks for TLS and a server that proves its name where neither the URL
+// nor PGSSLMODE says what is wanted: less must be written.
+func withTLS(url string) string {
+	base, query, _ := strings.Cut(url, "?")
+	values, err := neturl.ParseQuery(query)
+	switch {
+	case err != nil, values.Has("sslmode"), os.Getenv("PGSSLMODE") != "": // a malformed one is refused
+		return url
+	case query == "":
+		return base + "?sslmode=verify-full"
+	}
+	return strings.TrimSuffix(url, "&") + "&sslmode=verify-full"
 }
 
 // checkURL refuses a URL in which something else could be taken for the
@@ -117,6 +135,7 @@ func setParameters(given map[string]string) error {
 	default:
 		return errors.New("synchronous_commit: give on or remote_apply; with less, what was acknowledged can be lost")
 	}
+	given[sessionMark] = processMark
 	given["client_encoding"] = "UTF8"
 	given["timezone"] = "UTC"
 	for name, value := range map[string]string{
@@ -153,6 +172,31 @@ func dial(ctx context.Context, network, address string) (net.Conn, error) {
 	return dialer.DialContext(ctx, network, address)
 }
 
+// sessionMark is a setting that each session begins with. What stands between
+// and does not pass settings on gives the session another server, or none.
+const sessionMark = "audit.session"
+
+// processMark is its value, in all sessions of this process.
+var processMark = rand.Text()
+
+// errPooled is what a session without its settings says.
+var errPooled = errUnfit{"is behind a pooler that swallows session settings, such as synchronous_commit, so that what is acknowledged could be lost: connect to PostgreSQL itself"}
+
+// checkSettings refuses a session that does not have what it was begun with, in
+// one transaction after another.
+func checkSettings(ctx context.Context, conn *pgconn.PgConn) error {
+	for range 2 {
+		results, err := conn.Exec(ctx, "SELECT current_setting('"+sessionMark+"', true)").ReadAll()
+		switch {
+		case err != nil:
+			return err
+		case len(results) != 1 || len(results[0].Rows) != 1 || string(results[0].Rows[0][0]) != processMark:
+			return errPooled
+		}
+	}
+	return nil
+}
+
 // errUnfit is why a server can't hold the store.
 type errUnfit struct{ problem string }
 
@@ -161,6 +205,9 @@ func (e errUnfit) Error() string { return e.problem }
 // checkPrimary refuses a connection; the next of the URL's hosts is tried then.
 func checkPrimary(ctx context.Context, conn *pgconn.PgConn) error {
 	if err := checkServer(conn.ParameterStatus); err != nil {
+		return err
+	}
+	if err := checkSettings(ctx, conn); err != nil {
 		return err
 	}
 	return pgconn.ValidateConnectTargetSessionAttrsReadWrite(ctx, conn)

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"io"
 	"net"
 	"net/url"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5/pgproto3"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"golang.org/x/sys/unix"
 
@@ -105,6 +107,120 @@ func TestEnvironment(t *testing.T) {
 	if err := pool.Ping(t.Context()); err != nil {
 		t.Errorf("after the password file has changed: %v", err)
 	}
+}
+
+// TestTLSByDefault asks for TLS with a verified name unless less is written.
+func TestTLSByDefault(t *testing.T) {
+	for _, tt := range []struct {
+		url, variable string
+		verifies      bool // the server's name
+		plain         bool // does without TLS
+	}{
+		{"postgres://db/audit", "", true, false},
+		{"postgres://db/audit?pool_max_conns=3", "", true, false},
+		{"postgres://db/audit?", "", true, false},
+		{"postgres://", "", true, false},
+		{"postgres://db/audit?sslmode=verify-full", "", true, false},
+		{"postgres://db/audit?sslmode=require", "", false, false},
+		{"postgres://db/audit?sslmode=disable", "", false, true},
+		{"postgres://db/audit", "disable", false, true},
+		{"postgres://db/audit", "verify-full", true, false},
+		{"postgres://db/audit?sslmode=verify-full", "disable", true, false},
+	} {
+		t.Setenv("PGSSLMODE", tt.variable)
+		t.Setenv("PGHOST", "db")
+		config, err := poolConfig(tt.url)
+		if err != nil {
+			t.Errorf("%s, PGSSLMODE=%s: %v", tt.url, tt.variable, err)
+			continue
+		}
+		tls := config.ConnConfig.TLSConfig
+		if (tls == nil) != tt.plain || tls != nil && (tls.ServerName == "db" && !tls.InsecureSkipVerify) != tt.verifies {
+			t.Errorf("%s, PGSSLMODE=%s: TLS %+v", tt.url, tt.variable, tls)
+		}
+		for _, other := range config.ConnConfig.Fallbacks {
+			if other.TLSConfig == nil && !tt.plain {
+				t.Errorf("%s, PGSSLMODE=%s: falls back to no TLS", tt.url, tt.variable)
+			}
+		}
+	}
+}
+
+// TestPooler opens a store through what stands in front of the server: one
+// that passes a session's settings on, and one that swallows them.
+func TestPooler(t *testing.T) {
+	direct := newDatabase(t)
+	for name, swallow := range map[string]bool{"passes": false, "swallows": true} {
+		t.Run(name, func(t *testing.T) {
+			u, err := url.Parse(direct)
+			if err != nil {
+				t.Fatal("the URL is malformed")
+			}
+			u.Host = pooler(t, u.Host, swallow)
+			s, err := Open(t.Context(), Options{URL: u.String()})
+			if err == nil {
+				defer s.Close()
+			}
+			if swallow != (err != nil) || swallow && !strings.Contains(err.Error(), "a pooler that swallows session settings") {
+				t.Errorf("Open = %v", err)
+			}
+		})
+	}
+}
+
+// pooler passes connections on, and of what they begin with the user and the
+// database alone where it is to swallow the rest.
+func pooler(t *testing.T, server string, swallow bool) string {
+	t.Helper()
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { listener.Close() })
+	go func() {
+		for {
+			client, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go pass(client, server, swallow)
+		}
+	}()
+	return listener.Addr().String()
+}
+
+func pass(client net.Conn, server string, swallow bool) {
+	defer client.Close()
+	backend, err := net.Dial("tcp", server)
+	if err != nil {
+		return
+	}
+	defer backend.Close()
+	if swallow {
+		frontend := pgproto3.NewBackend(client, client)
+		message, err := frontend.ReceiveStartupMessage()
+		startup, ok := message.(*pgproto3.StartupMessage)
+		if err != nil || !ok {
+			return
+		}
+		for name := range startup.Parameters {
+			if name != "user" && name != "database" {
+				delete(startup.Parameters, name)
+			}
+		}
+		begin, err := startup.Encode(nil)
+		if err != nil {
+			return
+		}
+		if _, err := backend.Write(begin); err != nil {
+			return
+		}
+	}
+	go func() {
+		_, _ = io.Copy(backend, client)
+		_ = backend.Close()
+	}()
+	_, _ = io.Copy(client, backend)
 }
 
 // TestHosts connects to that of several servers which takes writes.

@@ -50,7 +50,12 @@ func newStandby(ctx context.Context, url string, log logr.Logger) (*standby, err
 		return nil, fmt.Errorf("the standby: %w", err)
 	}
 	config.ConnConfig.ConnectTimeout = standbyConnectLimit
-	config.ConnConfig.ValidateConnect = func(_ context.Context, conn *pgconn.PgConn) error { return checkServer(conn.ParameterStatus) }
+	config.ConnConfig.ValidateConnect = func(ctx context.Context, conn *pgconn.PgConn) error {
+		if err := checkServer(conn.ParameterStatus); err != nil {
+			return err
+		}
+		return checkSettings(ctx, conn)
+	}
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return nil, err
