@@ -10,7 +10,7 @@ var pages = []mutant{
 	},
 	{
 		name: "snapshots-skip-one", file: "internal/snapshot/list.go",
-		old:      "				last := page.Manifests[limit-1].Position()\n",
+		old:      "				last := page.Manifests[n-1].Position()\n",
 		new:      "				last := found[i].Position()\n",
 		packages: []string{"./internal/snapshot"}, tests: "TestList$",
 	},

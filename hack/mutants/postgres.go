@@ -94,7 +94,7 @@ var postgres = []mutant{
 	},
 	{
 		name: "pages-end-with-the-budget", file: "internal/store/postgres/page.go",
-		old:      "	if len(find.events) <= limit {\n",
+		old:      "	if !find.full() {\n",
 		new:      "	if len(find.events) == 0 {\n",
 		packages: []string{"./internal/store/postgres"}, tests: "TestPageBeyondBudget",
 	},
