@@ -102,7 +102,7 @@ func stages(t *testing.T) []stage {
 			{"list-nothing-yet", listPath, visible(".empty")},
 			{"snapshots-nothing-yet", "/security/snapshots", visible(".empty")},
 		}},
-		{name: "quarantine", user: webtest.Quarantine, at: over(heldStore(t)), states: []state{
+		{name: "quarantine", user: webtest.Quarantine, tolerate: []string{"status of 403"}, at: over(heldStore(t)), states: []state{
 			{"quarantine", "/security/quarantine", func(tab *browsertest.Tab) { tab.Click(".held details > summary") }},
 			{"quarantine-later", "/security/quarantine?source=control-plane-1", func(tab *browsertest.Tab) {
 				tab.Click(`a[rel="next"]`)
@@ -112,6 +112,9 @@ func stages(t *testing.T) []stage {
 		}},
 		{name: "what may be missing", user: everywhere, at: over(heldStore(t)), states: []state{
 			{"list-quarantined", listPath, func(tab *browsertest.Tab) { tab.Click(".why > summary") }},
+		}},
+		{name: "a clock that is ahead", user: everywhere, at: over(ahead{few, map[string]time.Duration{"control-plane-1": 90 * time.Second}}), states: []state{
+			{"list-skewed", listPath, visible(".skew")},
 		}},
 		{name: "no right to the quarantine", user: everywhere, at: over(few), tolerate: []string{"status of 403"}, states: []state{
 			{"quarantine-forbidden", "/security/quarantine", nil},
