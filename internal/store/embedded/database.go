@@ -47,6 +47,7 @@ type database struct {
 	ended context.Context // done when the reads are to end
 	end   context.CancelFunc
 	reads sync.WaitGroup
+	torn  bool // its log ended within a commit
 }
 
 // openDatabase opens the database of a store, or makes it.
@@ -54,14 +55,22 @@ func openDatabase(ctx context.Context, opts Options) (*database, error) {
 	if err := undoCheckpoint(opts.Dir, opts.Log); err != nil {
 		return nil, fmt.Errorf("undo an incomplete checkpoint: %w", err)
 	}
+	torn, err := logTorn(opts.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("read the end of the database's log: %w", err)
+	}
 	db, err := connectDatabase(ctx, opts)
-	if err == nil {
-		return db, nil
+	if err != nil {
+		if err := cutTornLog(opts.Dir, err, opts.Log); err != nil {
+			return nil, err
+		}
+		torn = true
+		if db, err = connectDatabase(ctx, opts); err != nil {
+			return nil, err
+		}
 	}
-	if err := cutTornLog(opts.Dir, err, opts.Log); err != nil {
-		return nil, err
-	}
-	return connectDatabase(ctx, opts)
+	db.torn = torn
+	return db, nil
 }
 
 func connectDatabase(ctx context.Context, opts Options) (*database, error) {
@@ -120,6 +129,7 @@ func (s *Store) reopen(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	db.torn = false // by a write that failed, of which nothing was acknowledged
 	s.mu.Lock()
 	s.db = db
 	s.mu.Unlock()

@@ -27,6 +27,7 @@ type Metrics struct {
 
 	mu   sync.Mutex
 	days map[int]usage
+	torn unreferenced // zero unless the log was torn
 }
 
 // usage is what a day takes. Its share of the database's file is not known.
@@ -47,6 +48,8 @@ var (
 	databaseBytes = prometheus.NewDesc("audit_store_database_bytes", "Size of the database's file and its log, which hold the rows of all days.", nil, nil)
 	clockSkew     = prometheus.NewDesc("audit_source_clock_skew_seconds", "How far the clock of a source is ahead of the operator's, by what this replica took in the last ten minutes; negative: behind, or late.", []string{"source"}, nil)
 	logBytes      = prometheus.NewDesc("audit_store_log_bytes", "Size of the database's log, which is folded into its file from time to time.", nil, nil)
+	tornBytes     = prometheus.NewDesc("audit_store_torn_log_bytes", "Raw events that were cut off at the start because the database's log was torn and holds no row of them, compressed.", nil, nil)
+	tornEvents    = prometheus.NewDesc("audit_store_torn_log_events", "Events that were cut off at the start because the database's log was torn; they may have been acknowledged.", nil, nil)
 	snapshotCount = prometheus.NewDesc("audit_store_snapshots", "Snapshots that are kept.", nil, nil)
 	snapshotBytes = prometheus.NewDesc("audit_store_snapshot_bytes", "Space that snapshots take as they are stored, those that are being written included.", nil, nil)
 	volumeBytes   = prometheus.NewDesc("audit_store_volume_size_bytes", "Size of the volume that the store lies on.", nil, nil)
@@ -75,7 +78,7 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 
 // Describe implements prometheus.Collector.
 func (m *Metrics) Describe(descriptions chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{queueEvents, queueBytes, clockSkew, dayRows, dayRawBytes, databaseBytes, logBytes, snapshotCount, snapshotBytes, volumeBytes, volumeFree} {
+	for _, d := range []*prometheus.Desc{queueEvents, queueBytes, clockSkew, dayRows, dayRawBytes, databaseBytes, logBytes, tornBytes, tornEvents, snapshotCount, snapshotBytes, volumeBytes, volumeFree} {
 		descriptions <- d
 	}
 }
@@ -103,6 +106,9 @@ func (m *Metrics) Collect(metrics chan<- prometheus.Metric) {
 	}
 	gauge(databaseBytes, float64(s.databaseSize()))
 	gauge(logBytes, float64(logSize(s.opts.Dir)))
+	torn := m.tornLog()
+	gauge(tornBytes, float64(torn.bytes))
+	gauge(tornEvents, float64(torn.events))
 	gauge(snapshotCount, float64(s.snapshots.count()))
 	gauge(snapshotBytes, float64(s.snapshots.space.total()))
 	var fs syscall.Statfs_t
@@ -116,6 +122,12 @@ func (m *Metrics) usage() map[int]usage {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return maps.Clone(m.days)
+}
+
+func (m *Metrics) tornLog() unreferenced {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.torn
 }
 
 // databaseSize is 0 for a file that is not there: the log comes and goes.
@@ -144,6 +156,9 @@ func (m *Metrics) watch(ctx context.Context, s *Store) error {
 	}
 	m.mu.Lock()
 	m.days = days
+	if s.writer.cut.torn { // opening again later does not make it untrue
+		m.torn = s.writer.cut
+	}
 	m.mu.Unlock()
 	m.store.Store(s)
 	return nil

@@ -58,7 +58,7 @@ func TestMetrics(t *testing.T) {
 	got := gauges(t, registry)
 	want := map[string]float64{
 		"commit_duration_seconds committed": 2, "commit_duration_seconds failed": 0,
-		"day_rows " + was: 1, "day_rows " + is: 99, "queue_events": 0, "queue_bytes": 0, "snapshots": 0, "snapshot_bytes": 0, "reads_ended_total": 0,
+		"day_rows " + was: 1, "day_rows " + is: 99, "queue_events": 0, "queue_bytes": 0, "snapshots": 0, "snapshot_bytes": 0, "reads_ended_total": 0, "torn_log_bytes": 0, "torn_log_events": 0,
 		"day_raw_bytes " + was: float64(s.writer.sizes[day]), "day_raw_bytes " + is: float64(s.writer.sizes[day+1]),
 	}
 	for _, name := range []string{"database_bytes", "log_bytes", "volume_size_bytes", "volume_free_bytes"} {

@@ -51,6 +51,6 @@ func cutTornLog(dir string, failure error, log logr.Logger) error {
 	if err := os.Truncate(path, position); err != nil {
 		return errors.Join(failure, err)
 	}
-	log.Info("Cut the database's log before its last commit, which a power cut tore; it was not acknowledged", "bytes", len(rest))
+	log.Info("Cut the database's log before its last commit, which is torn; unless the disk lost what was synced, it was not acknowledged", "bytes", len(rest))
 	return nil
 }

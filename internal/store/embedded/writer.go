@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/go-logr/logr"
 
@@ -31,6 +30,7 @@ type writer struct {
 	quarantineBytes int64
 	log             os.FileInfo // DuckDB's log whose name is known to be durable
 	broken          bool        // a write failed; the database is to be opened anew
+	cut             unreferenced
 }
 
 // load reads the writer's knowledge from the database, and cuts the segments
@@ -70,43 +70,7 @@ func (w *writer) load(ctx context.Context, db *database, opts Options, log logr.
 		Scan(&w.quarantineSeq, &w.quarantineBytes); err != nil {
 		return fmt.Errorf("read quarantine: %w", err)
 	}
-	return w.cutSegments(log)
-}
-
-// cutSegments removes the tails and files that no commit refers to.
-func (w *writer) cutSegments(log logr.Logger) error {
-	entries, err := os.ReadDir(filepath.Join(w.dir, "raw"))
-	if err != nil {
-		return fmt.Errorf("list raw segments: %w", err)
-	}
-	for _, entry := range entries {
-		name, ok := strings.CutSuffix(entry.Name(), ".seg")
-		date, err := time.Parse(time.DateOnly, name)
-		if !ok || err != nil {
-			continue // not ours
-		}
-		path := filepath.Join(w.dir, "raw", entry.Name())
-		committed, known := w.sizes[dayOf(date)]
-		if !known {
-			if err := os.Remove(path); err != nil {
-				return fmt.Errorf("remove a raw segment without rows: %w", err)
-			}
-			continue
-		}
-		info, err := entry.Info()
-		if err != nil {
-			return fmt.Errorf("read raw segment: %w", err)
-		}
-		switch {
-		case info.Size() > committed:
-			if err := os.Truncate(path, committed); err != nil {
-				return fmt.Errorf("cut a raw segment: %w", err)
-			}
-		case info.Size() < committed:
-			log.Error(errDamaged, "A raw segment is shorter than its rows say; their raw events are lost", "path", path, "bytes", info.Size(), "want", committed)
-		}
-	}
-	return nil
+	return w.cutSegments(db.torn, log)
 }
 
 func (w *writer) close() error {
