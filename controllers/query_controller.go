@@ -355,7 +355,7 @@ func (r *queryReconciler) scope(ctx context.Context, q v1alpha1.Query) (scope qu
 	if now.Before(since) {
 		now = since
 	}
-	return query.Since(r.ClusterName, query.Namespace{Name: q.GetNamespace(), Since: since}), now, nil
+	return query.SinceCreation(r.ClusterName, query.Namespace{Name: q.GetNamespace(), Since: since}), now, nil
 }
 
 func kindOf(q v1alpha1.Query) string {

@@ -22,7 +22,7 @@ var operator = []mutant{
 	},
 	{
 		name: "namespaced-query-sees-everything", file: "controllers/query_controller.go",
-		old:      "	return query.Since(r.ClusterName, query.Namespace{Name: q.GetNamespace(), Since: since}), now, nil\n",
+		old:      "	return query.SinceCreation(r.ClusterName, query.Namespace{Name: q.GetNamespace(), Since: since}), now, nil\n",
 		new:      "	return query.ClusterWide(), now, nil\n",
 		packages: []string{"./controllers"},
 	},

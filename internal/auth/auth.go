@@ -278,7 +278,7 @@ func (a *Auth) scope(ctx context.Context, user User, namespaces []string) (query
 		}
 		allowed = append(allowed, query.Namespace{Name: namespace, Since: since})
 	}
-	return query.Since(a.opts.Cluster, allowed...), nil
+	return query.SinceCreation(a.opts.Cluster, allowed...), nil
 }
 
 // since returns when a namespace was created, or knows it still. What an earlier

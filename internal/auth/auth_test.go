@@ -152,7 +152,9 @@ func sinceLongAgoOf(names []string) []query.Namespace {
 }
 
 // sinceLongAgo is the scope of some of these namespaces.
-func sinceLongAgo(names ...string) query.Scope { return query.Since(cluster, sinceLongAgoOf(names)...) }
+func sinceLongAgo(names ...string) query.Scope {
+	return query.SinceCreation(cluster, sinceLongAgoOf(names)...)
+}
 
 // named is a namespace as Scope takes it: none for all.
 func named(namespace string) []string {

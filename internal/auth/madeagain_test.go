@@ -38,7 +38,7 @@ func TestMadeAgain(t *testing.T) {
 	clock := newClock()
 	client, _ := watched(t, config, nil)
 	a := auth.New(client, auth.Options{Cluster: cluster, Now: clock.now, Namespaces: list(&listed)})
-	want := query.Since(cluster, query.Namespace{Name: "again", Since: listed})
+	want := query.SinceCreation(cluster, query.Namespace{Name: "again", Since: listed})
 	for _, named := range [][]string{{"again"}, nil} {
 		if scope, err := a.Scope(t.Context(), user, named...); err != nil || !scope.Equal(want) {
 			t.Errorf("Scope(%q) = %+v, %v; want %+v", named, scope, err, want)
@@ -60,7 +60,7 @@ func TestMadeAgain(t *testing.T) {
 	check("before", want)
 	listed = later
 	clock.add(10 * time.Second)
-	check("ten seconds later", query.Since(cluster, query.Namespace{Name: "again", Since: later}))
+	check("ten seconds later", query.SinceCreation(cluster, query.Namespace{Name: "again", Since: later}))
 
 	// Without a time nothing is shown, and of what is not there nothing is said.
 	for name, tc := range map[string]struct {

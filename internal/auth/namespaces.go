@@ -50,7 +50,7 @@ func (a *Auth) allScopes(ctx context.Context, user User) (query.Scope, error) {
 	if len(all.allowed) == 0 {
 		return query.Scope{}, ErrForbidden
 	}
-	return query.Since(a.opts.Cluster, all.allowed...), nil
+	return query.SinceCreation(a.opts.Cluster, all.allowed...), nil
 }
 
 // find asks anew about the namespaces that the user was allowed, and now and

@@ -25,7 +25,7 @@ func answers(asked *atomic.Int64, given ...error) export.Still {
 	}
 }
 
-var silent = fmt.Errorf("connection refused: %w", auth.ErrNoAnswer)
+var errSilent = fmt.Errorf("connection refused: %w", auth.ErrNoAnswer)
 
 // An answer that is being sent ends, and says that it is not whole, when its
 // caller's rights have ended, or when nobody says whether they have.
@@ -37,8 +37,8 @@ func TestRightsEnd(t *testing.T) {
 	}{
 		"taken away":        {[]error{nil, auth.ErrForbidden}, time.Minute, false},
 		"signed out":        {[]error{nil, nil, auth.ErrUnauthenticated}, time.Minute, false},
-		"no answer":         {[]error{nil, silent}, 200 * time.Millisecond, false},
-		"no answer for now": {[]error{nil, silent, nil}, time.Minute, true},
+		"no answer":         {[]error{nil, errSilent}, 200 * time.Millisecond, false},
+		"no answer for now": {[]error{nil, errSilent, nil}, time.Minute, true},
 		"all the time":      {[]error{nil}, time.Minute, true},
 	} {
 		t.Run(name, func(t *testing.T) {

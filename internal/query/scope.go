@@ -41,14 +41,14 @@ func ClusterWide() Scope { return Scope{clusterWide: true} }
 // namespaces, whenever they occurred, from the sources of the operator's own
 // cluster. Without a namespace it sees nothing.
 func InNamespaces(cluster string, names ...string) Scope {
-	return Since(cluster, Named(names...)...)
+	return SinceCreation(cluster, Named(names...)...)
 }
 
-// Since is the scope of a caller that may see what occurred in some namespaces
+// SinceCreation is the scope of a caller that may see what occurred in some namespaces
 // since they were created, from the sources of the operator's own cluster.
 // Without a namespace it sees nothing. Of a name that comes twice the later
 // creation holds.
-func Since(cluster string, namespaces ...Namespace) Scope {
+func SinceCreation(cluster string, namespaces ...Namespace) Scope {
 	// An event without a namespace is the cluster's, never a namespace's.
 	named := slices.DeleteFunc(slices.Clone(namespaces), func(n Namespace) bool { return n.Name == "" })
 	for i := range named {

@@ -24,9 +24,9 @@ func (silentSessions) SessionEnded(context.Context, store.Session) (bool, error)
 // cookie too, and no other session of its owner. Where the list of those that
 // were signed out can't be read, no session is good.
 func TestSignOut(t *testing.T) {
-	one, two := webtest.Browser{}, httptest.NewServer(world.Handler(t, world.Store, false))
+	two := httptest.NewServer(world.Handler(t, world.Store, false))
 	defer two.Close()
-	one = *world.As(t, webtest.InShop)
+	one := world.As(t, webtest.InShop)
 	other := world.As(t, webtest.InShop)
 	silent := httptest.NewServer(world.HandlerWith(t, world.Store, func(o *login.Options) { o.Sessions = silentSessions{world.Store} }))
 	defer silent.Close()

@@ -16,7 +16,11 @@ import (
 // to ask again.
 func TestReadsDontKeepTheLogLong(t *testing.T) {
 	s := mustOpen(t, Options{Dir: t.TempDir()})
-	t.Cleanup(func() { s.Close() })
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 	const most = 4 << 20
 	s.logMost = most
 	ctx, cancel := context.WithCancel(t.Context())
@@ -63,7 +67,11 @@ func TestReadsDontKeepTheLogLong(t *testing.T) {
 // A read that comes while others are held up waits, no longer than its context.
 func TestReadsWaitForACheckpoint(t *testing.T) {
 	s := mustOpen(t, Options{Dir: t.TempDir()})
-	t.Cleanup(func() { s.Close() })
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 	nothing := func(context.Context, *readTx) error { return nil }
 	release := s.readers.hold()
 	short, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
@@ -85,7 +93,11 @@ func TestReadsWaitForACheckpoint(t *testing.T) {
 // A backup is no read to end: the log may grow until it is done.
 func TestBackupIsNotEnded(t *testing.T) {
 	s := mustOpen(t, Options{Dir: t.TempDir()})
-	t.Cleanup(func() { s.Close() })
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 	done := s.readers.backup()
 	began := make(chan struct{})
 	read, cancel := context.WithCancel(t.Context())

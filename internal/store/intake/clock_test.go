@@ -94,7 +94,9 @@ func TestClockAndWitness(t *testing.T) {
 	c.witness = start.Add(-32 * 24 * time.Hour)
 	c.want(t, true, c.witness, "from the beginning, with an empty store")
 	c.admit(t, c.witness, "an event of the right time", event(c.witness.Add(-time.Hour), c.witness))
-	c.Admit(&store.Batch{Source: "s", Events: []audit.Event{event(c.now, c.now)}}, retention)
+	if _, err := c.Admit(&store.Batch{Source: "s", Events: []audit.Event{event(c.now, c.now)}}, retention); err != nil {
+		t.Error(err)
+	}
 	c.want(t, true, c.witness, "also when a source agrees with the clock")
 	c.witness = c.now.Add(ClockTolerance)
 	c.want(t, false, c.now, "which agrees")

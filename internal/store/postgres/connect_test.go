@@ -191,7 +191,7 @@ func pooler(t *testing.T, server string, swallow bool) string {
 
 func pass(client net.Conn, server string, swallow bool) {
 	defer client.Close()
-	backend, err := net.Dial("tcp", server)
+	backend, err := (&net.Dialer{}).DialContext(context.Background(), "tcp", server)
 	if err != nil {
 		return
 	}

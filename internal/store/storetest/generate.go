@@ -151,7 +151,7 @@ func drawScope(t *rapid.T) query.Scope {
 			}
 			namespaces = append(namespaces, n)
 		}
-		return query.Since(oneOf(t, "scope cluster", someClusters), namespaces...)
+		return query.SinceCreation(oneOf(t, "scope cluster", someClusters), namespaces...)
 	}
 	return query.ClusterWide()
 }

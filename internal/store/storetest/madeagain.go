@@ -38,12 +38,12 @@ func testMadeAgain(t *testing.T, b *bench) {
 	}
 	shop, both := query.Namespace{Name: "shop", Since: created}, query.Namespace{Name: "bills", Since: bills}
 	scopes := map[string]query.Scope{
-		"one":             query.Since("prod", shop),
-		"two":             query.Since("prod", shop, both),
-		"one without end": query.Since("prod", shop, both, query.Namespace{Name: "old"}),
-		"twice":           query.Since("prod", shop, query.Namespace{Name: "shop"}),
-		"another cluster": query.Since("staging", shop),
-		"later":           query.Since("prod", query.Namespace{Name: "shop", Since: now.Add(time.Hour)}),
+		"one":             query.SinceCreation("prod", shop),
+		"two":             query.SinceCreation("prod", shop, both),
+		"one without end": query.SinceCreation("prod", shop, both, query.Namespace{Name: "old"}),
+		"twice":           query.SinceCreation("prod", shop, query.Namespace{Name: "shop"}),
+		"another cluster": query.SinceCreation("staging", shop),
+		"later":           query.SinceCreation("prod", query.Namespace{Name: "shop", Since: now.Add(time.Hour)}),
 	}
 	tails := map[string]*tailing{}
 	for name, scope := range scopes {
@@ -140,8 +140,8 @@ func testMadeAgainSnapshots(t *testing.T, b *bench) {
 	}
 	created := query.Namespace{Name: "shop", Since: now}
 	for _, scope := range []query.Scope{
-		query.Since("prod", created), query.Since("prod", created, query.Namespace{Name: "bills", Since: now.Add(-30 * time.Minute)}),
-		query.Since("prod", query.Namespace{Name: "shop", Since: now.Add(time.Hour)}), query.InNamespaces("prod", "shop"),
+		query.SinceCreation("prod", created), query.SinceCreation("prod", created, query.Namespace{Name: "bills", Since: now.Add(-30 * time.Minute)}),
+		query.SinceCreation("prod", query.Namespace{Name: "shop", Since: now.Add(time.Hour)}), query.InNamespaces("prod", "shop"),
 	} {
 		want := covered(all, scope)
 		for _, size := range []int{1, 3, 100} {
@@ -178,7 +178,7 @@ func testFarTimes(t *testing.T, b *bench) {
 		if window.To.After(now) && window.From.Before(now) {
 			want = 1
 		}
-		for _, scope := range []query.Scope{query.ClusterWide(), query.InNamespaces("prod", "shop"), query.Since("prod", query.Namespace{Name: "shop", Since: first})} {
+		for _, scope := range []query.Scope{query.ClusterWide(), query.InNamespaces("prod", "shop"), query.SinceCreation("prod", query.Namespace{Name: "shop", Since: first})} {
 			for _, at := range []time.Time{first, now.Add(time.Minute), last} {
 				for _, width := range []time.Duration{time.Second, 24 * time.Hour} {
 					view, err := b.View(t.Context(), scope, store.ViewRequest{Window: window, Limit: 10, Count: true, HistogramWidth: width, After: &query.Position{OccurredAt: at}})
