@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/porter-dev/audit-operator/internal/webtest"
 )
 
 var shellBlock = regexp.MustCompile("(?ms)^```sh\n(.*?)^```$")
@@ -25,8 +27,12 @@ func TestHandbook(t *testing.T) {
 		script := regexp.MustCompile(`(?m)^(AUDIT|TOKEN)=.*\n`).ReplaceAllString(block[1], "")
 		for _, command := range commands(script) {
 			run++
+			reader := everywhere
+			if strings.Contains(command, held) {
+				reader = webtest.Quarantine // the page names the right, which those to events don't stand for
+			}
 			cmd := exec.CommandContext(t.Context(), "bash", "-euo", "pipefail", "-c", command)
-			cmd.Env = append(os.Environ(), "AUDIT="+server.URL, "TOKEN="+world.Tokens[everywhere])
+			cmd.Env = append(os.Environ(), "AUDIT="+server.URL, "TOKEN="+world.Tokens[reader])
 			out, err := cmd.CombinedOutput()
 			if err != nil {
 				t.Errorf("%s: %v: %s", command, err, out)
