@@ -184,12 +184,14 @@ func TestLoginIsRecorded(t *testing.T) {
 		t.Errorf("an export that can't be recorded: %v", err)
 	}
 	const want = `
-# HELP audit_own_records_total The operator's own records of exports, downloads, log-ins and looks, by action and outcome: stored, failed.
+# HELP audit_own_records_total The operator's own records of exports, downloads, deletions of snapshots, log-ins and looks, by action and outcome: stored, failed.
 # TYPE audit_own_records_total counter
 audit_own_records_total{action="project.audit_export",outcome="failed"} 1
 audit_own_records_total{action="project.audit_export",outcome="stored"} 0
 audit_own_records_total{action="project.audit_login",outcome="failed"} 1
 audit_own_records_total{action="project.audit_login",outcome="stored"} 1
+audit_own_records_total{action="project.audit_snapshot_delete",outcome="failed"} 0
+audit_own_records_total{action="project.audit_snapshot_delete",outcome="stored"} 0
 audit_own_records_total{action="project.audit_snapshot_download",outcome="failed"} 0
 audit_own_records_total{action="project.audit_snapshot_download",outcome="stored"} 0
 audit_own_records_total{action="project.audit_view",outcome="failed"} 0

@@ -139,10 +139,10 @@ func TestViewsWaitForNothing(t *testing.T) {
 	close(h.hold)
 	stop()
 	<-done
-	got := `# HELP audit_own_records_total The operator's own records of exports, downloads, log-ins and looks, by action and outcome: stored, failed.
+	got := `# HELP audit_own_records_total The operator's own records of exports, downloads, deletions of snapshots, log-ins and looks, by action and outcome: stored, failed.
 # TYPE audit_own_records_total counter
 `
-	for _, action := range []string{"project.audit_export", "project.audit_login", "project.audit_snapshot_download", "project.audit_view"} {
+	for _, action := range []string{"project.audit_export", "project.audit_login", "project.audit_snapshot_delete", "project.audit_snapshot_download", "project.audit_view"} {
 		failed := 0
 		if action == "project.audit_view" {
 			failed = callers
