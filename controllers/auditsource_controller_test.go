@@ -19,8 +19,8 @@ import (
 	"github.com/porter-dev/audit-operator/internal/audit"
 	"github.com/porter-dev/audit-operator/internal/collector/webhook"
 	"github.com/porter-dev/audit-operator/internal/credentials"
+	"github.com/porter-dev/audit-operator/internal/query"
 	"github.com/porter-dev/audit-operator/internal/store"
-	"github.com/porter-dev/audit-operator/internal/store/storetest"
 )
 
 func newSource(name string) *v1alpha1.AuditSource {
@@ -254,7 +254,9 @@ func TestRegisterSources(t *testing.T) {
 	if err := RegisterSources(t.Context(), operator, issuer, fresh); err != nil {
 		t.Logf("of other tests' sources: %v", err)
 	}
-	tooLong := `{"items":[{"userAgent":"` + strings.Repeat("x", 2048) + `"}]}`
+	// By the default limit nothing of it is left out.
+	tooLong := `{"items":[{"level":"Request","auditID":"a","stage":"ResponseComplete","requestURI":"/version","verb":"get",` +
+		`"requestReceivedTimestamp":"` + time.Now().UTC().Format(time.RFC3339Nano) + `","requestObject":{"text":"` + strings.Repeat("x", 2048) + `"}}]}`
 	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, webhook.PathPrefix+s.Name, strings.NewReader(tooLong))
 	r.Header.Set("Authorization", "Bearer "+string(secretOf(t, s).Data[credentials.TokenKey]))
 	w := httptest.NewRecorder()
@@ -262,8 +264,12 @@ func TestRegisterSources(t *testing.T) {
 	if w.Code != http.StatusOK {
 		t.Errorf("delivery answered %d", w.Code)
 	}
-	bad, err := storetest.Quarantined(t.Context(), faults, s.Name)
-	if err != nil || len(bad) != 1 || !strings.Contains(bad[0].Reason, "2048") {
-		t.Errorf("quarantine %+v, %v: want one item beyond the source's own limit", bad, err)
+	now := time.Now()
+	view, err := faults.View(t.Context(), query.ClusterWide(), store.ViewRequest{
+		Filter: query.Filter{Terms: query.Terms{Sources: []string{s.Name}}},
+		Window: query.Window{From: now.Add(-time.Hour), To: now.Add(time.Hour)}, Limit: 2,
+	})
+	if err != nil || len(view.Events) != 1 || !view.Events[0].Truncated {
+		t.Errorf("stored %+v, %v: want one event, cut by the source's own limit", view.Events, err)
 	}
 }

@@ -191,11 +191,8 @@ func TestNoRoom(t *testing.T) {
 			if _, result := reconcileAt(t, q, time.Now); result.RequeueAfter != retryRoom {
 				t.Errorf("tried again in %v", result.RequeueAfter)
 			}
-			if err := admin.Get(t.Context(), client.ObjectKeyFromObject(q), q); err != nil {
-				t.Fatal(err)
-			}
-			q.Spec.SnapshotHistoryLimit = ptr.To(int32(1))
-			if err := admin.Update(t.Context(), q); err != nil {
+			// A patch, since the operator writes the status meanwhile.
+			if err := admin.Patch(t.Context(), q, client.RawPatch(types.MergePatchType, []byte(`{"spec":{"snapshotHistoryLimit":1}}`))); err != nil {
 				t.Fatal(err)
 			}
 			await(t, q, func() error { // lowering the limit makes room, though the new spec has none

@@ -61,6 +61,9 @@ func (m *Metrics) observe(source string, took time.Duration, total store.Appende
 	} {
 		m.events.WithLabelValues(source, outcome).Add(float64(n))
 	}
+	// A source that has none yet has a series as well, so that a rate begins.
+	m.truncated.WithLabelValues(source)
+	m.withheld.WithLabelValues(source)
 	outcome := outcomeStored
 	if err != nil {
 		outcome = outcomeRefused

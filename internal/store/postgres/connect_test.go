@@ -159,7 +159,7 @@ func TestPooler(t *testing.T) {
 			u.Host = pooler(t, u.Host, swallow)
 			s, err := Open(t.Context(), Options{URL: u.String()})
 			if err == nil {
-				defer s.Close()
+				defer closeStore(t, s)
 			}
 			if swallow != (err != nil) || swallow && !strings.Contains(err.Error(), "a pooler that swallows session settings") {
 				t.Errorf("Open = %v", err)

@@ -59,7 +59,7 @@ func TestSpaceOfSnapshotsOfBefore(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.Close()
+	defer closeStore(t, s)
 	save(t, s, someManifest(1), threeParts)
 	var counted, again int64
 	const bytes = "SELECT bytes FROM audit_snapshots"

@@ -129,3 +129,11 @@ func mustExec(t testing.TB, s *Store, sql string, args ...any) {
 		t.Fatalf("%s: %v", sql, err)
 	}
 }
+
+// closeStore ends a store that a test opened by itself.
+func closeStore(t *testing.T, s *Store) {
+	t.Helper()
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}

@@ -72,7 +72,7 @@ func New(opts Options) *Keeper {
 	k := &Keeper{
 		opts: opts,
 		waiting: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "audit_retention_waiting_days", Help: "Days past the retention that wait for manager retain --yes.",
+			Name: "audit_retention_waiting", Help: "Days past the retention that wait for manager retain --yes.",
 		}),
 		doubted: prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "audit_clock_doubted", Help: "1 while the operator's clock is in doubt, so that no day is dropped and nothing quarantined for its time.",
