@@ -68,4 +68,10 @@ var page = []mutant{
 		new:      "ahead >= 0",
 		packages: []string{"./internal/dashboard"}, tests: "TestListSaysSkew",
 	},
+	{
+		name: "list-says-nothing-of-what-a-search-saw-in-part", file: "internal/dashboard/inpart.go",
+		old:      "view.Matched == 0",
+		new:      "view.Matched >= 0",
+		packages: []string{"./internal/dashboard"}, tests: "TestListSaysSearchedInPart",
+	},
 }

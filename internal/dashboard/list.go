@@ -39,6 +39,7 @@ type listData struct {
 	Live       bool
 	Tail       *tailData
 	Skew       *skewNote
+	InPart     *inPartNote
 	Fixed      string // this page with the times that its range means now
 	LiveLink   string // the same filter with the live tail on, or off
 	SaveLink   string
@@ -103,6 +104,10 @@ func (d *dashboard) list(w http.ResponseWriter, r *http.Request, user auth.User)
 		Later: a.After != nil, First: a.withFilter(a.Filter), All: query.AuditLogsPath, Here: a.link(), Live: a.Live,
 	}
 	if data.Skew, err = d.skew(r.Context(), scope, a); err != nil {
+		d.failed(w, r, user, err)
+		return
+	}
+	if data.InPart, err = d.inPart(r.Context(), scope, a); err != nil {
 		d.failed(w, r, user, err)
 		return
 	}

@@ -83,6 +83,8 @@ func stages(t *testing.T) []stage {
 			{"not-found", "/security/elsewhere", nil},
 			{"save-wrong", listPath + "/query?cluster=A%20B", visible("#wrong")},
 			{"unavailable", listPath + "?search=unavailable", nil},
+			{"busy", listPath + "?search=busy", nil},
+			{"busy-in-place", ofTwo, after("busy", "#results .problem")},
 			{"broken", listPath + "?search=broken", nil},
 			{"menu-broken", listPath + "?search=no+facets", opens("#m-actor")},
 			{"no-answer", ofTwo, after("gone", "#results .problem")},
@@ -115,6 +117,14 @@ func stages(t *testing.T) []stage {
 		}},
 		{name: "a clock that is ahead", user: everywhere, at: over(ahead{few, map[string]time.Duration{"control-plane-1": 90 * time.Second}}), states: []state{
 			{"list-skewed", listPath, visible(".skew")},
+		}},
+		{name: "truncated", user: everywhere, at: over(cutStore(t)), states: []state{
+			{"list-truncated", listPath, nil},
+			{"list-searched-in-part", listPath + "?search=pods", visible(".in-part")},
+			{"drawer-truncated", listPath + "?truncated=true", func(tab *browsertest.Tab) {
+				tab.Click("#rows tr:first-child .action")
+				tab.Visible(".drawer .json")
+			}},
 		}},
 		{name: "no right to the quarantine", user: everywhere, at: over(few), tolerate: []string{"status of 403"}, states: []state{
 			{"quarantine-forbidden", "/security/quarantine", nil},

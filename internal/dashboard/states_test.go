@@ -32,6 +32,8 @@ func (f failing) View(ctx context.Context, scope query.Scope, req store.ViewRequ
 		return store.View{}, ctx.Err()
 	case "unavailable":
 		return store.View{}, store.ErrUnavailable
+	case "busy":
+		return store.View{}, fmt.Errorf("a fault of the test: %w", store.ErrBusy)
 	case "broken":
 		return store.View{}, errors.New("a fault of the test")
 	}

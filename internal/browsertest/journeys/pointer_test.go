@@ -23,7 +23,7 @@ func TestMenusByPointer(t *testing.T) {
 	tab := at(t, w, webtest.Everywhere, list, browsertest.Look{})
 	dimensions := []query.Dimension{
 		query.ByResourceType, query.ByActor, query.ByMethod, query.ByAction, query.ByIP, query.ByStatusCode,
-		query.ByResourceName, query.ByNamespace, query.ByCluster, query.ByClient, query.ByStage,
+		query.ByResourceName, query.ByNamespace, query.ByCluster, query.BySource, query.ByClient, query.ByStage,
 	}
 	if menus := tab.Count("#filters .values[hx-get]"); menus != len(dimensions) {
 		t.Fatalf("the page has %d menus of values, and this test goes through %d", menus, len(dimensions))
@@ -107,12 +107,15 @@ func TestOtherMenusByPointer(t *testing.T) {
 
 	tab.Go(list)
 	tab.Click("#m-more > summary")
-	tab.Click("#m-dry_run > summary")
-	for i, address := range []string{list + "?dry_run=true", list + "?dry_run=false", list} {
-		tab.ClickThere(fmt.Sprintf("#m-dry_run .row:nth-child(%d) span", (i+1)%3+1))
-		tab.At(address)
-		open("#m-dry_run")
-		open("#m-more")
+	for _, flag := range []string{"dry_run", "truncated"} {
+		menu := "#m-" + flag
+		tab.Click(menu + " > summary")
+		for i, address := range []string{list + "?" + flag + "=true", list + "?" + flag + "=false", list} {
+			tab.ClickThere(fmt.Sprintf("%s .row:nth-child(%d) span", menu, (i+1)%3+1))
+			tab.At(address)
+			open(menu)
+			open("#m-more")
+		}
 	}
 
 	const export = "#toolbar details.menu"
