@@ -1,6 +1,7 @@
 package journeys
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -18,7 +19,7 @@ func TestTruncatedAndSource(t *testing.T) {
 	batch := store.Batch{Source: "edge", ReceivedAt: now}
 	for i := range 3 {
 		e := weekEvent(1000+i, now.Add(-time.Duration(i+2)*time.Minute))
-		e.Source, e.Truncated = batch.Source, i > 0
+		e.Source, e.Truncated, e.Action = batch.Source, i > 0, e.Action+strings.Repeat("-of-a-long-name", i*20)
 		batch.Events = append(batch.Events, e)
 	}
 	if got, err := w.Append(t.Context(), batch); err != nil || got.Stored != 3 {
@@ -31,6 +32,13 @@ func TestTruncatedAndSource(t *testing.T) {
 	const badges = "#rows .action .badge"
 	if n := tab.Count(badges); n != 2 {
 		t.Errorf("%d events have a badge, want the 2 that were cut", n)
+	}
+	if hidden := browsertest.Eval[int](tab, `[...document.querySelectorAll("`+badges+`")].filter(e => {
+		e.scrollIntoView({block: "center"});
+		const box = e.getBoundingClientRect();
+		return document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2) != e;
+	}).length`); hidden > 0 {
+		t.Errorf("%d badges are hidden behind a long action", hidden)
 	}
 	menu := func(name string) {
 		t.Helper()
