@@ -36,6 +36,10 @@ dev-down: ## Stop what dev-up started.
 kubectl-path: ## Print the command that puts the dev environment's kubectl on PATH.
 	@echo "export PATH=$$(hack/controlplane.sh):\$$PATH KUBECONFIG=$(CURDIR)/.dev/kubeconfig"
 
+.PHONY: undeploy
+undeploy: ## Say what removing the operator from kubectl's cluster takes away; CONFIRM=yes does it, KEEP_DATA=yes leaves the volume.
+	@hack/undeploy.sh
+
 ##@ Build
 
 .PHONY: build
