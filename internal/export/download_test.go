@@ -134,7 +134,7 @@ func TestDownloadsTakePlaces(t *testing.T) {
 // longer.
 func TestDownloadsEnd(t *testing.T) {
 	w := newWorld(t, 10, export.Options{})
-	w.downloads(t, func(p []byte) (int, error) { return copy(p, "more\n"), nil }, export.Options{MaxDuration: 200 * time.Millisecond})
+	w.downloads(t, func(p []byte) (int, error) { return copy(p, "more\n"), nil }, export.Options{MaxDuration: 2 * time.Second})
 	status, body, err := w.getAt(t, "/records")
 	if status != http.StatusOK || err == nil {
 		t.Errorf("status %d, %d bytes, and the answer looks whole", status, len(body))

@@ -140,6 +140,7 @@ type Store struct {
 	closing    sync.Once
 
 	background sync.WaitGroup // what runs until stop is called
+	warming    sync.WaitGroup // of it, what ends by itself
 	stop       context.CancelFunc
 }
 
@@ -211,7 +212,7 @@ func Open(ctx context.Context, opts Options) (_ *Store, err error) {
 	warming, stop := context.WithCancel(ctx)
 	s.stop = stop
 	s.committer.Go(s.commitLoop)
-	s.background.Go(func() { s.warm(warming, days) })
+	s.warming.Go(func() { s.warm(warming, days) })
 	s.background.Go(func() { s.checkpoints(warming) })
 	return s, nil
 }
@@ -273,6 +274,7 @@ func (s *Store) Close() error {
 	s.closing.Do(func() {
 		s.stop()
 		s.background.Wait()
+		s.warming.Wait()
 		s.calls.End()
 
 		s.queue.Close()

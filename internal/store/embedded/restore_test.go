@@ -246,7 +246,7 @@ func TestRestoreOther(t *testing.T) {
 		"nothing":          {nil, "cut off after 0 bytes"},
 		"text":             {[]byte(strings.Repeat("error: unable to upgrade connection\n", 20)), "not of a tar archive"},
 		"a newer layout":   {small(t, Header{Archive: 2}, files), "layout 2, written by version v1"},
-		"a newer format":   {small(t, Header{Format: 2}, files), "format 2, written by version v1"},
+		"a newer format":   {small(t, Header{Format: formatVersion + 1}, files), fmt.Sprintf("format %d, written by version v1", formatVersion+1)},
 		"no database":      {small(t, smallHeader(), map[string]string{"raw/2026-03-14.seg": ""}), `"raw/2026-03-14.seg" does not belong after ""`},
 		"no date":          {small(t, Header{Days: []DayHeader{{Day: "x; DROP TABLE days"}}}, files), `"x; DROP TABLE days" as a day`},
 		"no such date":     {small(t, Header{Days: []DayHeader{{Day: "2026-02-30"}}}, files), `"2026-02-30" as a day`},

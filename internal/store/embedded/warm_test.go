@@ -103,7 +103,7 @@ func TestWarm(t *testing.T) {
 		t.Fatal(err)
 	}
 	s = mustOpen(t, Options{Dir: dir})
-	s.background.Wait()
+	s.warming.Wait()
 	day := dayOf(batch.Events[0].OccurredAt)
 	if s.filters.days[day] == nil || !s.filters.mayHold(day, batch.Events[0].ID) || s.filters.mayHold(day, audit.ID{1}) {
 		t.Error("the day has no filter of its IDs")

@@ -86,6 +86,7 @@ func TestMetrics(t *testing.T) {
 		"commit_duration_seconds committed": 1, "commit_duration_seconds failed": 0, "queue_events": 0, "queue_bytes": 0,
 		"day_rows " + was: 200, "day_rows " + is: 1, "snapshots": 0, "snapshot_bytes": 0, "up": 1,
 		"connections used": 0, "connections opening": 0, "connections_max": defaultMaxConns,
+		"audit_source_clock_skew_seconds s": 1,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

@@ -255,8 +255,11 @@ func TestTailPlan(t *testing.T) {
 	if len(how) == 0 || most > 3*len(events) {
 		t.Errorf("one scan returned %d rows of tables %v for %d that came", most, how, len(events))
 	}
-	if fresh, more := f.next(t, e.Store, 1000); len(fresh) != 400 || more {
-		t.Fatalf("Tail has %d more events, want 400", len(fresh))
+	if fresh, more := f.next(t, e.Store, 1000); len(fresh) != store.MaxTail || !more {
+		t.Fatalf("Tail has %d more events, want %d, and others", len(fresh), store.MaxTail)
+	}
+	if fresh, more := f.next(t, e.Store, 1000); len(fresh) != 400-store.MaxTail || more {
+		t.Fatalf("Tail has %d more events, want %d", len(fresh), 400-store.MaxTail)
 	}
 	e.scans(t)
 	f.next(t, e.Store, 100)
