@@ -184,9 +184,6 @@ func openEmbedded(t testing.TB, events int) store.Store {
 // waiting. The bounds are generous, since a machine may be busy with other tests:
 // without the gate a delivery takes 12 s and no page comes.
 func TestNobodyIsStarved(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes 10 s")
-	}
 	s := openEmbedded(t, 100_000)
 	got := starve(t, s, admission.NewStore(s, admission.NewGate(admission.DefaultAtOnce, nil)), 8*time.Second)
 	t.Log(got)
