@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -229,7 +230,9 @@ func TestUndeployWhileItRuns(t *testing.T) {
 		t.Fatal("the query has no snapshot")
 	}
 
-	if code, out := c.undeploy("CONFIRM=yes", "KEEP_DATA=yes", "WAIT=60"); code != 0 || strings.Contains(out, "without the operator") {
+	c.stallAndEnd(s.o, query, pod)
+	code, out := c.undeploy("CONFIRM=yes", "KEEP_DATA=yes", "WAIT=60")
+	if code != 0 || strings.Contains(out, "without the operator") || strings.Contains(out, "without it") {
 		t.Errorf("%d\n%s", code, out)
 	}
 	if s.backend.hasSnapshot(s, id) {
@@ -238,4 +241,33 @@ func TestUndeployWhileItRuns(t *testing.T) {
 	c.expect("gone", query, pod, &corev1.Secret{ObjectMeta: named(operatorNamespace, "audit-operator-ca")})
 	c.expect("", claim, &corev1.Namespace{ObjectMeta: named("", operatorNamespace)})
 	c.install("default")
+}
+
+// stallAndEnd has the operator do nothing until some seconds after the query's
+// deletion, as a busy one would, and ends it with its Pod, as a kubelet would.
+func (c *cluster) stallAndEnd(o *operator, query, pod client.Object) {
+	c.t.Helper()
+	signal := func(s os.Signal) {
+		if err := o.process.Process.Signal(s); err != nil {
+			c.t.Error(err)
+		}
+	}
+	signal(syscall.SIGSTOP)
+	query, pod = query.DeepCopyObject().(client.Object), pod.DeepCopyObject().(client.Object)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		await := func(reached func() bool) {
+			for tick := time.NewTicker(50 * time.Millisecond); !reached() && c.t.Context().Err() == nil; {
+				<-tick.C
+			}
+		}
+		await(func() bool { return c.state(query) != "" })
+		stalled := time.Now()
+		await(func() bool { return time.Since(stalled) > 3*time.Second })
+		signal(syscall.SIGCONT)
+		await(func() bool { return c.state(pod) != "" })
+		o.stop(c.t)
+	}()
+	c.t.Cleanup(func() { <-done })
 }

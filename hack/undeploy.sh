@@ -48,6 +48,11 @@ gone() {
 
 names() { k get --ignore-not-found -o name "$@"; }
 crd() { names crd "$1.$group"; }
+# served is crd, without those whose deletion has begun: such a CRD deletes its
+# objects by itself, and the API server may have stopped to serve them.
+served() { k get --ignore-not-found crd "$1.$group" -o go-template='{{if not .metadata.deletionTimestamp}}{{.metadata.name}}{{end}}'; }
+# A kind that goes while its objects are being deleted is no failure.
+delete_all() { k delete --ignore-not-found --wait=false "$1.$group" --all --all-namespaces || [ -z "$(served "$1")" ] || failed=yes; }
 objects() { # of the kinds whose CRDs are there
   local kind found
   for kind in "$@"; do
@@ -118,7 +123,7 @@ plan() {
   if [ -n "$(crd auditsources)" ] && [ -n "$(objects auditsources)" ]; then
     printf '\nAPI servers that send here: take their --audit-webhook-config-file out first, then the files\n'
     printf '(docs/operations/uninstall.md). kube-apiserver does not start without a file that a flag names.\n'
-    k get auditsources.$group
+    k get auditsources.$group || true
   fi
 }
 
@@ -135,7 +140,7 @@ fi
 
 step "Queries, while the operator can remove their snapshots"
 for kind in "${queries[@]}"; do
-  if [ -n "$(crd "$kind")" ]; then delete "$kind.$group" --all --all-namespaces; fi
+  if [ -n "$(served "$kind")" ]; then delete_all "$kind"; fi
 done
 if [ -n "$(running)" ]; then
   gone objects "${queries[@]}" || echo "They go without the operator."
@@ -151,9 +156,10 @@ gone pods || echo "The rest goes on without waiting for them."
 
 step "Finalizers, objects and CRDs"
 for kind in "${kinds[@]}"; do
-  if [ -n "$(crd "$kind")" ]; then
-    delete "$kind.$group" --all --all-namespaces
-    try release "$kind"
+  if [ -n "$(served "$kind")" ]; then
+    delete_all "$kind"
+    # unfinished does it again, until nothing is left.
+    release "$kind" || true
     delete crd "$kind.$group"
   fi
 done
