@@ -61,6 +61,9 @@ func (a address) withFilter(f query.Filter) string {
 // readValues reads a query string, all of it. Its error's text is fit for users.
 func readValues(r *http.Request) (url.Values, error) {
 	// Not URL.Query, which leaves out what it can't read.
+	if err := checkAddress(r); err != nil {
+		return nil, err
+	}
 	values, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
 		return nil, &query.FieldError{Field: "the address", Problem: "has a part that is not written as URLs are: " + err.Error()}

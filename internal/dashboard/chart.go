@@ -132,6 +132,7 @@ func newChart(a address, g grain, buckets []store.Bucket, now time.Time) chart {
 	}
 	top := niceTop(c.Peak.Count)
 	share := shareOf(a.Window)
+	many := manyLinks(len(c.Bars), len(c.Narrow))
 	for i := range c.Bars {
 		b := &c.Bars[i]
 		x, end := share(b.From), share(b.To)
@@ -140,7 +141,9 @@ func newChart(a address, g grain, buckets []store.Bucket, now time.Time) chart {
 		b.Y, b.Height = pixels(plotBottom-height), pixels(height)
 		narrowed := rest
 		narrowed.Range = query.TimeRange{From: b.From, To: b.To}
-		b.Link = a.withFilter(narrowed)
+		if !many {
+			b.Link = a.withFilter(narrowed)
+		}
 	}
 	if top > 0 {
 		c.Lines = append(c.Lines, gridline{pixels(plotTop), pixels(plotTop + 11), top})

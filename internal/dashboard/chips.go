@@ -30,6 +30,7 @@ func chips(a address, names map[string]string) []chip {
 		return listLink(encode(append(slices.DeleteFunc(slices.Clone(all), drop), live(a)...)...))
 	}
 	var out []chip
+	many := manyLinks(len(all), len(a.link()))
 	for _, p := range all {
 		only := func(q parameter) bool { return q == p }
 		named := func(q parameter) bool { return q.Name == p.Name }
@@ -49,7 +50,10 @@ func chips(a address, names map[string]string) []chip {
 			out = append(out, chip{Label: "Time", Mode: "is", Values: []chipValue{{Window: &a.Window, Open: f.Range.To.IsZero()}}, Without: without(isTime)})
 		case "to": // in the chip of from
 		default:
-			v := chipValue{Text: p.Value, Without: without(only)}
+			v := chipValue{Text: p.Value}
+			if !many {
+				v.Without = without(only)
+			}
 			name, excluded := strings.CutSuffix(p.Name, exclude)
 			if name == string(query.ByResourceType) {
 				v.Text = nameOf(names, p.Value)

@@ -172,15 +172,32 @@ func (d *dashboard) renderPart(w http.ResponseWriter, r *http.Request, name, par
 }
 
 func (d *dashboard) write(w http.ResponseWriter, r *http.Request, status int, name, part string, data any) {
+	d.drawn(w, r, status, name, func() ([]byte, error) { return d.html(name, part, data) })
+}
+
+// html is a part of a page.
+func (d *dashboard) html(name, part string, data any) ([]byte, error) {
 	var body bytes.Buffer
-	if err := d.pages[name].ExecuteTemplate(&body, part, data); err != nil {
+	err := d.pages[name].ExecuteTemplate(&body, part, data)
+	return body.Bytes(), err
+}
+
+// drawn writes what draw returns, unless that is too large or there is none.
+func (d *dashboard) drawn(w http.ResponseWriter, r *http.Request, status int, name string, draw func() ([]byte, error)) {
+	body, err := draw()
+	if err == nil && len(body) > maxPage {
+		d.Log.Info("A page is too large", "page", name, "path", r.URL.Path, "bytes", len(body))
+		status = tooLarge.Status
+		body, err = d.html("problem", "layout.html", page{Title: tooLarge.Title, Data: failure{Problem: tooLarge}})
+	}
+	if err != nil {
 		d.Log.Error(err, "Could not render a page", "page", name, "path", r.URL.Path)
 		http.Error(w, "The page could not be made.", http.StatusInternalServerError)
 		return
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(status)
-	_, _ = body.WriteTo(w) // the browser is gone
+	_, _ = w.Write(body) // the browser is gone
 }
 
 func formatTime(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") }

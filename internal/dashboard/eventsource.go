@@ -44,15 +44,45 @@ func newSource(raw []byte, address string) source {
 	return source{Tokens: tokens(text), Raw: address, Size: len(raw), Cut: cut}
 }
 
+// maxIndents is the most bytes of line breaks and spaces that laying JSON out
+// may add: deep in an event each line begins with thousands of spaces.
+const maxIndents = 8 << 20
+
 // indent lays JSON out. What can't be seen in a text, or turns it around, is
 // written as JSON escapes, which mean the same.
 func indent(raw []byte) string {
 	var out bytes.Buffer
-	text := string(raw)
-	if err := json.Indent(&out, raw, "", "  "); err == nil {
-		text = out.String()
+	text := raw
+	if indents(raw) <= maxIndents {
+		if err := json.Indent(&out, raw, "", "  "); err == nil {
+			text = out.Bytes()
+		}
 	}
-	return escapeUnseen(text)
+	// Escapes make it longer only.
+	return escapeUnseen(string(text[:min(len(text), shownSource+utf8.UTFMax)]))
+}
+
+// indents returns about how many bytes laying JSON out adds.
+func indents(raw []byte) int {
+	n, depth, inText := 0, 0, false
+	for i := 0; i < len(raw); i++ {
+		switch c := raw[i]; {
+		case inText && c == '\\':
+			i++
+		case c == '"':
+			inText = !inText
+		case inText:
+		case c == '{' || c == '[':
+			depth++
+			n += 2*depth + 1
+		case c == '}' || c == ']':
+			depth--
+			n += 2*max(0, depth) + 1
+		case c == ',':
+			n += 2*depth + 1
+		}
+	}
+	return n
 }
 
 func escapeUnseen(text string) string {

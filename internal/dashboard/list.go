@@ -90,7 +90,7 @@ func (d *dashboard) list(w http.ResponseWriter, r *http.Request, user auth.User)
 	}
 	grain := grainOf(a.Window)
 	view, err := d.Store.View(r.Context(), scope, store.ViewRequest{
-		Filter: a.Filter, Window: a.Window, Limit: pageRows, After: a.After, Count: true, HistogramWidth: grain.Store,
+		Filter: a.Filter, Window: a.Window, Limit: pageRows, Bytes: rowBytes, After: a.After, Count: true, HistogramWidth: grain.Store,
 	})
 	if err != nil {
 		d.failed(w, r, user, err)
@@ -100,7 +100,7 @@ func (d *dashboard) list(w http.ResponseWriter, r *http.Request, user auth.User)
 	types := d.Types()
 	data := listData{
 		Form: newForm(a, types), Chips: chips(a, displayNames(types)), Chart: newChart(a, grain, view.Histogram, now),
-		Window: a.Window, AsOf: view.AsOf, Matched: view.Matched, Rows: listRows(a, view.Events, types),
+		Window: a.Window, AsOf: view.AsOf, Matched: view.Matched,
 		Later: a.After != nil, First: a.withFilter(a.Filter), All: query.AuditLogsPath, Here: a.link(), Live: a.Live,
 	}
 	if data.Skew, err = d.skew(r.Context(), scope, a); err != nil {
@@ -115,11 +115,6 @@ func (d *dashboard) list(w http.ResponseWriter, r *http.Request, user auth.User)
 	_, data.Only = scope.Namespaces()
 	complete, why := snapshot.Completeness(a.Window, now, d.Retention, view.Quarantined)
 	data.Incomplete, data.Why, data.Kept = complete == snapshot.CompleteFalse, why, daysOf(d.Retention)
-	if view.Next != nil {
-		cursor := query.Cursor{Position: *view.Next, Window: a.Window, FilterHash: a.Filter.Hash()}
-		next := address{Filter: a.Filter, Cursor: cursor.Encode()}
-		data.Next = next.link()
-	}
 	if view.Matched == 0 {
 		if data.Empty, err = d.emptiness(r.Context(), scope, a, now); err != nil {
 			d.failed(w, r, user, err)
@@ -132,15 +127,43 @@ func (d *dashboard) list(w http.ResponseWriter, r *http.Request, user auth.User)
 	data.SaveLink = query.AuditLogsPath + "/query?" + filter
 	data.CSV, data.NDJSON = query.AuditLogsPath+csvFile+"?"+filter, query.AuditLogsPath+ndjsonFile+"?"+filter
 	data.ExportMost = export.DefaultLimit
-	d.render(w, r, http.StatusOK, "list", page{Title: "API audit logs", User: user.Name, Place: inLogs, Wide: scope.IsClusterWide(), Data: data})
+	shown := page{Title: "API audit logs", User: user.Name, Place: inLogs, Wide: scope.IsClusterWide()}
+	rows := listRows(a, view.Events, types)
+	d.drawn(w, r, http.StatusOK, "list", func() ([]byte, error) {
+		return fitting(len(rows), func(n int) ([]byte, error) {
+			data.Rows, data.Next = rows[:n], a.next(view, n)
+			shown.Data = data
+			return d.html("list", "layout.html", shown)
+		})
+	})
+}
+
+// next is the address of the page after the first n events of one; empty where
+// there are no others.
+func (a *address) next(view store.View, n int) string {
+	position := view.Next
+	if n < len(view.Events) {
+		last := query.PositionOf(&view.Events[n-1])
+		position = &last
+	}
+	if position == nil {
+		return ""
+	}
+	cursor := query.Cursor{Position: *position, Window: a.Window, FilterHash: a.Filter.Hash()}
+	return (&address{Filter: a.Filter, Cursor: cursor.Encode()}).link()
 }
 
 // listRows returns events with the links that open them beside the list.
 func listRows(a address, events []audit.Event, types []ResourceType) []row {
 	names := displayNames(types)
 	rows := make([]row, len(events))
+	short := manyLinks(len(events), len(a.link()))
 	for i := range events {
-		rows[i] = newRow(&events[i], names, a.withEvent(events[i].ID.String()))
+		link := eventsPath + events[i].ID.String()
+		if !short {
+			link = a.withEvent(events[i].ID.String())
+		}
+		rows[i] = newRow(&events[i], names, link)
 	}
 	return rows
 }
@@ -151,14 +174,18 @@ func newRow(e *audit.Event, names map[string]string, link string) row {
 
 // shownInRow returns an event as a row shows it. Its texts stand side by side,
 // so what can't be seen, or would turn around what follows, is written as
-// escapes.
+// escapes, and long ones are cut.
 func shownInRow(e *audit.Event) *audit.Event {
 	shown := *e
 	for _, text := range []*string{
 		&shown.Actor, &shown.ActedVia, &shown.Method, &shown.ResourceName, &shown.Resource, &shown.Subresource, &shown.Namespace,
 		&shown.Action, &shown.Path, &shown.Source, &shown.Stage,
 	} {
-		*text = escapeUnseen(*text)
+		most := rowText
+		if text == &shown.Path {
+			most = rowPath
+		}
+		*text = shorten(escapeUnseen(*text), most)
 	}
 	return &shown
 }

@@ -17,6 +17,7 @@ import (
 const (
 	previewRows  = 10
 	previewBytes = 64 << 10
+	mostAsked    = 500 // values of the filter that are shown
 )
 
 type snapshotData struct {
@@ -50,7 +51,7 @@ func (d *dashboard) snapshot(w http.ResponseWriter, r *http.Request, user auth.U
 		return
 	}
 	data := snapshotData{
-		Manifest: m, Live: listLink(m.Filter), Download: query.SnapshotsPath + m.ID + ndjsonFile,
+		Manifest: m, Live: liveView(m), Download: query.SnapshotsPath + m.ID + ndjsonFile,
 		Types: map[string]int64{}, Preview: rows, Asked: asked(m.Filter), File: "audit-snapshot-" + m.ID + ".ndjson",
 		History: d.history(r, scope, user, m), List: snapshotsPath + namespaceOf(scope, m.Namespace),
 	}
@@ -75,6 +76,7 @@ func asked(encoded string) []parameter {
 		return nil
 	}
 	out := parameters(f)
+	out = out[:min(len(out), mostAsked)]
 	for i, p := range out {
 		name, excluded := strings.CutSuffix(p.Name, exclude)
 		name = strings.ReplaceAll(name, "_", " ")

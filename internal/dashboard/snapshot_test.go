@@ -3,10 +3,14 @@ package dashboard_test
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
 
+	"github.com/porter-dev/audit-operator/internal/store"
+	"github.com/porter-dev/audit-operator/internal/store/embedded"
+	"github.com/porter-dev/audit-operator/internal/store/embedded/embeddedtest"
 	"github.com/porter-dev/audit-operator/internal/webtest"
 )
 
@@ -35,6 +39,27 @@ func TestSnapshot(t *testing.T) {
 		}
 		if got.Header.Get("Content-Type") != "application/x-ndjson" {
 			t.Errorf("%s: type %s", name, got.Header.Get("Content-Type"))
+		}
+	}
+}
+
+// The pages say when texts of a snapshot were cut, which is not that rows are
+// missing.
+func TestShortenedSnapshot(t *testing.T) {
+	s := embeddedtest.Open(t, embedded.Options{})
+	m := world.Snapshots[""]
+	m.Shortened, m.Truncated, m.Stored = 2, true, m.Matched
+	if err := s.SaveSnapshot(t.Context(), m.ID, store.SnapshotSpace{}, func(w io.Writer) (store.Manifest, error) {
+		_, err := io.WriteString(w, "{}\n")
+		return m, err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	b := world.NewBrowserOver(t, s)
+	b.Login(t, world.Tokens[everywhere], "/")
+	for path, says := range map[string]string{"/security/snapshots/" + m.ID: "Texts of 2 were cut to keep it within 64 MiB", "/security/snapshots": "texts cut"} {
+		if page := b.Get(t, path); page.Status != http.StatusOK || !strings.Contains(page.Body, says) || strings.Contains(page.Body, "only the newest") {
+			t.Errorf("%s: status %d: %s", path, page.Status, textOf(page.Body))
 		}
 	}
 }

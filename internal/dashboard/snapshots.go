@@ -42,7 +42,16 @@ func (r snapshotRow) ShortDigest() string {
 }
 
 func newSnapshotRow(m store.Manifest) snapshotRow {
-	return snapshotRow{Manifest: m, Link: query.SnapshotURL("", m.ID, m.Namespace), Live: listLink(m.Filter)}
+	return snapshotRow{Manifest: m, Link: query.SnapshotURL("", m.ID, m.Namespace), Live: liveView(m)}
+}
+
+// liveView is the list with a snapshot's filter; none for one that is too long
+// for a page.
+func liveView(m store.Manifest) string {
+	if len(m.Filter) > maxAddress/2 {
+		return ""
+	}
+	return listLink(m.Filter)
 }
 
 // snapshots lists the snapshots that the reader may see.

@@ -17,8 +17,9 @@ const (
 	afterParameter = "after"
 	// liveParameter of the list turns the tail on.
 	liveParameter = "live"
-	// tailRows bounds one answer; more come with the next, at once.
-	tailRows = 200
+	// tailRows bounds one answer, so that its rows fit maxPage however long their
+	// texts are; more come with the next, at once.
+	tailRows = 64
 )
 
 // tailData is the live tail as the list begins it.

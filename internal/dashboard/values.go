@@ -87,10 +87,23 @@ func (d *dashboard) values(w http.ResponseWriter, r *http.Request, user auth.Use
 		return
 	}
 	data.Keep = parameters(filter)
-	for _, v := range data.Rows {
+	// Each value has two links, which hold the filter.
+	rows := data.Rows[:min(len(data.Rows), max(1, maxPage/2/(1+len(data.List))))]
+	for _, v := range rows {
 		data.Links = append(data.Links, linksOf(v, filter))
 	}
-	d.render(w, r, http.StatusOK, "values", page{Title: data.Label + " in the audit log", User: user.Name, Place: inLogs, Data: data})
+	links := data.Links
+	shown := page{Title: data.Label + " in the audit log", User: user.Name, Place: inLogs}
+	d.drawn(w, r, http.StatusOK, "values", func() ([]byte, error) {
+		return fitting(len(links), func(n int) ([]byte, error) {
+			if n < len(data.Rows) {
+				data.More, data.Most = true, int64(n)
+			}
+			data.Rows, data.Links = data.Rows[:n], links[:n]
+			shown.Data = data
+			return d.html("values", "layout.html", shown)
+		})
+	})
 }
 
 // readValuesAddress reads the filter, and what its values are to contain.

@@ -15,14 +15,21 @@ import (
 	"github.com/porter-dev/audit-operator/internal/store/embedded/embeddedtest"
 )
 
-// FatStore returns a store of n events of the last minutes, which are as large
-// as clients can make them, of characters that take the most when they are
-// written as HTML or JSON. All bear one audit ID.
+// FatStore returns a store of n events as AppendFat makes them.
 func FatStore(t testing.TB, n int) *embedded.Store {
 	t.Helper()
 	s := embeddedtest.Open(t, embedded.Options{})
+	AppendFat(t, s, n)
+	return s
+}
+
+// AppendFat stores n events of the last minutes, whose texts are far beyond what
+// stores keep, of characters that take the most when they are written as HTML or
+// JSON. All bear one audit ID.
+func AppendFat(t testing.TB, s store.Store, n int) {
+	t.Helper()
 	at := time.Now().UTC().Add(-time.Minute).Truncate(time.Microsecond)
-	long := strings.Repeat("\x01\"&<", 1<<20)
+	long := strings.Repeat("\x01\"&<", 1<<14)
 	ip := netip.MustParseAddr("2001:db8:ffff:ffff:ffff:ffff:ffff:ffff")
 	batch := store.Batch{Source: "s", ReceivedAt: at}
 	for i := range n {
@@ -44,5 +51,4 @@ func FatStore(t testing.TB, n int) *embedded.Store {
 	if _, err := s.Append(t.Context(), batch); err != nil {
 		t.Fatal(err)
 	}
-	return s
 }
