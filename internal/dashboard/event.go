@@ -49,7 +49,7 @@ func (d *dashboard) event(w http.ResponseWriter, r *http.Request, user auth.User
 	if r.Context().Err() != nil {
 		return // nobody waits for the answer
 	}
-	d.render(w, r, http.StatusOK, "event", page{Title: "Audit event", User: user.Name, Place: inLogs, Data: data})
+	d.render(w, r, http.StatusOK, "event", page{Title: "Audit event", User: user.Name, Place: inLogs, Wide: scope.IsClusterWide(), Data: data})
 }
 
 // oneEvent reads the event that the path names, with the namespaces that the

@@ -37,7 +37,7 @@ func (d *dashboard) fail(w http.ResponseWriter, r *http.Request, user auth.User,
 		f.Again = here
 	}
 	f.WriteRetryAfter(w.Header())
-	d.render(w, r, f.Status, "problem", page{Title: f.Title, User: user.Name, Data: f})
+	d.render(w, r, f.Status, "problem", page{Title: f.Title, User: user.Name, Wide: d.maySeeQuarantine(r, user), Data: f})
 }
 
 // failed answers for an error. What has gone wrong here goes to the log.

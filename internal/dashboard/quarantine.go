@@ -1,7 +1,9 @@
 package dashboard
 
 import (
+	"context"
 	"net/http"
+	"time"
 
 	"github.com/porter-dev/audit-operator/internal/auth"
 	"github.com/porter-dev/audit-operator/internal/quarantine"
@@ -68,6 +70,22 @@ func (d *dashboard) quarantine(w http.ResponseWriter, r *http.Request, user auth
 		data.Next = quarantineLink(req.Source, list.Next)
 	}
 	d.render(w, r, http.StatusOK, "quarantine", page{Title: "Quarantine", User: user.Name, Place: inQuarantine, Data: data})
+}
+
+// quarantineWait is how long the page of a problem waits for whether its reader
+// may see the quarantine.
+const quarantineWait = time.Second
+
+// maySeeQuarantine reports whether a reader may see the quarantine. Where the API
+// server does not say so in time, it may not.
+func (d *dashboard) maySeeQuarantine(r *http.Request, user auth.User) bool {
+	if user.Name == "" {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), quarantineWait)
+	defer cancel()
+	ctx, _ = auth.WithNote(ctx) // a link is no look at what it leads to
+	return d.Auth.MaySeeQuarantine(ctx, user) == nil
 }
 
 func quarantineLink(source, cursor string) string {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"html"
+	"io"
 	"net/http"
 	"regexp"
 	"strings"
@@ -59,6 +60,9 @@ func TestQuarantine(t *testing.T) {
 		if answer.Status != http.StatusOK || len(answer.Body) > 2<<20 {
 			t.Fatalf("%s: status %d, %d bytes", path, answer.Status, len(answer.Body))
 		}
+		if n := strings.Count(answer.Body, `aria-label="Pages"`); n != 1 {
+			t.Errorf("%s has %d landmarks of one name", path, n)
+		}
 		seen += strings.Count(answer.Body, `<p class="reason">`)
 		path = nextOf(answer.Body)
 	}
@@ -77,6 +81,49 @@ func TestQuarantine(t *testing.T) {
 	for _, wrong := range []string{"?cursor=x", "?source=a&source=b", "?colour=red", "?source=" + strings.Repeat("s", 254)} {
 		if answer := b.Get(t, heldPath+wrong); answer.Status != http.StatusBadRequest {
 			t.Errorf("%s: status %d", wrong, answer.Status)
+		}
+	}
+}
+
+// Every page leads to the quarantine: those of events and snapshots whoever may
+// see everything, those of problems whoever has the right to it. Others are not
+// told of it.
+func TestQuarantineLink(t *testing.T) {
+	const link = `<a href="` + heldPath + `">Quarantine</a>`
+	s := heldStore(t)
+	m := world.Snapshots[""]
+	if err := s.SaveSnapshot(t.Context(), m.ID, store.SnapshotSpace{}, func(w io.Writer) (store.Manifest, error) {
+		_, err := io.WriteString(w, "{}\n")
+		return m, err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	e := someEvent(time.Minute)
+	if _, err := s.Append(t.Context(), store.Batch{Source: e.Source, ReceivedAt: time.Now(), Events: []audit.Event{e}}); err != nil {
+		t.Fatal(err)
+	}
+	b := world.NewBrowserOver(t, s)
+	for _, tt := range []struct {
+		user, path string
+		status     int
+		offered    bool
+	}{
+		{everywhere, listPath, 200, true},
+		{everywhere, listPath + "/events/" + e.ID.String(), 200, true},
+		{everywhere, listPath + "/query", 200, true},
+		{everywhere, listPath + "/values/actor", 200, true},
+		{everywhere, "/security/snapshots", 200, true},
+		{everywhere, "/security/snapshots/" + m.ID, 200, true},
+		{everywhere, listPath + "?colour=red", 400, false}, // has no right to it
+		{inShop, listPath, 200, false},
+		{inShop, listPath + "?colour=red", 400, false},
+		{webtest.Quarantine, listPath, 403, true},
+		{webtest.Quarantine, listPath + "?colour=red", 400, true},
+		{webtest.Quarantine, "/security/snapshots/" + m.ID, 404, true},
+	} {
+		b.Login(t, world.Tokens[tt.user], "")
+		if got := b.Get(t, tt.path); got.Status != tt.status || strings.Contains(got.Body, link) != tt.offered {
+			t.Errorf("%s at %s: status %d, want %d and the link to be there %t", tt.user, tt.path, got.Status, tt.status, tt.offered)
 		}
 	}
 }

@@ -76,7 +76,7 @@ func (d *dashboard) saveQuery(w http.ResponseWriter, r *http.Request, user auth.
 			d.failed(w, r, user, err)
 			return
 		}
-		d.render(w, r, http.StatusBadRequest, "query", page{Title: "Save as AuditLogQuery", User: user.Name, Place: inLogs, Data: data})
+		d.render(w, r, http.StatusBadRequest, "query", page{Title: "Save as AuditLogQuery", User: user.Name, Place: inLogs, Wide: scope.IsClusterWide(), Data: data})
 		return
 	}
 	var all []string
@@ -94,7 +94,7 @@ func (d *dashboard) saveQuery(w http.ResponseWriter, r *http.Request, user auth.
 	data.Download = savePath + yamlFile + "?" + join(filter.Encode(), encode(parameter{nameParameter, data.Name}))
 	data.Command = "kubectl apply -f - <<'EOF'\n" + data.YAML + "EOF\n"
 	data.Notes = saveNotes(filter, scope, data.Manifests)
-	d.render(w, r, http.StatusOK, "query", page{Title: "Save as AuditLogQuery", User: user.Name, Place: inLogs, Data: data})
+	d.render(w, r, http.StatusOK, "query", page{Title: "Save as AuditLogQuery", User: user.Name, Place: inLogs, Wide: scope.IsClusterWide(), Data: data})
 }
 
 // saveNotes says where the resources differ from the view that they were made

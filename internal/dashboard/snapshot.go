@@ -62,7 +62,7 @@ func (d *dashboard) snapshot(w http.ResponseWriter, r *http.Request, user auth.U
 	for resourceType, n := range m.CountsByType {
 		data.Types[nameOf(names, resourceType)] += n
 	}
-	d.render(w, r, http.StatusOK, "snapshot", page{Title: "Snapshot", User: user.Name, Place: inSnapshots, Data: data})
+	d.render(w, r, http.StatusOK, "snapshot", page{Title: "Snapshot", User: user.Name, Place: inSnapshots, Wide: scope.IsClusterWide(), Data: data})
 }
 
 // asked returns a filter's parameters in words.

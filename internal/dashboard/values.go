@@ -93,7 +93,7 @@ func (d *dashboard) values(w http.ResponseWriter, r *http.Request, user auth.Use
 		data.Links = append(data.Links, linksOf(v, filter))
 	}
 	links := data.Links
-	shown := page{Title: data.Label + " in the audit log", User: user.Name, Place: inLogs}
+	shown := page{Title: data.Label + " in the audit log", User: user.Name, Place: inLogs, Wide: scope.IsClusterWide()}
 	d.drawn(w, r, http.StatusOK, "values", func() ([]byte, error) {
 		return fitting(len(links), func(n int) ([]byte, error) {
 			if n < len(data.Rows) {
