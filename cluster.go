@@ -179,6 +179,6 @@ func addChecks(mgr ctrl.Manager, events store.Store, in *intake) error {
 	return errors.Join(
 		mgr.AddHealthzCheck("store", func(*http.Request) error { return events.Live() }),
 		mgr.AddReadyzCheck("store", func(r *http.Request) error { return events.Ready(r.Context()) }),
-		mgr.AddReadyzCheck("collector", webhook.Probe(in.listener.Addr(), in.issuer.IngestHost(), in.issuer.ClientCAs())),
+		mgr.AddReadyzCheck("collector", webhook.Probe(in.listener.Addr(), in.issuer.IngestHost(), in.issuer.ClientCAs)),
 	)
 }

@@ -54,7 +54,7 @@ func newIntake(ctx context.Context, c *cluster, events store.Store, traces trace
 		return nil, fmt.Errorf("prepare the collector's certificate: %w", err)
 	}
 	in.server = webhook.NewServer(webhook.NewHandler(in.registry, taker, in.log),
-		webhook.TLS{GetCertificate: in.certificate.GetCertificate, ClientCAs: in.issuer.ClientCAs()}, in.log)
+		webhook.TLS{GetCertificate: in.certificate.GetCertificate, ClientCAs: in.issuer.ClientCAs}, in.log)
 	in.listener, err = listen(ctx, o.ingestAddress, "--ingest-bind-address")
 	return in, err
 }

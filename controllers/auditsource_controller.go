@@ -120,8 +120,18 @@ func (r *sourceReconciler) issue(ctx context.Context, s *v1alpha1.AuditSource) e
 	secret := v1alpha1.SecretReference{Namespace: r.issuer.Namespace(), Name: issued.SecretName}
 	s.Status.Endpoint, s.Status.SecretRef = issued.Endpoint, &secret
 	s.Status.Usage = usage(secret)
-	markReady(s, v1alpha1.ReasonCredentialsIssued, fmt.Sprintf("The Secret %s/%s holds what the source needs to send.", secret.Namespace, secret.Name))
+	markReady(s, v1alpha1.ReasonCredentialsIssued, issuedMessage(secret, issued.CopyBefore))
 	return nil
+}
+
+// issuedMessage says by when files are to be copied anew, if they are.
+func issuedMessage(secret v1alpha1.SecretReference, copyBefore time.Time) string {
+	message := fmt.Sprintf("The Secret %s/%s holds what the source needs to send.", secret.Namespace, secret.Name)
+	if copyBefore.IsZero() {
+		return message
+	}
+	return message + fmt.Sprintf(" The operator's authority is being renewed: write its files to the node anew, and restart the API server, before %s, unless that was done since the Secret changed.",
+		copyBefore.Format(time.DateOnly))
 }
 
 // usage is what an administrator does with a source's Secret.

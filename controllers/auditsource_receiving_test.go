@@ -73,3 +73,14 @@ func TestTellSkew(t *testing.T) {
 		}
 	}
 }
+
+// TestIssuedMessage tells of files to copy anew only while there are some.
+func TestIssuedMessage(t *testing.T) {
+	secret := v1alpha1.SecretReference{Namespace: "audit-system", Name: "audit-source-a"}
+	if got := issuedMessage(secret, time.Time{}); strings.Contains(got, "anew") {
+		t.Errorf("without a renewal: %s", got)
+	}
+	if got := issuedMessage(secret, time.Date(2035, 1, 2, 0, 0, 0, 0, time.UTC)); !strings.Contains(got, "before 2035-01-02") {
+		t.Errorf("during a renewal: %s", got)
+	}
+}

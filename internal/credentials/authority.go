@@ -17,7 +17,7 @@ import (
 
 const (
 	// A source whose certificate ends can't deliver any more, so these last as
-	// long as the authority. Deleting the Secret, or the source, ends one early:
+	// long as the authority, and are issued anew with the next one. Deleting the Secret, or the source, ends one early:
 	// each has a name of its own, and only the last one made is accepted.
 	authorityLife = 10 * 365 * 24 * time.Hour
 	servingLife   = 365 * 24 * time.Hour
@@ -70,6 +70,7 @@ func (a *authority) issue(template *x509.Certificate, now time.Time, life time.D
 		return nil, err
 	}
 	template.KeyUsage = x509.KeyUsageDigitalSignature
+	life = min(life, a.certificate.NotAfter.Sub(now))
 	return sign(template, a.certificate, key, a.key, now, life)
 }
 

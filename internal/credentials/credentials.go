@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -60,7 +61,7 @@ type Issuer struct {
 	namespace string
 	ingest    *url.URL
 	now       func() time.Time
-	authority *authority
+	held      *atomic.Pointer[authorities]
 }
 
 // New returns an issuer with the authority that the namespace holds, or with a
@@ -73,13 +74,13 @@ func New(ctx context.Context, c client.Client, opts Options) (*Issuer, error) {
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
-	i := &Issuer{client: c, namespace: opts.Namespace, ingest: ingest, now: opts.Now}
-	secret, err := i.once(ctx, AuthoritySecret, corev1.SecretTypeTLS, func() (map[string][]byte, error) { return newAuthority(i.now()) })
+	i := &Issuer{client: c, namespace: opts.Namespace, ingest: ingest, now: opts.Now, held: &atomic.Pointer[authorities]{}}
+	_, err = i.once(ctx, AuthoritySecret, corev1.SecretTypeTLS, func() (map[string][]byte, error) { return newAuthority(i.now()) })
 	if err != nil {
 		return nil, err
 	}
-	if i.authority, err = parseAuthority(secret.Data); err != nil {
-		return nil, fmt.Errorf("secret %s/%s: %w", i.namespace, AuthoritySecret, err)
+	if err := i.renewAuthority(ctx); err != nil {
+		return nil, err
 	}
 	return i, nil
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"errors"
 	"fmt"
 	"net"
 	"sync/atomic"
@@ -15,12 +16,9 @@ import (
 	"k8s.io/client-go/util/retry"
 )
 
-// ClientCAs returns the authority that signs the certificates of sources.
-func (i *Issuer) ClientCAs() *x509.CertPool {
-	pool := x509.NewCertPool()
-	pool.AddCert(i.authority.certificate)
-	return pool
-}
+// ClientCAs returns the authorities that sign the certificates of sources and
+// of the collector, as they are now: they change while the operator runs.
+func (i *Issuer) ClientCAs() *x509.CertPool { return i.held.Load().pool() }
 
 // Serving is the collector's certificate, renewed while it is served.
 type Serving struct {
@@ -31,7 +29,7 @@ type Serving struct {
 // Serving returns the collector's certificate for the ingest URL's host.
 func (i *Issuer) Serving(ctx context.Context) (*Serving, error) {
 	s := &Serving{issuer: i}
-	return s, s.renew(ctx)
+	return s, s.serve(ctx)
 }
 
 // GetCertificate is for tls.Config.
@@ -39,26 +37,32 @@ func (s *Serving) GetCertificate(*tls.ClientHelloInfo) (*tls.Certificate, error)
 	return s.current.Load(), nil
 }
 
-// Renew renews the certificate in its last third, until ctx ends. When the API
-// server is away it serves what it has and tries again an hour later.
+// Renew renews the certificate in its last third, and the authority in time,
+// until ctx ends. When the API server is away it serves what it has and tries
+// again an hour later.
 func (s *Serving) Renew(ctx context.Context, log logr.Logger) {
-	tick := time.NewTicker(time.Hour)
+	tick := time.NewTicker(renewEvery)
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			if err := s.renew(ctx); err != nil && ctx.Err() == nil {
+			if err := s.RenewOnce(ctx); err != nil && ctx.Err() == nil {
 				log.Error(err, "Could not look after the collector's certificate")
 			}
 		}
 	}
 }
 
-// renew serves what the Secret holds, after it has replaced what should not be
+// RenewOnce renews what is due.
+func (s *Serving) RenewOnce(ctx context.Context) error {
+	return errors.Join(s.issuer.renewAuthority(ctx), s.serve(ctx))
+}
+
+// serve serves what the Secret holds, after it has replaced what should not be
 // served any longer. Where another replica was faster, its certificate is the one.
-func (s *Serving) renew(ctx context.Context) error {
+func (s *Serving) serve(ctx context.Context) error {
 	var secret *corev1.Secret
 	err := retry.RetryOnConflict(retry.DefaultRetry, func() (err error) {
 		secret, err = s.issuer.servingSecret(ctx)
@@ -81,7 +85,11 @@ func (i *Issuer) servingSecret(ctx context.Context) (*corev1.Secret, error) {
 		return nil, err
 	}
 	certificate, err := parseCertificate(secret.Data[corev1.TLSCertKey])
-	if err == nil && i.authority.signed(certificate, x509.ExtKeyUsageServerAuth, i.IngestHost(), i.now().Add(servingLife/3)) {
+	current, until := i.held.Load().current, i.now().Add(servingLife/3)
+	if ends := current.certificate.NotAfter; ends.Before(until) {
+		until = ends
+	}
+	if err == nil && current.signed(certificate, x509.ExtKeyUsageServerAuth, i.IngestHost(), until) {
 		return secret, nil
 	}
 	// Too old, of another authority, or for another host.
@@ -104,5 +112,5 @@ func (i *Issuer) newServing() (map[string][]byte, error) {
 	} else {
 		template.DNSNames = []string{i.IngestHost()}
 	}
-	return i.authority.issue(template, i.now(), servingLife)
+	return i.held.Load().current.issue(template, i.now(), servingLife)
 }

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -41,6 +42,9 @@ type Source struct {
 	TokenSHA256 [][32]byte
 	// ClientCommonName is in its certificate, where it has one.
 	ClientCommonName string
+	// CopyBefore is by when its files are to be copied anew; zero if they need
+	// not be.
+	CopyBefore time.Time
 }
 
 // Source makes sure that the source's Secret holds its credentials and the
@@ -113,7 +117,7 @@ func (i *Issuer) sourceSecret(ctx context.Context, source *v1alpha1.AuditSource)
 }
 
 func (i *Issuer) describe(source *v1alpha1.AuditSource) Source {
-	return Source{Endpoint: i.endpoint(source.Name), SecretName: SourceSecretPrefix + source.Name}
+	return Source{Endpoint: i.endpoint(source.Name), SecretName: SourceSecretPrefix + source.Name, CopyBefore: i.CopyBefore()}
 }
 
 // keptFor returns what a Secret holds of the source. That of one that was
@@ -135,7 +139,7 @@ func (i *Issuer) fill(secret *corev1.Secret, source *v1alpha1.AuditSource) (Sour
 	secret.Labels[SourceLabel] = source.Name
 	secret.OwnerReferences = []metav1.OwnerReference{owner}
 	out := i.describe(source)
-	data := map[string][]byte{AuthorityKey: i.authority.pem, PolicyKey: []byte(policy)}
+	data := map[string][]byte{AuthorityKey: i.held.Load().bundle(i.now()), PolicyKey: []byte(policy)}
 	user := &clientcmdapi.AuthInfo{}
 	if source.Spec.Auth == v1alpha1.ClientCertificateAuth {
 		pair, err := i.clientCertificate(kept, source.Name)
@@ -184,18 +188,25 @@ func keptToken(kept map[string][]byte) (token []byte, ok bool) {
 // keptCertificate returns the kept one if it still serves.
 func (i *Issuer) keptCertificate(kept map[string][]byte) (*x509.Certificate, bool) {
 	certificate, err := parseCertificate(kept[corev1.TLSCertKey])
-	ok := err == nil && len(kept[corev1.TLSPrivateKeyKey]) > 0 && i.authority.signed(certificate, x509.ExtKeyUsageClientAuth, "", i.now())
+	ok := err == nil && len(kept[corev1.TLSPrivateKeyKey]) > 0 && i.held.Load().signedByAny(certificate, i.now())
 	return certificate, ok
 }
 
-// clientCertificate returns the kept pair if it still serves, else a new one.
+// clientCertificate returns the kept pair if it is of the authority that signs
+// now, else a new one. The name of one that still serves stays, and so it goes
+// on being accepted until the new one is in its place.
 func (i *Issuer) clientCertificate(kept map[string][]byte, source string) (map[string][]byte, error) {
-	if _, ok := i.keptCertificate(kept); ok {
-		return map[string][]byte{corev1.TLSCertKey: kept[corev1.TLSCertKey], corev1.TLSPrivateKeyKey: kept[corev1.TLSPrivateKeyKey]}, nil
+	signer := i.held.Load().forClients(i.now())
+	// The random part makes each certificate revocable by itself.
+	name := clientNamePrefix + source + ":" + hex.EncodeToString(randomBytes(8))
+	if certificate, ok := i.keptCertificate(kept); ok {
+		if signer.signed(certificate, x509.ExtKeyUsageClientAuth, "", i.now()) {
+			return map[string][]byte{corev1.TLSCertKey: kept[corev1.TLSCertKey], corev1.TLSPrivateKeyKey: kept[corev1.TLSPrivateKeyKey]}, nil
+		}
+		name = certificate.Subject.CommonName
 	}
-	return i.authority.issue(&x509.Certificate{
-		// The random part makes each certificate revocable by itself.
-		Subject:     pkix.Name{CommonName: clientNamePrefix + source + ":" + hex.EncodeToString(randomBytes(8))},
+	return signer.issue(&x509.Certificate{
+		Subject:     pkix.Name{CommonName: name},
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
 	}, i.now(), authorityLife)
 }

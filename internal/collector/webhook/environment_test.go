@@ -77,7 +77,7 @@ func serve(t testing.TB, inFlight int64) *service {
 	client, _ := certificate(t, "audit-source:kube-apiserver", authority.Leaf, key)
 	server := webhook.NewServer(webhook.NewHandler(svc.registry, c, logr.Discard()), webhook.TLS{
 		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return &serving, nil },
-		ClientCAs:      pool,
+		ClientCAs:      func() *x509.CertPool { return pool },
 	}, logr.Discard())
 	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {

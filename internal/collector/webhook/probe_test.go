@@ -26,6 +26,7 @@ func TestProbe(t *testing.T) {
 	serving, _ := certificate(t, "127.0.0.1", authority.Leaf, key)
 	server := webhook.NewServer(http.NotFoundHandler(), webhook.TLS{
 		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return &serving, nil },
+		ClientCAs:      func() *x509.CertPool { return pool },
 	}, logr.Discard())
 	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -33,7 +34,7 @@ func TestProbe(t *testing.T) {
 	}
 	probe := func(host string, authorities *x509.CertPool) error {
 		request := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/readyz", nil)
-		return webhook.Probe(listener.Addr(), host, authorities)(request)
+		return webhook.Probe(listener.Addr(), host, func() *x509.CertPool { return authorities })(request)
 	}
 
 	// The kernel takes connections before anyone serves them.

@@ -91,8 +91,9 @@ func refuse(w http.ResponseWriter, log logr.Logger, err error) {
 // TLS says how the server proves who it is and whom it believes.
 type TLS struct {
 	GetCertificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)
-	// ClientCAs signed the client certificates of sources.
-	ClientCAs *x509.CertPool
+	// ClientCAs returns who signs the client certificates of sources; it is
+	// asked at each handshake.
+	ClientCAs func() *x509.CertPool
 }
 
 // NewServer returns a server for the handler; serve it with ServeTLS and empty
@@ -101,16 +102,21 @@ type TLS struct {
 func NewServer(handler http.Handler, t TLS, logger logr.Logger) *http.Server {
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
+	config := &tls.Config{
+		MinVersion:     tls.VersionTLS13,
+		NextProtos:     []string{"http/1.1"},
+		GetCertificate: t.GetCertificate,
+		ClientAuth:     tls.VerifyClientCertIfGiven,
+	}
+	config.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
+		now := config.Clone()
+		now.ClientCAs = t.ClientCAs()
+		return now, nil
+	}
 	return &http.Server{
-		Handler:   handler,
-		Protocols: &protocols,
-		TLSConfig: &tls.Config{
-			MinVersion:     tls.VersionTLS13,
-			NextProtos:     []string{"http/1.1"},
-			GetCertificate: t.GetCertificate,
-			ClientAuth:     tls.VerifyClientCertIfGiven,
-			ClientCAs:      t.ClientCAs,
-		},
+		Handler:           handler,
+		Protocols:         &protocols,
+		TLSConfig:         config,
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       requestTimeout,
 		WriteTimeout:      2 * requestTimeout,
