@@ -31,6 +31,17 @@ func (c *serverClock) now() (time.Time, bool) {
 	return c.date.Add(since), !c.date.IsZero() && since < maxWitnessAge
 }
 
+// earlier returns the API server's time or the operator's own, whichever is
+// earlier: by a clock that is ahead an authority would end before its time, and
+// what it signs would not be believed until the others get there.
+func (c *serverClock) earlier() time.Time {
+	own := time.Now()
+	if server, known := c.now(); known && server.Before(own) {
+		return server
+	}
+	return own
+}
+
 func (c *serverClock) read(answer *http.Response) {
 	date, err := http.ParseTime(answer.Header.Get("Date"))
 	if err != nil {

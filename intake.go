@@ -41,7 +41,7 @@ func newIntake(ctx context.Context, c *cluster, events store.Store, traces trace
 	if in.types, err = controllers.NewResourceTypes(c.user, taker.SetClassifier); err != nil {
 		return nil, err
 	}
-	if in.issuer, err = credentials.New(ctx, c.api, credentials.Options{Namespace: o.namespace, IngestURL: o.ingestURL}); err != nil {
+	if in.issuer, err = credentials.New(ctx, c.api, credentials.Options{Namespace: o.namespace, IngestURL: o.ingestURL, Now: c.clock.earlier}); err != nil {
 		return nil, fmt.Errorf("prepare credentials: %w", err)
 	}
 	if err := in.types.Load(ctx, c.api); err != nil {
@@ -53,6 +53,7 @@ func newIntake(ctx context.Context, c *cluster, events store.Store, traces trace
 	if in.certificate, err = in.issuer.Serving(ctx); err != nil {
 		return nil, fmt.Errorf("prepare the collector's certificate: %w", err)
 	}
+	metrics.Registry.MustRegister(in.certificate)
 	in.server = webhook.NewServer(webhook.NewHandler(in.registry, taker, in.log),
 		webhook.TLS{GetCertificate: in.certificate.GetCertificate, ClientCAs: in.issuer.ClientCAs}, in.log)
 	in.listener, err = listen(ctx, o.ingestAddress, "--ingest-bind-address")

@@ -76,3 +76,19 @@ func TestServerClock(t *testing.T) {
 		t.Error("the clock is known by an answer that is too old")
 	}
 }
+
+// TestEarlierClock: certificates are not dated by the clock that is ahead.
+func TestEarlierClock(t *testing.T) {
+	for name, tt := range map[string]struct{ server, want time.Duration }{
+		"the operator's is ahead":   {-time.Hour, -time.Hour},
+		"the API server's is ahead": {time.Hour, 0},
+	} {
+		c := &serverClock{date: time.Now().Add(tt.server), at: time.Now()}
+		if got := time.Until(c.earlier()); (got - tt.want).Abs() > time.Minute {
+			t.Errorf("%s: %s from the operator's, want %s", name, got, tt.want)
+		}
+	}
+	if got := time.Until((&serverClock{}).earlier()); got.Abs() > time.Minute {
+		t.Errorf("where the API server's is not known: %s from the operator's", got)
+	}
+}

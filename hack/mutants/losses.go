@@ -14,28 +14,4 @@ var losses = []mutant{
 		new:      "	events := int64(0)\n",
 		packages: []string{"./internal/store/embedded"}, tests: "TestTornLogIsTold",
 	},
-	{
-		name: "authority-ends", file: "internal/credentials/renewal.go",
-		old:      "NotAfter.Add(-2*authorityOverlap)) || asked",
-		new:      "NotAfter) || asked",
-		packages: []string{"./internal/credentials"}, tests: "TestAuthorityIsRenewed",
-	},
-	{
-		name: "old-authority-not-believed", file: "internal/credentials/renewal.go",
-		old:      "{a.next, a.previous} {",
-		new:      "{a.next} {",
-		packages: []string{"./internal/credentials"}, tests: "TestAuthorityIsRenewed",
-	},
-	{
-		name: "authority-switches-at-once", file: "internal/credentials/renewal.go",
-		old:      "a.next.made().Add(authorityOverlap)",
-		new:      "a.next.made()",
-		packages: []string{"./internal/credentials"}, tests: "TestAuthorityIsRenewed",
-	},
-	{
-		name: "renewal-revokes", file: "internal/credentials/source.go",
-		old:      "		name = certificate.Subject.CommonName\n",
-		new:      "",
-		packages: []string{"./internal/credentials"}, tests: "TestAuthorityIsRenewed",
-	},
 }

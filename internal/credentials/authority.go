@@ -17,8 +17,9 @@ import (
 
 const (
 	// A source whose certificate ends can't deliver any more, so these last as
-	// long as the authority, and are issued anew with the next one. Deleting the Secret, or the source, ends one early:
-	// each has a name of its own, and only the last one made is accepted.
+	// long as the authority, and are issued anew with the next one. Deleting the
+	// Secret, or the source, ends one early: each has a name of its own, and only
+	// the last one made is accepted.
 	authorityLife = 10 * 365 * 24 * time.Hour
 	servingLife   = 365 * 24 * time.Hour
 	// clockSkew is how far the clocks of a source's node may be behind.

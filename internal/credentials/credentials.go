@@ -4,7 +4,8 @@
 // each AuditSource the files that its API server is given.
 //
 // Everything is made once and found again, by all replicas: whoever comes
-// second takes what the first has made. Deleting a Secret makes a new one.
+// second takes what the first has made. Deleting a Secret makes a new one; that
+// of the authority, at the next start.
 package credentials
 
 import (

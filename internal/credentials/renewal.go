@@ -133,8 +133,20 @@ func (a *authorities) switches() time.Time {
 // made is when an authority was made.
 func (a *authority) made() time.Time { return a.certificate.NotBefore.Add(clockSkew) }
 
-// advance takes the step that is due in the authority's Secret, if one is.
+// advance takes all steps that are due in the authority's Secret: several, where
+// the operator did not run for long.
 func advance(secret *corev1.Secret, now time.Time) (changed bool, err error) {
+	for {
+		stepped, err := step(secret, now)
+		if err != nil || !stepped {
+			return changed, err
+		}
+		changed = true
+	}
+}
+
+// step takes one.
+func step(secret *corev1.Secret, now time.Time) (stepped bool, err error) {
 	a, err := parseAuthorities(secret.Data)
 	if err != nil {
 		return false, err
@@ -161,7 +173,7 @@ func advance(secret *corev1.Secret, now time.Time) (changed bool, err error) {
 	return true, nil
 }
 
-// renewAuthority takes the step that is due and has the issuer know what its
+// renewAuthority takes the steps that are due and has the issuer know what its
 // Secret holds. Where another replica was faster, that is what it did.
 func (i *Issuer) renewAuthority(ctx context.Context) error {
 	key := client.ObjectKey{Namespace: i.namespace, Name: AuthoritySecret}

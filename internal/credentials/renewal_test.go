@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/porter-dev/audit-operator/api/v1alpha1"
@@ -182,6 +184,100 @@ func TestAuthorityIsRenewed(t *testing.T) {
 	if next := w.authorityEnd(t); !next.After(end.Add(7 * 365 * aDay)) {
 		t.Errorf("the new authority ends at %s", next)
 	}
+}
+
+// TestAuthorityIsRenewedLate: without time for an overlap, the next one takes
+// over a day before the end and no sooner.
+func TestAuthorityIsRenewedLate(t *testing.T) {
+	w := newRenewing(t)
+	old, issued := w.at(t, w.clock)
+	name, end := issued.ClientCommonName, w.authorityEnd(t)
+	begun := end.Add(-10 * aDay)
+	w.at(t, begun)
+	renewed, issued := w.at(t, begun.Add(3*time.Hour))
+	if want := end.Add(-aDay); !issued.CopyBefore.Equal(want) {
+		t.Errorf("the files are to be copied before %s, want %s", issued.CopyBefore, want)
+	}
+	w.at(t, end.Add(-aDay-time.Second))
+	w.accepts(t, old, name, "the old files, before the last day")
+	w.accepts(t, renewed, name, "the new files, before the last day")
+	w.at(t, end.Add(-aDay))
+	w.refuses(t, old, "the old files, on the last day")
+	w.accepts(t, renewed, name, "the new files, on the last day")
+	w.at(t, end.Add(aDay))
+	w.accepts(t, renewed, name, "the new files, after the end")
+}
+
+// TestAuthorityEndedMeanwhile: an operator that starts after the end takes all
+// steps at once.
+func TestAuthorityEndedMeanwhile(t *testing.T) {
+	w := newRenewing(t)
+	_, issued := w.at(t, w.clock)
+	name := issued.ClientCommonName
+	files, issued := w.at(t, w.authorityEnd(t).Add(aDay))
+	if issued.ClientCommonName == name || !issued.CopyBefore.IsZero() {
+		t.Errorf("issued %+v after %s", issued, name)
+	}
+	w.accepts(t, files, issued.ClientCommonName, "the new files")
+	if left := w.secret(t, credentials.AuthoritySecret).Data; len(left) != 2 {
+		t.Errorf("the authority's Secret holds %d keys, want those of the new one", len(left))
+	}
+}
+
+// TestServingOfAClockAhead: what a wrong clock had made is replaced when the
+// clock is right again, since no source believes it yet.
+func TestServingOfAClockAhead(t *testing.T) {
+	w := newRenewing(t)
+	_, issued := w.at(t, w.clock)
+	right := w.clock.Add(200 * aDay)
+	w.at(t, right.Add(100*aDay)) // renews
+	files, _ := w.at(t, right)
+	w.accepts(t, files, issued.ClientCommonName, "by the right clock")
+}
+
+// TestCertificateMetrics compares what is told with what is served and held.
+func TestCertificateMetrics(t *testing.T) {
+	w := newRenewing(t)
+	end := w.authorityEnd(t)
+	check := func(copyBefore int64, when string) {
+		t.Helper()
+		pair, err := w.serving.GetCertificate(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		registry := prometheus.NewPedanticRegistry()
+		registry.MustRegister(w.serving)
+		families, err := registry.Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := map[string]int64{}
+		for _, family := range families {
+			for _, metric := range family.GetMetric() {
+				name := family.GetName()
+				for _, label := range metric.GetLabel() {
+					name += " " + label.GetValue()
+				}
+				got[name] = int64(metric.GetGauge().GetValue())
+			}
+		}
+		want := map[string]int64{
+			"audit_certificate_expiry_timestamp_seconds authority": w.authorityEnd(t).Unix(),
+			"audit_certificate_expiry_timestamp_seconds serving":   pair.Leaf.NotAfter.Unix(),
+			"audit_source_files_copy_before_timestamp_seconds":     copyBefore,
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s: %s", when, diff)
+		}
+	}
+	check(0, "at first")
+	begun := end.Add(-2 * 365 * aDay)
+	w.at(t, begun)
+	check(0, "while replicas learn of the next authority")
+	w.at(t, begun.Add(3*time.Hour))
+	check(begun.Add(365*aDay).Unix(), "while files are to be copied")
+	w.at(t, begun.Add(365*aDay))
+	check(0, "after the next authority took over")
 }
 
 // TestAuthorityIsRenewedOnDemand has it renewed by annotations.

@@ -85,14 +85,16 @@ func (i *Issuer) servingSecret(ctx context.Context) (*corev1.Secret, error) {
 		return nil, err
 	}
 	certificate, err := parseCertificate(secret.Data[corev1.TLSCertKey])
-	current, until := i.held.Load().current, i.now().Add(servingLife/3)
+	current, now := i.held.Load().current, i.now()
+	until := now.Add(servingLife / 3)
 	if ends := current.certificate.NotAfter; ends.Before(until) {
 		until = ends
 	}
-	if err == nil && current.signed(certificate, x509.ExtKeyUsageServerAuth, i.IngestHost(), until) {
+	if err == nil && !now.Before(certificate.NotBefore) && current.signed(certificate, x509.ExtKeyUsageServerAuth, i.IngestHost(), until) {
 		return secret, nil
 	}
-	// Too old, of another authority, or for another host.
+	// Too old, made by a clock that was ahead, of another authority, or for
+	// another host.
 	if secret.Data, err = i.newServing(); err != nil {
 		return nil, err
 	}
