@@ -291,8 +291,15 @@ func TestAuthorityIsRenewedOnDemand(t *testing.T) {
 		secret.Annotations = map[string]string{credentials.RenewAnnotation: value}
 		w.update(t, secret)
 	}
+	done := func(what string) {
+		t.Helper()
+		if left := w.secret(t, credentials.AuthoritySecret).Annotations; len(left) > 0 {
+			t.Errorf("after it was done the Secret still asks to %s: %v", what, left)
+		}
+	}
 	annotate(credentials.RenewPrepare)
 	w.at(t, begun)
+	done("prepare")
 	annotate(credentials.RenewSwitch) // too early: it has to wait for the replicas
 	w.at(t, begun.Add(time.Hour))
 	w.accepts(t, old, name, "before every replica knows")
@@ -306,9 +313,7 @@ func TestAuthorityIsRenewedOnDemand(t *testing.T) {
 	w.at(t, begun.Add(5*time.Hour))
 	w.refuses(t, old, "the old files after the switch")
 	w.accepts(t, renewed, name, "the new files after the switch")
-	if left := w.secret(t, credentials.AuthoritySecret).Annotations; len(left) > 0 {
-		t.Errorf("what was asked for is asked for again: %v", left)
-	}
+	done("switch")
 }
 
 // TestAuthorityIsGone: a Secret that somebody deleted shuts nobody out before
