@@ -65,7 +65,7 @@ var page = []mutant{
 	{
 		name: "list-says-no-skew", file: "internal/dashboard/skew.go",
 		old:      "ahead <= store.MaxSkewAhead",
-		new:      "ahead >= 0",
+		new:      "ahead <= 1000*store.MaxSkewAhead",
 		packages: []string{"./internal/dashboard"}, tests: "TestListSaysSkew",
 	},
 	{

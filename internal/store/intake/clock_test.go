@@ -88,6 +88,20 @@ func TestClockJumps(t *testing.T) {
 	c.want(t, false, c.now, "once an event confirms it")
 }
 
+// TestClockAndArrivals: what was just made by the clock's own time confirms it.
+func TestClockAndArrivals(t *testing.T) {
+	for ahead, confirms := range map[time.Duration]bool{
+		-freshArrival: false, -freshArrival + 1: true, 0: true, ClockTolerance: true, ClockTolerance + 1: false,
+	} {
+		c := newClocks(t, time.Time{})
+		c.now = start.Add(3 * time.Hour)
+		c.admit(t, c.now, "an event that is not outside", event(c.now, c.now.Add(ahead)))
+		if _, err := c.Judge(); (err == nil) != confirms {
+			t.Errorf("after an event that was made %s ahead of the clock: %v; confirmed: want %t", ahead, err, confirms)
+		}
+	}
+}
+
 // The API server's clock is asked before all else.
 func TestClockAndWitness(t *testing.T) {
 	c := newClocks(t, time.Time{})
