@@ -27,4 +27,22 @@ var faults = []mutant{
 		new:      "WHERE audit_days.day = audit_days.day)",
 		packages: []string{"./internal/store/postgres"}, tests: "TestMaintainMakesDaysAhead",
 	},
+	{
+		name: "tls-where-the-server-offers-it", file: "internal/store/postgres/connect.go",
+		old:      "\"?sslmode=verify-full\"",
+		new:      "\"?sslmode=prefer\"",
+		packages: []string{"./internal/store/postgres"}, tests: "TestTLSByDefault",
+	},
+	{
+		name: "tls-where-the-server-offers-it-with-settings", file: "internal/store/postgres/connect.go",
+		old:      "\"&sslmode=verify-full\"",
+		new:      "\"&sslmode=prefer\"",
+		packages: []string{"./internal/store/postgres"}, tests: "TestTLSByDefault",
+	},
+	{
+		name: "poolers-that-swallow-settings", file: "internal/store/postgres/connect.go",
+		old:      "	if err := checkSettings(ctx, conn); err != nil {\n",
+		new:      "	if err := checkSettings(ctx, conn); err != nil && ctx.Err() != nil {\n",
+		packages: []string{"./internal/store/postgres"}, tests: "TestPooler",
+	},
 }
