@@ -6,11 +6,15 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/go-logr/logr"
 
 	"github.com/porter-dev/audit-operator/internal/admission"
 	"github.com/porter-dev/audit-operator/internal/audit"
@@ -18,6 +22,8 @@ import (
 	"github.com/porter-dev/audit-operator/internal/query"
 	"github.com/porter-dev/audit-operator/internal/store"
 	"github.com/porter-dev/audit-operator/internal/store/embedded"
+	"github.com/porter-dev/audit-operator/internal/store/postgres"
+	"github.com/porter-dev/audit-operator/internal/store/postgres/postgrestest"
 	"github.com/porter-dev/audit-operator/internal/store/storetest"
 )
 
@@ -163,12 +169,32 @@ func deliver(ctx context.Context, t testing.TB, s store.Writer) (took []time.Dur
 	}
 }
 
-func openEmbedded(t testing.TB, events int) store.Store {
+func now() time.Time { return storetest.BenchmarkNow }
+
+func openEmbedded(t testing.TB, dir string, events int) store.Store {
 	t.Helper()
-	s, err := embedded.Open(t.Context(), embedded.Options{Dir: t.TempDir(), Now: func() time.Time { return storetest.BenchmarkNow }})
+	s, err := embedded.Open(t.Context(), embedded.Options{Dir: dir, Now: now})
 	if err != nil {
 		t.Fatal(err)
 	}
+	return filled(t, s, events)
+}
+
+func openPostgres(t testing.TB, events int) store.Store {
+	t.Helper()
+	url := postgrestest.Start(t, postgrestest.Options{}).Database(t)
+	if err := postgres.Migrate(t.Context(), url, logr.Discard()); err != nil {
+		t.Fatal(err)
+	}
+	s, err := postgres.Open(t.Context(), postgres.Options{URL: url, Now: now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return filled(t, s, events)
+}
+
+func filled(t testing.TB, s store.Store, events int) store.Store {
+	t.Helper()
 	t.Cleanup(func() {
 		if err := s.Close(); err != nil {
 			t.Error(err)
@@ -184,31 +210,64 @@ func openEmbedded(t testing.TB, events int) store.Store {
 // waiting. The bounds are generous, since a machine may be busy with other tests:
 // without the gate a delivery takes 12 s and no page comes.
 func TestNobodyIsStarved(t *testing.T) {
-	s := openEmbedded(t, 100_000)
-	got := starve(t, s, admission.NewStore(s, admission.NewGate(admission.DefaultAtOnce, nil)), 8*time.Second)
-	t.Log(got)
-	if p99 := at(got.deliveries, 99); p99 > 8*time.Second || len(got.deliveries) < 10 {
-		t.Errorf("of %d deliveries the 99th percentile is %s", len(got.deliveries), p99)
-	}
-	if p99 := at(got.pages, 99); p99 > 6*time.Second || len(got.pages) == 0 {
-		t.Errorf("of %d pages of another caller the 99th percentile is %s", len(got.pages), p99)
-	}
-	if got.answered == 0 || got.refused == 0 {
-		t.Errorf("%d searches were answered and %d refused", got.answered, got.refused)
+	const events = 100_000
+	for name, open := range map[string]func() store.Store{
+		"embedded":   func() store.Store { return openEmbedded(t, t.TempDir(), events) },
+		"PostgreSQL": func() store.Store { return openPostgres(t, events) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := open()
+			got := starve(t, s, admission.NewStore(s, admission.NewGate(admission.DefaultAtOnce, nil)), 8*time.Second)
+			t.Log(got)
+			if p99 := at(got.deliveries, 99); p99 > 8*time.Second || len(got.deliveries) < 10 {
+				t.Errorf("of %d deliveries the 99th percentile is %s", len(got.deliveries), p99)
+			}
+			if p99 := at(got.pages, 99); p99 > 6*time.Second || len(got.pages) == 0 {
+				t.Errorf("of %d pages of another caller the 99th percentile is %s", len(got.pages), p99)
+			}
+			if got.answered == 0 || got.refused == 0 {
+				t.Errorf("%d searches were answered and %d refused", got.answered, got.refused)
+			}
+		})
 	}
 }
 
-// BenchmarkStarvation is TestNobodyIsStarved in large.
+// BenchmarkStarvation is TestNobodyIsStarved in large, over the embedded store,
+// and says how long DuckDB's log becomes, which readers keep from being cut.
 func BenchmarkStarvation(b *testing.B) {
-	s := openEmbedded(b, *starveEvents)
+	dir := b.TempDir()
+	s := openEmbedded(b, dir, *starveEvents)
 	reads := store.Reader(admission.NewStore(s, admission.NewGate(admission.DefaultAtOnce, nil)))
 	if *starveOpen {
 		reads = s
 	}
 	for b.Loop() {
+		measuring, stop := context.WithCancel(b.Context())
+		var longest int64
+		var measured sync.WaitGroup
+		measured.Go(func() {
+			each(measuring, 100*time.Millisecond, func() { longest = max(longest, logSize(b, dir)) })
+		})
 		got := starve(b, s, reads, *starveFor)
+		stop()
+		measured.Wait()
 		b.Log(got)
 		b.ReportMetric(at(got.deliveries, 99).Seconds(), "delivery-p99-s")
 		b.ReportMetric(at(got.pages, 99).Seconds(), "page-p99-s")
+		b.ReportMetric(float64(longest)/(1<<20), "log-MiB")
 	}
+}
+
+func logSize(b *testing.B, dir string) (size int64) {
+	b.Helper()
+	logs, err := filepath.Glob(filepath.Join(dir, "*.wal"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, l := range logs {
+		if info, err := os.Stat(l); err == nil { // a checkpoint takes it away
+			size += info.Size()
+		}
+	}
+	return size
 }
