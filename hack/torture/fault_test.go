@@ -70,7 +70,7 @@ func testFailing(t *testing.T, name string, capacity int64, faults ...failing) {
 	w := inWorld(t)
 	r := scenario(t, name)
 	disk := newVolume(t, capacity)
-	l := newLedger(folder(disk.data()))
+	l := newLedger(t, folder(disk.data()))
 	s := newSender(w, "honest", 4)
 	m := w.mustStart(t, l.storage)
 	stop := s.start(t)

@@ -28,7 +28,7 @@ func besides(t *testing.T, name string, hostile func(w *world, m *manager, l *le
 	t.Helper()
 	w := inWorld(t)
 	r := scenario(t, name)
-	l := newLedger(folder(filepath.Join(t.TempDir(), "store")))
+	l := newLedger(t, folder(filepath.Join(t.TempDir(), "store")))
 	s := newSender(w, "honest", 7)
 	m := w.mustStart(t, l.storage)
 	limitMemory(t, m.command.Process.Pid)

@@ -41,7 +41,7 @@ func TestKill(t *testing.T) {
 	var s *sender
 	for round := range rounds(t, 25) {
 		if round%roundsPerStore == 0 {
-			l = newLedger(folder(filepath.Join(t.TempDir(), "store")))
+			l = newLedger(t, folder(filepath.Join(t.TempDir(), "store")))
 			s = newSender(w, "honest", uint64(1000+round))
 		}
 		m := w.mustStart(t, l.storage)
@@ -68,7 +68,7 @@ func TestTerminate(t *testing.T) {
 	w := inWorld(t)
 	r := scenario(t, "SIGTERM")
 	chance := rand.New(rand.NewPCG(2, 0))
-	l := newLedger(folder(filepath.Join(t.TempDir(), "store")))
+	l := newLedger(t, folder(filepath.Join(t.TempDir(), "store")))
 	s := newSender(w, "honest", 2)
 	var slowest time.Duration
 	for range 3 {

@@ -13,6 +13,7 @@ import (
 // acknowledged.
 type ledger struct {
 	storage storage
+	key     audit.Key         // the store's, of which identities depend
 	sent    map[audit.ID]bool // whether it was acknowledged
 	acked   int
 	open    []*batch // not acknowledged when last looked at
@@ -22,8 +23,22 @@ type ledger struct {
 	received map[string]int
 }
 
-func newLedger(at storage) *ledger {
-	return &ledger{storage: at, sent: map[audit.ID]bool{}, received: map[string]int{}}
+// newLedger makes the store, if it is not there, since only that knows its key.
+func newLedger(t *testing.T, at storage) *ledger {
+	t.Helper()
+	s, err := at.open(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &ledger{storage: at, key: s.Key(), sent: map[audit.ID]bool{}, received: map[string]int{}}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+func (l *ledger) decoder(source string) audit.Decoder {
+	return audit.Decoder{Source: source, Cluster: clusterName, Key: l.key, Classifier: classifier}
 }
 
 // note takes down what a source has sent. The decoder says under which ID an
@@ -37,7 +52,7 @@ func (l *ledger) note(t *testing.T, source string, batches []*batch) {
 		if !b.acked {
 			l.open = append(l.open, b)
 		}
-		for _, id := range identify(t, source, b.body) {
+		for _, id := range l.identify(t, source, b.body) {
 			if b.acked && !l.sent[id] {
 				l.acked++
 			}
@@ -50,7 +65,7 @@ func (l *ledger) note(t *testing.T, source string, batches []*batch) {
 // far from today is quarantined, so one near that bound may be or not.
 func (l *ledger) items(t *testing.T, source string, body []byte) {
 	t.Helper()
-	decoder := audit.Decoder{Source: source, Cluster: clusterName, Classifier: classifier}
+	decoder := l.decoder(source)
 	if err := decoder.Decode(bytes.NewReader(body), func(item audit.Item) error {
 		l.received[source]++
 		if e := item.Event; e != nil {
@@ -72,10 +87,10 @@ var classifier = func() *audit.Classifier {
 	return c
 }()
 
-func identify(t *testing.T, source string, body []byte) []audit.ID {
+func (l *ledger) identify(t *testing.T, source string, body []byte) []audit.ID {
 	t.Helper()
 	var ids []audit.ID
-	decoder := audit.Decoder{Source: source, Cluster: clusterName, Classifier: classifier}
+	decoder := l.decoder(source)
 	if err := decoder.Decode(bytes.NewReader(body), func(item audit.Item) error {
 		if item.Event != nil {
 			ids = append(ids, item.Event.ID)

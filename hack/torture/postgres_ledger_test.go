@@ -36,7 +36,11 @@ func (d database) open(ctx context.Context) (contents, error) {
 	if err != nil {
 		return nil, errors.Join(err, conn.Close(ctx))
 	}
-	return &tables{conn: conn, unpacker: unpacker}, nil
+	var key []byte
+	if err := conn.QueryRow(ctx, "SELECT key FROM audit_key").Scan(&key); err != nil {
+		return nil, errors.Join(err, conn.Close(ctx))
+	}
+	return &tables{conn: conn, key: audit.Key(key), unpacker: unpacker}, nil
 }
 
 // mustMigrate makes the schema.
@@ -50,8 +54,12 @@ func (d database) mustMigrate(t *testing.T) {
 // tables are what a database holds.
 type tables struct {
 	conn     *pgx.Conn
+	key      audit.Key
 	unpacker *zstd.Decoder
 }
+
+// Key implements contents.
+func (s *tables) Key() audit.Key { return s.key }
 
 func (s *tables) Close() error {
 	s.unpacker.Close()

@@ -36,7 +36,7 @@ func TestPostgresOracle(t *testing.T) {
 			url := postgrestest.Shared(t).Database(t)
 			d := database{url: url, direct: url}
 			d.mustMigrate(t)
-			l := newLedger(d)
+			l := newLedger(t, d)
 			d.fill(t, l)
 			if c.harm != "" {
 				d.exec(t, c.harm)
@@ -56,7 +56,7 @@ func (d database) fill(t *testing.T, l *ledger) {
 	const source = "honest"
 	body := audittest.New(audittest.Options{Seed: 200, Start: time.Now().Add(-time.Minute)}).Batch(20)
 	taken := store.Batch{Source: source, ReceivedAt: time.Now()}
-	decoder := audit.Decoder{Source: source, Cluster: clusterName, Classifier: classifier}
+	decoder := l.decoder(source)
 	if err := decoder.Decode(bytes.NewReader(body), func(item audit.Item) error {
 		taken.Events = append(taken.Events, *item.Event)
 		return nil

@@ -84,7 +84,7 @@ func TestPostgresManagerKill(t *testing.T) {
 			row.rounds++
 		}
 		stop()
-		row.settle(t, s, newLedger(d))
+		row.settle(t, s, newLedger(t, d))
 	})
 }
 
@@ -107,7 +107,7 @@ func TestPostgresSameBatch(t *testing.T) {
 	_, d := startPostgres(t, postgrestest.Options{})
 	row := scenario(t, "PostgreSQL: each batch to two managers at once")
 	r := startReplicas(t, d)
-	l, honest := newLedger(d), r.sources["honest"]
+	l, honest := newLedger(t, d), r.sources["honest"]
 	events := audittest.New(audittest.Options{Seed: 209, Start: time.Now().Add(-10 * time.Minute)})
 	const batches = 60
 	var bodies [][]byte
@@ -159,7 +159,7 @@ func TestPostgresRollingRestart(t *testing.T) {
 		pages += readers.stop(t)
 		stop()
 		putOff, silent = putOff+s.refused, silent+len(s.silent)
-		l := newLedger(d)
+		l := newLedger(t, d)
 		l.logIns = signedIn
 		row.settle(t, s, l)
 	})

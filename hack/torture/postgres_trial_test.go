@@ -92,7 +92,7 @@ type trial struct {
 func newTrial(t *testing.T, r *row, seed uint64, d database, flags ...string) *trial {
 	t.Helper()
 	w := inWorld(t)
-	x := &trial{row: r, ledger: newLedger(d), sender: newSender(w, "honest", seed)}
+	x := &trial{row: r, ledger: newLedger(t, d), sender: newSender(w, "honest", seed)}
 	x.manager = w.mustStart(t, d, flags...)
 	x.stop = x.sender.start(t)
 	t.Cleanup(x.stop)

@@ -52,7 +52,7 @@ func TestPowerCut(t *testing.T) {
 	for round := range rounds(t, 50) {
 		if round%roundsPerStore == 0 {
 			disk = newVolume(t, 4<<30)
-			l = newLedger(folder(disk.data()))
+			l = newLedger(t, folder(disk.data()))
 			s = newSender(w, "honest", uint64(5000+round))
 		}
 		m := w.mustStart(t, l.storage)

@@ -96,7 +96,7 @@ func (r *row) end(t *testing.T, m *manager, l *ledger) {
 func TestReplay(t *testing.T) {
 	w := inWorld(t)
 	r := scenario(t, "replay of every batch")
-	l := newLedger(folder(filepath.Join(t.TempDir(), "store")))
+	l := newLedger(t, folder(filepath.Join(t.TempDir(), "store")))
 	events := audittest.New(audittest.Options{Seed: 61, Start: time.Now().Add(-10 * time.Minute)})
 	const batches = 40
 	var bodies [][]byte
@@ -123,7 +123,7 @@ func TestReplay(t *testing.T) {
 func TestSameAuditID(t *testing.T) {
 	w := inWorld(t)
 	r := scenario(t, "two requests with one Audit-ID")
-	l := newLedger(folder(filepath.Join(t.TempDir(), "store")))
+	l := newLedger(t, folder(filepath.Join(t.TempDir(), "store")))
 	events := audittest.New(audittest.Options{Seed: 62, Start: time.Now().Add(-10 * time.Minute)})
 	const pairs = 200
 	var items [][]byte
@@ -154,7 +154,7 @@ var poisons = []string{
 func TestPoison(t *testing.T) {
 	w := inWorld(t)
 	r := scenario(t, "a poisoned event in each position")
-	l := newLedger(folder(filepath.Join(t.TempDir(), "store")))
+	l := newLedger(t, folder(filepath.Join(t.TempDir(), "store")))
 	events := audittest.New(audittest.Options{Seed: 63, Start: time.Now().Add(-10 * time.Minute)})
 	const size = 400
 	var bodies [][]byte
@@ -180,7 +180,7 @@ func TestPoison(t *testing.T) {
 func TestCutBody(t *testing.T) {
 	w := inWorld(t)
 	r := scenario(t, "bodies cut off half-way")
-	l := newLedger(folder(filepath.Join(t.TempDir(), "store")))
+	l := newLedger(t, folder(filepath.Join(t.TempDir(), "store")))
 	events := audittest.New(audittest.Options{Seed: 64, Start: time.Now().Add(-10 * time.Minute)})
 	m := w.mustStart(t, l.storage)
 	const cuts = 150
@@ -241,7 +241,7 @@ func (s *source) cutOff(t *testing.T, address string, body []byte, at int, chunk
 func TestAPIServerRestart(t *testing.T) {
 	w := inWorld(t)
 	r := scenario(t, "loss and restart of kube-apiserver")
-	l := newLedger(folder(filepath.Join(t.TempDir(), "store")))
+	l := newLedger(t, folder(filepath.Join(t.TempDir(), "store")))
 	s := newSender(w, "honest", 65)
 	m := w.mustStart(t, l.storage)
 	stop := s.start(t)

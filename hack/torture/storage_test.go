@@ -24,6 +24,8 @@ type contents interface {
 	Verify(ctx context.Context, event func(audit.ID) error) error
 	// Sources returns what was counted of each source.
 	Sources(ctx context.Context) ([]store.SourceStats, error)
+	// Key is the store's.
+	Key() audit.Key
 	Close() error
 }
 

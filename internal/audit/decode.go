@@ -312,7 +312,7 @@ func (d *decoding) quarantine(item *span, reason string) error {
 		ReceivedAt: now().UTC().Truncate(time.Microsecond),
 		Reason:     reason,
 		Size:       item.size,
-		SHA256:     item.sha256(),
+		Hash:       item.hash(d.Key),
 		Redacted:   redactItem(left),
 	}})
 }

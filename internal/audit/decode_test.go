@@ -2,6 +2,8 @@ package audit
 
 import (
 	"bytes"
+	"crypto/hmac"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -104,6 +106,7 @@ func TestIdentity(t *testing.T) {
 		"group":       strings.Replace(deployment, `"dev"`, `"dev","ops"`, 1),
 		"extra":       strings.Replace(deployment, "X509SHA256=ab", "X509SHA256=cd", 1),
 		"impersonate": strings.Replace(deployment, `"sourceIPs"`, `"impersonatedUser":{},"sourceIPs"`, 1),
+		"constraint":  strings.Replace(deployment, `"sourceIPs"`, `"authenticationMetadata":{"impersonationConstraint":"impersonate:user-info"},"sourceIPs"`, 1),
 		"ip":          strings.Replace(deployment, "203.0.113.9", "203.0.113.8", 1),
 		"agent":       strings.Replace(deployment, "kubectl/", "kubectk/", 1),
 		"name":        strings.Replace(deployment, `"name":"web"`, `"name":"wed"`, 1),
@@ -122,6 +125,27 @@ func TestIdentity(t *testing.T) {
 	d.Source = "other"
 	if id(deployment) == want {
 		t.Error("another source has the same id")
+	}
+	d.Source, d.Key = "s", Key{1}
+	if id(deployment) == want {
+		t.Error("another store's key gives the same id")
+	}
+}
+
+// Who reads a quarantined item must not be able to try what was in it.
+func TestQuarantinedHashIsKeyed(t *testing.T) {
+	d := newDecoder(t)
+	d.Key, d.MaxItemBytes = Key{1}, 64<<10
+	for _, item := range []string{`{"password":"123456"}`, "not JSON", `{"a":"` + strings.Repeat("x", 3*d.MaxItemBytes) + `"}`} {
+		_, quarantined := decode(t, d, item)
+		if len(quarantined) != 1 {
+			t.Fatalf("%.40s: %d quarantined", item, len(quarantined))
+		}
+		mac := hmac.New(sha256.New, d.Key[:])
+		mac.Write([]byte(item))
+		if got, want := quarantined[0].Hash, [32]byte(mac.Sum(nil)); got != want {
+			t.Errorf("%.40s: the hash is %x, want HMAC-SHA-256 under the store's key, %x", item, got, want)
+		}
 	}
 }
 

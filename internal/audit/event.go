@@ -11,9 +11,10 @@ import (
 	"time"
 )
 
-// ID is the identity of an event: the first 128 bits of SHA-256 over the
-// fields that the API server wrote (see Identify). Two deliveries of one event
-// have the same ID; a request that reuses another's auditID has not.
+// ID is the identity of an event: the first 128 bits of HMAC-SHA-256, under the
+// store's key, over the fields that the API server wrote. Two deliveries of one
+// event to a store have the same ID; a request that reuses another's auditID has
+// not.
 type ID [16]byte
 
 // String returns the ID as 32 lower-case hexadecimal digits.
@@ -139,6 +140,8 @@ type Quarantined struct {
 	ReceivedAt time.Time
 	Reason     string // why, in words an administrator can act on
 	Size       int64  // of the item as received, in bytes
-	SHA256     [32]byte
-	Redacted   []byte // the item without its secrets, when it was JSON
+	// Hash is HMAC-SHA-256 of the item as received, under the store's key; of an
+	// event that a store can't keep it is RawSHA256.
+	Hash     [32]byte
+	Redacted []byte // the item without its secrets, when it was JSON
 }

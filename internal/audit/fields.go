@@ -28,6 +28,7 @@ var (
 		{`"verb":`, func(p *parser) bool { return p.string(&p.wire.Verb) }},
 		{`"user":`, (*parser).authenticated},
 		{`"impersonatedUser":`, (*parser).impersonatedUser},
+		{`"authenticationMetadata":`, (*parser).authentication},
 		{`"sourceIPs":`, func(p *parser) bool { return p.list(&p.wire.SourceIPs) }},
 		{`"userAgent":`, func(p *parser) bool { return p.string(&p.wire.UserAgent) }},
 		{`"objectRef":`, (*parser).reference},
@@ -43,6 +44,9 @@ var (
 		{`"uid":`, func(p *parser) bool { return p.string(&p.reading.UID) }},
 		{`"groups":`, func(p *parser) bool { return p.list(&p.reading.Groups) }},
 		{`"extra":`, func(p *parser) bool { return p.listMap(&p.reading.Extra) }},
+	}
+	authenticationFields = []field{
+		{`"impersonationConstraint":`, func(p *parser) bool { return p.string(&p.authenticationMetadata.ImpersonationConstraint) }},
 	}
 	objectRefFields = []field{
 		{`"resource":`, func(p *parser) bool { return p.string(&p.objectRef.Resource) }},
@@ -77,6 +81,12 @@ func (p *parser) impersonatedUser() bool {
 	p.impersonated = wireUser{Groups: p.impersonated.Groups[:0], Extra: p.impersonated.Extra[:0]}
 	p.wire.ImpersonatedUser = &p.impersonated
 	return p.user(&p.impersonated)
+}
+
+func (p *parser) authentication() bool {
+	p.authenticationMetadata = wireAuthentication{}
+	p.wire.AuthenticationMetadata = &p.authenticationMetadata
+	return p.object(authenticationFields)
 }
 
 func (p *parser) reference() bool {

@@ -43,6 +43,9 @@ func (p *parser) mend(item []byte) error {
 	if w.ObjectRef != nil {
 		w.ObjectRef.Unknown = m.refUnknown.object()
 	}
+	if w.AuthenticationMetadata != nil {
+		w.AuthenticationMetadata.Unknown = m.authenticationUnknown.object()
+	}
 	return p.complete()
 }
 
@@ -52,7 +55,7 @@ type mender struct {
 	requestObject, responseObject, responseStatus jsontext.Value
 	annotations                                   textMap
 	user, impersonated                            mendedUser
-	unknown, refUnknown                           memberList
+	unknown, refUnknown, authenticationUnknown    memberList
 }
 
 type mendedUser struct {
@@ -157,13 +160,9 @@ func (m *mender) eventMember(name string, token, value []byte) []byte {
 	case "impersonatedUser":
 		return m.userObject(value, &m.impersonated)
 	case "objectRef":
-		return m.nested(value, objectRefFields, func(name string, token, value []byte) []byte {
-			if name == "" {
-				m.refUnknown.add(quoteText(m.text(token)), m.body(value))
-				return nil
-			}
-			return m.texts(value)
-		})
+		return m.textsObject(value, objectRefFields, &m.refUnknown)
+	case "authenticationMetadata":
+		return m.textsObject(value, authenticationFields, &m.authenticationUnknown)
 	default:
 		return m.texts(value)
 	}
@@ -182,6 +181,17 @@ func (m *mender) userObject(in []byte, into *mendedUser) []byte {
 			return m.texts(value)
 		}
 		return nil
+	})
+}
+
+// textsObject copies an object whose known members are texts.
+func (m *mender) textsObject(in []byte, fields []field, unknown *memberList) []byte {
+	return m.nested(in, fields, func(name string, token, value []byte) []byte {
+		if name == "" {
+			unknown.add(quoteText(m.text(token)), m.body(value))
+			return nil
+		}
+		return m.texts(value)
 	})
 }
 

@@ -2,6 +2,7 @@ package audit
 
 import (
 	"bytes"
+	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
@@ -20,25 +21,26 @@ import (
 // naiveEvent is an event as the library decodes and encodes it, member by
 // member by reflection: slow, and plainly right. The decoder must give the same.
 type naiveEvent struct {
-	Kind                     jsontext.Value    `json:"kind,omitzero"`
-	APIVersion               jsontext.Value    `json:"apiVersion,omitzero"`
-	Level                    string            `json:"level,omitempty"`
-	AuditID                  string            `json:"auditID,omitempty"`
-	Stage                    string            `json:"stage,omitempty"`
-	RequestURI               string            `json:"requestURI,omitempty"`
-	Verb                     string            `json:"verb,omitempty"`
-	User                     naiveUser         `json:"user"`
-	ImpersonatedUser         *naiveUser        `json:"impersonatedUser,omitempty"`
-	SourceIPs                []string          `json:"sourceIPs,omitempty"`
-	UserAgent                string            `json:"userAgent,omitempty"`
-	ObjectRef                *naiveObjectRef   `json:"objectRef,omitempty"`
-	ResponseStatus           jsontext.Value    `json:"responseStatus,omitempty"`
-	RequestObject            jsontext.Value    `json:"requestObject,omitempty"`
-	ResponseObject           jsontext.Value    `json:"responseObject,omitempty"`
-	RequestReceivedTimestamp jsontext.Value    `json:"requestReceivedTimestamp,omitzero"`
-	StageTimestamp           jsontext.Value    `json:"stageTimestamp,omitzero"`
-	Annotations              map[string]string `json:"annotations,omitempty"`
-	Unknown                  jsontext.Value    `json:",embed"`
+	Kind                     jsontext.Value       `json:"kind,omitzero"`
+	APIVersion               jsontext.Value       `json:"apiVersion,omitzero"`
+	Level                    string               `json:"level,omitempty"`
+	AuditID                  string               `json:"auditID,omitempty"`
+	Stage                    string               `json:"stage,omitempty"`
+	RequestURI               string               `json:"requestURI,omitempty"`
+	Verb                     string               `json:"verb,omitempty"`
+	User                     naiveUser            `json:"user"`
+	ImpersonatedUser         *naiveUser           `json:"impersonatedUser,omitempty"`
+	AuthenticationMetadata   *naiveAuthentication `json:"authenticationMetadata,omitempty"`
+	SourceIPs                []string             `json:"sourceIPs,omitempty"`
+	UserAgent                string               `json:"userAgent,omitempty"`
+	ObjectRef                *naiveObjectRef      `json:"objectRef,omitempty"`
+	ResponseStatus           jsontext.Value       `json:"responseStatus,omitempty"`
+	RequestObject            jsontext.Value       `json:"requestObject,omitempty"`
+	ResponseObject           jsontext.Value       `json:"responseObject,omitempty"`
+	RequestReceivedTimestamp jsontext.Value       `json:"requestReceivedTimestamp,omitzero"`
+	StageTimestamp           jsontext.Value       `json:"stageTimestamp,omitzero"`
+	Annotations              map[string]string    `json:"annotations,omitempty"`
+	Unknown                  jsontext.Value       `json:",embed"`
 }
 
 type naiveUser struct {
@@ -47,6 +49,11 @@ type naiveUser struct {
 	Groups   []string            `json:"groups,omitempty"`
 	Extra    map[string][]string `json:"extra,omitempty"`
 	Unknown  jsontext.Value      `json:",embed"`
+}
+
+type naiveAuthentication struct {
+	ImpersonationConstraint string         `json:"impersonationConstraint,omitempty"`
+	Unknown                 jsontext.Value `json:",embed"`
 }
 
 type naiveObjectRef struct {
@@ -71,7 +78,7 @@ func naive(d *Decoder, item []byte) (*Event, error) {
 		return nil, errors.New("kind is not Event")
 	}
 	e := &Event{
-		ID: n.identify(d.Source), Source: d.Source, Cluster: d.Cluster,
+		ID: n.identify(d.Key, d.Source), Source: d.Source, Cluster: d.Cluster,
 		AuditID: n.AuditID, Level: n.Level, Stage: n.Stage, UserAgent: n.UserAgent, Verb: n.Verb, Actor: n.User.Username,
 	}
 	received, reached := naiveTime(n.RequestReceivedTimestamp), naiveTime(n.StageTimestamp)
@@ -200,6 +207,9 @@ func (n *naiveEvent) redact() {
 		n.RequestObject, n.ResponseObject = naiveByKey(n.RequestObject), naiveByKey(n.ResponseObject)
 	}
 	n.RequestURI = naiveURI(n.RequestURI)
+	if n.AuthenticationMetadata != nil {
+		n.AuthenticationMetadata.Unknown = naiveByKey(n.AuthenticationMetadata.Unknown)
+	}
 	n.User.redact()
 	if n.ImpersonatedUser != nil {
 		n.ImpersonatedUser.redact()
@@ -336,13 +346,17 @@ func naiveSecretKey(name string) bool {
 	return slices.ContainsFunc(secretWords, func(word string) bool { return strings.Contains(folded, word) })
 }
 
-func (n *naiveEvent) identify(source string) ID {
-	h := naiveHash{sha256.New()}
+func (n *naiveEvent) identify(key Key, source string) ID {
+	h := naiveHash{hmac.New(sha256.New, key[:])}
 	h.add(source, n.Level, n.AuditID, n.Stage, n.RequestURI, n.Verb)
 	h.user(&n.User)
 	h.count(boolCount(n.ImpersonatedUser != nil))
 	if n.ImpersonatedUser != nil {
 		h.user(n.ImpersonatedUser)
+	}
+	h.count(boolCount(n.AuthenticationMetadata != nil))
+	if n.AuthenticationMetadata != nil {
+		h.add(n.AuthenticationMetadata.ImpersonationConstraint)
 	}
 	h.list(n.SourceIPs)
 	h.add(n.UserAgent)

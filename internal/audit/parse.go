@@ -1,8 +1,10 @@
 package audit
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"hash"
 	"sync"
 	"time"
 
@@ -35,6 +37,10 @@ type parser struct {
 	objectRef    wireObjectRef
 	values       []string // of the lists in extra
 	hashed       []byte
+
+	authenticationMetadata wireAuthentication
+	mac                    hash.Hash // under the key, once an event was identified
+	sum                    [sha256.Size]byte
 }
 
 var parsers = sync.Pool{New: func() any { return &parser{statuses: statuses{}, agents: agents{}} }}
@@ -92,7 +98,7 @@ func (p *parser) isShallow() bool {
 			return false
 		}
 	}
-	return true
+	return w.AuthenticationMetadata == nil || !isDeep(w.AuthenticationMetadata.Unknown)
 }
 
 // complete derives what more than one reader of the event needs.

@@ -48,6 +48,9 @@ func (w *wireEvent) redact() (changed bool) {
 		}
 	}
 	replace(&w.Unknown, redactByKey(w.Unknown))
+	if w.AuthenticationMetadata != nil {
+		replace(&w.AuthenticationMetadata.Unknown, redactByKey(w.AuthenticationMetadata.Unknown))
+	}
 	if w.ObjectRef != nil {
 		replace(&w.ObjectRef.Unknown, redactByKey(w.ObjectRef.Unknown))
 	}

@@ -80,6 +80,8 @@ func oddities() [][]byte {
 		{`"groups":["dev"]`, `"groups":["dev",""]`}, {`"groups":["dev"]`, `"groups":["dev",]`}, {`"extra":{`, `"extra":{"z":[],"a":["\n"],`}, {`"extra":{`, `"extra":{"z":["1"],"z":["2"],`},
 		{`"extra":{`, `"extra":{"a":null,`}, {`"extra":{`, `"extra":{"a":["1"],"\u0061":["2"],`}, {`"extra":{`, `"extra":{"x-token":["1","2"],`},
 		{`"sourceIPs"`, `"impersonatedUser":{},"sourceIPs"`}, {`"sourceIPs"`, `"impersonatedUser":{"username":"bob","extra":{"api-key":["x"]}},"sourceIPs"`}, {`"sourceIPs"`, `"impersonatedUser":null,"sourceIPs"`},
+		{`"sourceIPs"`, `"authenticationMetadata":{"impersonationConstraint":"impersonate:user-info"},"sourceIPs"`}, {`"sourceIPs"`, `"authenticationMetadata":{},"sourceIPs"`},
+		{`"sourceIPs"`, `"authenticationMetadata":null,"sourceIPs"`}, {`"sourceIPs"`, `"authenticationMetadata":{"impersonationConstraint":"","method":{"token":"t"}},"sourceIPs"`}, {`"sourceIPs"`, `"authenticationMetadata":{"impersonationConstraint":7},"sourceIPs"`},
 		{`"203.0.113.9"`, `"nowhere"`}, {`"objectRef":{`, `"objectRef":{},"x":{`}, {`"objectRef":{`, `"objectRef":{"kind":"Scale",`}, {`"namespace":"shop","name":"web"`, `"name":"web","namespace":"shop"`},
 		{`{"metadata":{},"code":200}`, `{"code":2e2,"metadata":{ }}`}, {`{"metadata":{},"code":200}`, `{}`}, {`{"metadata":{},"code":200}`, `null`}, {`{"metadata":{},"code":200}`, `{"code":200,"code":201}`},
 		{`{"metadata":{},"code":200}`, `{"code":"200"}`}, {`{"metadata":{},"code":200}`, `7`}, {`{"metadata":{},"code":200}`, `{"code":200`}, {`{"metadata":{},"code":200}`, `[}`},

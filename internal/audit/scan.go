@@ -3,7 +3,6 @@ package audit
 import (
 	"bufio"
 	"bytes"
-	"crypto/sha256"
 	"errors"
 	"hash"
 	"io"
@@ -60,7 +59,7 @@ func (s *scanner) add(to *span, b []byte) {
 		return
 	}
 	if to.sum == nil {
-		to.sum, to.large = sha256.New(), newLarge(s.key, s.max)
+		to.sum, to.large = s.key.hasher(), newLarge(s.key, s.max)
 		to.sum.Write(to.bytes)
 		to.large.write(to.bytes)
 		to.bytes = nil
@@ -72,11 +71,15 @@ func (s *scanner) add(to *span, b []byte) {
 	}
 }
 
-func (s *span) sha256() [32]byte {
-	if s.sum == nil {
-		return sha256.Sum256(s.bytes)
+// hash is keyed, since a short item, or one of known parts, could be guessed by
+// a plain one.
+func (s *span) hash(key Key) [32]byte {
+	sum := s.sum
+	if sum == nil {
+		sum = key.hasher()
+		sum.Write(s.bytes)
 	}
-	return [32]byte(s.sum.Sum(nil))
+	return [32]byte(sum.Sum(nil))
 }
 
 // next skips white space and a byte-order mark, and returns the first byte of

@@ -13,25 +13,26 @@ import (
 // fields in that order), as far as this package reads it. What it doesn't know
 // it keeps. parser reads it, and append writes it.
 type wireEvent struct {
-	Kind                     wireText       `json:"kind"`
-	APIVersion               wireText       `json:"apiVersion"`
-	Level                    string         `json:"level"`
-	AuditID                  string         `json:"auditID"`
-	Stage                    string         `json:"stage"`
-	RequestURI               string         `json:"requestURI"`
-	Verb                     string         `json:"verb"`
-	User                     wireUser       `json:"user"`
-	ImpersonatedUser         *wireUser      `json:"impersonatedUser"`
-	SourceIPs                []string       `json:"sourceIPs"`
-	UserAgent                string         `json:"userAgent"`
-	ObjectRef                *wireObjectRef `json:"objectRef"`
-	ResponseStatus           jsontext.Value `json:"responseStatus"`
-	RequestObject            jsontext.Value `json:"requestObject"`
-	ResponseObject           jsontext.Value `json:"responseObject"`
-	RequestReceivedTimestamp wireText       `json:"requestReceivedTimestamp"`
-	StageTimestamp           wireText       `json:"stageTimestamp"`
-	Annotations              textMap        `json:"annotations"`
-	Unknown                  jsontext.Value `json:",embed"`
+	Kind                     wireText            `json:"kind"`
+	APIVersion               wireText            `json:"apiVersion"`
+	Level                    string              `json:"level"`
+	AuditID                  string              `json:"auditID"`
+	Stage                    string              `json:"stage"`
+	RequestURI               string              `json:"requestURI"`
+	Verb                     string              `json:"verb"`
+	User                     wireUser            `json:"user"`
+	ImpersonatedUser         *wireUser           `json:"impersonatedUser"`
+	AuthenticationMetadata   *wireAuthentication `json:"authenticationMetadata"`
+	SourceIPs                []string            `json:"sourceIPs"`
+	UserAgent                string              `json:"userAgent"`
+	ObjectRef                *wireObjectRef      `json:"objectRef"`
+	ResponseStatus           jsontext.Value      `json:"responseStatus"`
+	RequestObject            jsontext.Value      `json:"requestObject"`
+	ResponseObject           jsontext.Value      `json:"responseObject"`
+	RequestReceivedTimestamp wireText            `json:"requestReceivedTimestamp"`
+	StageTimestamp           wireText            `json:"stageTimestamp"`
+	Annotations              textMap             `json:"annotations"`
+	Unknown                  jsontext.Value      `json:",embed"`
 }
 
 type wireUser struct {
@@ -40,6 +41,14 @@ type wireUser struct {
 	Groups   []string       `json:"groups"`
 	Extra    listMap        `json:"extra"`
 	Unknown  jsontext.Value `json:",embed"`
+}
+
+// wireAuthentication says how the request was authenticated, from v1.35 on.
+type wireAuthentication struct {
+	// ImpersonationConstraint is the verb by which a constrained impersonation
+	// was allowed.
+	ImpersonationConstraint string         `json:"impersonationConstraint"`
+	Unknown                 jsontext.Value `json:",embed"`
 }
 
 type wireObjectRef struct {

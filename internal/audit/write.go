@@ -22,6 +22,14 @@ func (w *wireEvent) append(b []byte) ([]byte, error) {
 	if w.ImpersonatedUser != nil {
 		o.unlessEmpty(func() { o.user("impersonatedUser", w.ImpersonatedUser) })
 	}
+	if a := w.AuthenticationMetadata; a != nil {
+		o.unlessEmpty(func() {
+			o.open("authenticationMetadata")
+			o.text("impersonationConstraint", a.ImpersonationConstraint)
+			o.members(a.Unknown)
+			o.close()
+		})
+	}
 	o.list("sourceIPs", w.SourceIPs)
 	o.text("userAgent", w.UserAgent)
 	if w.ObjectRef != nil {

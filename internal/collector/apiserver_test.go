@@ -55,9 +55,9 @@ func TestRealAPIServer(t *testing.T) {
 	act(t, config)
 
 	// What the log holds now must be in the store soon.
-	want := readLog(t, logPath)
+	want := readLog(t, events.Key(), logPath)
 	if *record {
-		recordEvents(t, logPath)
+		recordEvents(t, events.Key(), logPath)
 	}
 	missing := len(want)
 	var stored map[audit.ID]int
@@ -80,7 +80,7 @@ func TestRealAPIServer(t *testing.T) {
 		}
 	}
 	// The log has gone on; what is stored must be in it by now, by the same id.
-	log := readLog(t, logPath)
+	log := readLog(t, events.Key(), logPath)
 	for id := range stored {
 		if !log[id] {
 			t.Errorf("%s came by webhook and is not in the log", id)
@@ -225,13 +225,13 @@ func classifier(t *testing.T) *audit.Classifier {
 }
 
 // decodeLog reads the whole lines of the log; the last one may be in the writing.
-func decodeLog(t *testing.T, path string, emit func(*audit.Event)) {
+func decodeLog(t *testing.T, key audit.Key, path string, emit func(*audit.Event)) {
 	t.Helper()
 	data, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	decoder := audit.Decoder{Source: sourceName, Cluster: "dev", Classifier: classifier(t), MaxItemBytes: 16 << 20}
+	decoder := audit.Decoder{Source: sourceName, Cluster: "dev", Key: key, Classifier: classifier(t), MaxItemBytes: 16 << 20}
 	err = decoder.Decode(bytes.NewReader(data[:bytes.LastIndexByte(data, '\n')+1]), func(item audit.Item) error {
 		if item.Event == nil {
 			return fmt.Errorf("quarantined: %s", item.Quarantined.Reason)
@@ -244,10 +244,10 @@ func decodeLog(t *testing.T, path string, emit func(*audit.Event)) {
 	}
 }
 
-func readLog(t *testing.T, path string) map[audit.ID]bool {
+func readLog(t *testing.T, key audit.Key, path string) map[audit.ID]bool {
 	t.Helper()
 	ids := map[audit.ID]bool{}
-	decodeLog(t, path, func(e *audit.Event) { ids[e.ID] = true })
+	decodeLog(t, key, path, func(e *audit.Event) { ids[e.ID] = true })
 	return ids
 }
 
@@ -269,7 +269,7 @@ func storedEvents(t *testing.T, s store.Store) map[audit.ID]int {
 func appendLog(t *testing.T, s store.Store, path string, known map[audit.ID]int) map[audit.ID]int {
 	t.Helper()
 	batch := store.Batch{Source: sourceName, ReceivedAt: time.Now()}
-	decodeLog(t, path, func(e *audit.Event) {
+	decodeLog(t, s.Key(), path, func(e *audit.Event) {
 		if known[e.ID] > 0 {
 			batch.Events = append(batch.Events, *e)
 		}
@@ -287,7 +287,7 @@ func appendLog(t *testing.T, s store.Store, path string, known map[audit.ID]int)
 }
 
 // recordEvents keeps one line of the log for each kind of request.
-func recordEvents(t *testing.T, path string) {
+func recordEvents(t *testing.T, key audit.Key, path string) {
 	t.Helper()
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -296,7 +296,7 @@ func recordEvents(t *testing.T, path string) {
 	lines := bytes.SplitAfter(data[:bytes.LastIndexByte(data, '\n')+1], []byte("\n"))
 	kept := map[string]string{}
 	i := 0
-	decodeLog(t, path, func(e *audit.Event) {
+	decodeLog(t, key, path, func(e *audit.Event) {
 		line := string(lines[i])
 		i++
 		people := e.Client == audit.ClientCLI || e.StatusCode == 401

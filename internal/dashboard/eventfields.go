@@ -2,6 +2,7 @@ package dashboard
 
 import (
 	"encoding/hex"
+	"encoding/json"
 	"strconv"
 	"strings"
 	"time"
@@ -51,6 +52,7 @@ func (d *dashboard) sections(e *audit.Event) []section {
 		}},
 		{"Who", []field{
 			{Label: "Actor", Value: e.Actor}, {Label: "Kind of actor", Value: e.ActorKind}, {Label: "Acted via", Value: e.ActedVia},
+			{Label: "Impersonation constraint", Value: constraintOf(e.Raw)},
 			{Label: "Credential", Value: e.CredentialID}, {Label: "IP addresses", Value: strings.Join(ips, ", "), Note: ipNote},
 			{Label: "Client", Value: e.Client}, {Label: "User agent", Value: e.UserAgent},
 		}},
@@ -71,6 +73,20 @@ func (d *dashboard) sections(e *audit.Event) []section {
 		all[i].Fields = present
 	}
 	return all
+}
+
+// constraintOf returns the verb by which a constrained impersonation was
+// allowed, which only the event itself holds.
+func constraintOf(raw []byte) string {
+	var event struct {
+		AuthenticationMetadata struct {
+			ImpersonationConstraint string `json:"impersonationConstraint"`
+		} `json:"authenticationMetadata"`
+	}
+	if err := json.Unmarshal(raw, &event); err != nil {
+		return "" // as of an event that has none
+	}
+	return event.AuthenticationMetadata.ImpersonationConstraint
 }
 
 // around is how far "around this time" reaches to both sides.

@@ -25,12 +25,12 @@ func heldStore(t *testing.T) store.Store {
 	t.Helper()
 	s := embeddedtest.Open(t, embedded.Options{})
 	items := []audit.Quarantined{
-		{Source: "edge", Cluster: "prod-eu", Reason: "not JSON after 3 complete items; those were taken", Size: 1, SHA256: [32]byte{1}},
+		{Source: "edge", Cluster: "prod-eu", Reason: "not JSON after 3 complete items; those were taken", Size: 1, Hash: [32]byte{1}},
 		{Source: "edge", Reason: webtest.Hostile, Size: 1 << 40, Redacted: []byte(webtest.Hostile)},
 	}
 	for i := range 60 {
 		items = append(items, audit.Quarantined{
-			Source: "control-plane-1", Cluster: "prod-eu", Reason: fmt.Sprintf("requestReceivedTimestamp: %d is no time", i), Size: 100000, SHA256: [32]byte{byte(i)},
+			Source: "control-plane-1", Cluster: "prod-eu", Reason: fmt.Sprintf("requestReceivedTimestamp: %d is no time", i), Size: 100000, Hash: [32]byte{byte(i)},
 			Redacted: bytes.Repeat([]byte("\x01\""), 50000),
 		})
 	}

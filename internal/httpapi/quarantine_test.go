@@ -23,7 +23,7 @@ func TestQuarantine(t *testing.T) {
 	s := embeddedtest.Open(t, embedded.Options{})
 	var items []audit.Quarantined
 	for i := range 5 {
-		items = append(items, audit.Quarantined{Source: []string{"a", "b"}[i%2], Cluster: "own", Reason: fmt.Sprintf("reason %d", i), Size: int64(i), SHA256: [32]byte{1}, Redacted: []byte("{\"not\":\"an event \xff\"}")})
+		items = append(items, audit.Quarantined{Source: []string{"a", "b"}[i%2], Cluster: "own", Reason: fmt.Sprintf("reason %d", i), Size: int64(i), Hash: [32]byte{1}, Redacted: []byte("{\"not\":\"an event \xff\"}")})
 	}
 	if _, err := s.Append(t.Context(), store.Batch{Source: "a", ReceivedAt: time.Now(), Quarantined: items}); err != nil {
 		t.Fatal(err)

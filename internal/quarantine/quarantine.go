@@ -97,8 +97,8 @@ func newItem(q *store.QuarantineItem) Item {
 		Source: q.Source, Cluster: q.Cluster, ReceivedAt: q.ReceivedAt.UTC(), Reason: q.Reason, Size: q.Size, ContentBytes: q.ContentBytes,
 		Content: text(q.Redacted, q.ContentBytes),
 	}
-	if q.SHA256 != [32]byte{} {
-		item.Hash = hex.EncodeToString(q.SHA256[:])
+	if q.Hash != [32]byte{} {
+		item.Hash = hex.EncodeToString(q.Hash[:])
 	}
 	return item
 }

@@ -32,7 +32,7 @@ func filled(t *testing.T, items ...audit.Quarantined) store.Store {
 // The pages of a list are all of it, each item once, and say what is left.
 func TestList(t *testing.T) {
 	s := filled(t,
-		audit.Quarantined{Source: "a", Cluster: "own", Reason: "one", Size: 1, SHA256: [32]byte{0xab}, Redacted: []byte(`{"a":1}`)},
+		audit.Quarantined{Source: "a", Cluster: "own", Reason: "one", Size: 1, Hash: [32]byte{0xab}, Redacted: []byte(`{"a":1}`)},
 		audit.Quarantined{Source: "b", Reason: "two", Size: 2},
 		audit.Quarantined{Source: "a", Reason: "three", Size: 3},
 	)

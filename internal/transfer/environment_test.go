@@ -99,7 +99,7 @@ func filled(t *testing.T, s *embedded.Store, perDay int) []audit.Event {
 			source := fmt.Sprint("source-", part%2)
 			batch := generated(t, source, now.AddDate(0, 0, -day).Add(-time.Duration(part)*2*time.Hour), perDay/4)
 			batch.Quarantined = []audit.Quarantined{
-				{Reason: "no JSON", Size: 7, SHA256: sha256.Sum256([]byte{byte(day), byte(part)})},
+				{Reason: "no JSON", Size: 7, Hash: sha256.Sum256([]byte{byte(day), byte(part)})},
 				{Reason: "twice", Size: 9, Redacted: []byte(`{"a":1}`)}, {Reason: "twice", Size: 9, Redacted: []byte(`{"a":1}`)},
 			}
 			for range 2 {

@@ -21,7 +21,7 @@ func keyOf(q *audit.Quarantined) itemKey {
 	}
 	b = binary.BigEndian.AppendUint64(b, uint64(q.ReceivedAt.UnixMicro()))
 	b = binary.BigEndian.AppendUint64(b, uint64(q.Size))
-	return sha256.Sum256(append(b, q.SHA256[:]...))
+	return sha256.Sum256(append(b, q.Hash[:]...))
 }
 
 // copyQuarantine copies the items that the target lacks, and looks which are

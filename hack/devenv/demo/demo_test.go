@@ -44,7 +44,7 @@ func TestDeedsLeaveTheirTraces(t *testing.T) {
 			if item.Event == nil {
 				return fmt.Errorf("what was sent is no event: %+v", item.Quarantined)
 			}
-			sent[item.Event.ID.String()] = true
+			sent[traceOf(item.Event)] = true
 			return nil
 		})
 		if err != nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/porter-dev/audit-operator/hack/devenv/cluster"
@@ -30,7 +31,15 @@ func newLogReader(c *cluster.Cluster, s cluster.APIServer) (logReader, error) {
 	return logReader{path: c.AuditLog(s), decoder: decoder}, nil
 }
 
-// read returns the distinct events of the log as it is now.
+// trace tells events apart by what their API servers wrote: the identities that
+// the operator gives them depend on a key of its store.
+func trace(source, auditID, stage string, stageAt time.Time) string {
+	return strings.Join([]string{source, auditID, stage, stageAt.UTC().Format(time.RFC3339Nano)}, " ")
+}
+
+func traceOf(e *audit.Event) string { return trace(e.Source, e.AuditID, e.Stage, e.StageAt) }
+
+// read returns the distinct events of the log as it is now, by their traces.
 func (l *logReader) read() (map[string]*audit.Event, error) {
 	data, err := os.ReadFile(l.path)
 	if err != nil {
@@ -43,7 +52,7 @@ func (l *logReader) read() (map[string]*audit.Event, error) {
 		if item.Event == nil {
 			return fmt.Errorf("%s holds what is no event: %+v", l.path, item.Quarantined)
 		}
-		events[item.Event.ID.String()] = item.Event
+		events[traceOf(item.Event)] = item.Event
 		return nil
 	})
 	return events, err
@@ -69,8 +78,7 @@ func newLogs(c *cluster.Cluster) (logs, error) {
 	return l, nil
 }
 
-// read returns the distinct events of all logs as they are now. An event's
-// identity covers its source, so no two logs have one in common.
+// read returns the distinct events of all logs as they are now.
 func (l *logs) read() (map[string]*audit.Event, error) {
 	all := map[string]*audit.Event{}
 	for i := range l.readers {

@@ -120,7 +120,7 @@ func (d *demo) download(ctx context.Context, q v1alpha1.Query) (*answer, error) 
 		if err != nil {
 			return nil, fmt.Errorf("%s: a line of the download: %w", nameOf(q), err)
 		}
-		a.records[record.ID] = record
+		a.records[trace(record.Source, record.AuditID, record.Stage, record.StageAt.Time)] = record
 	}
 	if n := int64(len(a.records)); n != s.Matched || n != s.Stored {
 		return nil, fmt.Errorf("%s: the download holds %d events, the status says that %d matched and %d are stored",

@@ -113,7 +113,7 @@ func (s *Store) prepare(batch *store.Batch, now time.Time) *job {
 		if reason := intake.Outside(e, now, s.opts.Retention); reason != "" {
 			j.quarantined = append(j.quarantined, audit.Quarantined{
 				Source: batch.Source, Cluster: e.Cluster, ReceivedAt: batch.ReceivedAt, Reason: reason,
-				Size: int64(len(e.Raw)), SHA256: e.RawSHA256, Redacted: e.Raw,
+				Size: int64(len(e.Raw)), Hash: e.RawSHA256, Redacted: e.Raw,
 			})
 			continue
 		}

@@ -30,7 +30,7 @@ func scanQuarantined(rows *sql.Rows) (audit.Quarantined, error) {
 	var sum []byte
 	err := rows.Scan(&q.Source, &receivedAt, &q.Reason, &q.Size, &sum, &q.Redacted, &q.Cluster)
 	q.ReceivedAt = fromMicro(receivedAt)
-	copy(q.SHA256[:], sum)
+	copy(q.Hash[:], sum)
 	return q, err
 }
 
@@ -59,7 +59,7 @@ func (w *writer) appendQuarantine(p *plan, limit int64) (int64, error) {
 			*at[int64](&c.columns[2], i) = q.ReceivedAt.UnixMicro()
 			c.columns[3].text(i, reason)
 			*at[int64](&c.columns[4], i) = q.Size
-			c.columns[5].bytes(i, q.SHA256[:])
+			c.columns[5].bytes(i, q.Hash[:])
 			c.columns[6].bytes(i, redacted)
 			c.columns[7].text(i, store.Text(q.Cluster))
 			c.rows++
@@ -108,7 +108,7 @@ func (s *Store) Quarantine(ctx context.Context, req store.QuarantineRequest) (st
 			var sum []byte
 			err := rows.Scan(&seq, &q.Source, &q.Cluster, &receivedAt, &q.Reason, &q.Size, &sum, &q.Redacted, &q.ContentBytes)
 			q.ReceivedAt = fromMicro(receivedAt)
-			copy(q.SHA256[:], sum)
+			copy(q.Hash[:], sum)
 			items, places = append(items, q), append(places, store.QuarantinePosition{ReceivedAt: q.ReceivedAt, Seq: seq})
 			return err
 		}); err != nil {

@@ -141,6 +141,6 @@ func (j *job) addDays(events []*audit.Event) {
 func quarantinedEvent(batch *store.Batch, e *audit.Event, reason string) audit.Quarantined {
 	return audit.Quarantined{
 		Source: batch.Source, Cluster: e.Cluster, ReceivedAt: batch.ReceivedAt, Reason: reason,
-		Size: int64(len(e.Raw)), SHA256: e.RawSHA256, Redacted: e.Raw,
+		Size: int64(len(e.Raw)), Hash: e.RawSHA256, Redacted: e.Raw,
 	}
 }

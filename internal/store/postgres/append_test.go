@@ -151,7 +151,7 @@ func TestAppendKeepsRaw(t *testing.T) {
 func TestAppendQuarantines(t *testing.T) {
 	s := mustOpen(t, Options{URL: newDatabase(t), Now: func() time.Time { return testNow }, QuarantineBytes: 4000, Retention: 24 * time.Hour})
 	early, late := plain(1, testNow.Add(-24*time.Hour-time.Microsecond)), plain(2, testNow.Add(time.Hour+time.Microsecond))
-	given := audit.Quarantined{Source: "other", ReceivedAt: testNow.Add(-time.Minute), Reason: "no\x00JSON", Size: 1 << 40, SHA256: [32]byte{1}, Redacted: []byte("{}")}
+	given := audit.Quarantined{Source: "other", ReceivedAt: testNow.Add(-time.Minute), Reason: "no\x00JSON", Size: 1 << 40, Hash: [32]byte{1}, Redacted: []byte("{}")}
 	large := audit.Quarantined{Reason: "too large", Size: 1001, Redacted: make([]byte, 1001)}
 	got, err := s.Append(t.Context(), store.Batch{
 		Source: "s", ReceivedAt: testNow, Events: []audit.Event{early, late}, Quarantined: []audit.Quarantined{given, large},
@@ -160,8 +160,8 @@ func TestAppendQuarantines(t *testing.T) {
 		t.Fatalf("Append = %+v, %v; want 4 quarantined", got, err)
 	}
 	want := []audit.Quarantined{
-		{Source: "s", Cluster: late.Cluster, ReceivedAt: testNow, Reason: intake.Outside(&late, testNow, 24*time.Hour), Size: int64(len(late.Raw)), SHA256: late.RawSHA256, Redacted: late.Raw},
-		{Source: "s", Cluster: early.Cluster, ReceivedAt: testNow, Reason: intake.Outside(&early, testNow, 24*time.Hour), Size: int64(len(early.Raw)), SHA256: early.RawSHA256, Redacted: early.Raw},
+		{Source: "s", Cluster: late.Cluster, ReceivedAt: testNow, Reason: intake.Outside(&late, testNow, 24*time.Hour), Size: int64(len(late.Raw)), Hash: late.RawSHA256, Redacted: late.Raw},
+		{Source: "s", Cluster: early.Cluster, ReceivedAt: testNow, Reason: intake.Outside(&early, testNow, 24*time.Hour), Size: int64(len(early.Raw)), Hash: early.RawSHA256, Redacted: early.Raw},
 		{Source: "s", ReceivedAt: testNow, Reason: "too large", Size: 1001},
 	}
 	if items, err := storetest.Quarantined(t.Context(), s, "s"); err != nil || !cmp.Equal(want, items) {

@@ -101,7 +101,7 @@ func TestRefusedEvent(t *testing.T) {
 	}
 	for i, item := range items {
 		e := events[poison[len(poison)-1-i]]
-		if item.SHA256 != e.RawSHA256 || string(item.Redacted) != string(e.Raw) || !strings.Contains(item.Reason, "no_poison") || !strings.Contains(item.Reason, "23514") {
+		if item.Hash != e.RawSHA256 || string(item.Redacted) != string(e.Raw) || !strings.Contains(item.Reason, "no_poison") || !strings.Contains(item.Reason, "23514") {
 			t.Errorf("quarantined as %+v, want the event with the reason", item)
 		}
 	}

@@ -160,7 +160,7 @@ func (w *writer) queueQuarantine(batch *pgx.Batch, p *plan) {
 			}
 			sources, clusters, reasons = append(sources, store.Text(q.Source)), append(clusters, store.Text(q.Cluster)), append(reasons, store.Text(q.Reason))
 			received, sizes = append(received, q.ReceivedAt), append(sizes, q.Size)
-			sums, redacted = append(sums, q.SHA256[:]), append(redacted, content)
+			sums, redacted = append(sums, q.Hash[:]), append(redacted, content)
 		}
 	}
 	if len(sources) > 0 {

@@ -42,7 +42,7 @@ func (s *Store) Quarantine(ctx context.Context, req store.QuarantineRequest) (pa
 		var sum []byte
 		if _, err := pgx.ForEachRow(rows, []any{&seq, &q.Source, &q.Cluster, &q.ReceivedAt, &q.Reason, &q.Size, &sum, &q.Redacted, &q.ContentBytes}, func() error {
 			q.ReceivedAt = q.ReceivedAt.UTC()
-			copy(q.SHA256[:], sum)
+			copy(q.Hash[:], sum)
 			items, places = append(items, q), append(places, store.QuarantinePosition{ReceivedAt: q.ReceivedAt, Seq: seq})
 			return nil
 		}); err != nil {
@@ -79,6 +79,6 @@ func scanQuarantined(row pgx.CollectableRow) (audit.Quarantined, error) {
 	var sum []byte
 	err := row.Scan(&q.Source, &q.ReceivedAt, &q.Reason, &q.Size, &sum, &q.Redacted, &q.Cluster)
 	q.ReceivedAt = q.ReceivedAt.UTC()
-	copy(q.SHA256[:], sum)
+	copy(q.Hash[:], sum)
 	return q, err
 }

@@ -29,9 +29,9 @@ func (b *bench) quarantined(t *testing.T) []audit.Quarantined {
 func testExportQuarantine(t *testing.T, b *bench) {
 	now := b.clock.Now().Truncate(time.Microsecond)
 	items := []audit.Quarantined{
-		{Source: "s", ReceivedAt: now, Reason: "twice", Size: 3, SHA256: [32]byte{1}, Redacted: []byte(`{"a":"\u0000"}`)},
-		{Source: "s", ReceivedAt: now, Reason: "twice", Size: 3, SHA256: [32]byte{1}, Redacted: []byte(`{"a":"\u0000"}`)},
-		{Source: "other", ReceivedAt: now.Add(-time.Hour), Reason: "no JSON", Size: 1 << 40, SHA256: [32]byte{31: 2}},
+		{Source: "s", ReceivedAt: now, Reason: "twice", Size: 3, Hash: [32]byte{1}, Redacted: []byte(`{"a":"\u0000"}`)},
+		{Source: "s", ReceivedAt: now, Reason: "twice", Size: 3, Hash: [32]byte{1}, Redacted: []byte(`{"a":"\u0000"}`)},
+		{Source: "other", ReceivedAt: now.Add(-time.Hour), Reason: "no JSON", Size: 1 << 40, Hash: [32]byte{31: 2}},
 	}
 	if _, err := b.Append(t.Context(), store.Batch{Source: "s", ReceivedAt: now, Quarantined: items}); err != nil {
 		t.Fatalf("Append: %v", err)

@@ -51,7 +51,7 @@ func testQuarantine(t *testing.T, b *bench) {
 		// Several of the same moment.
 		q := audit.Quarantined{
 			Source: "s", Cluster: "own", ReceivedAt: now.Add(-time.Duration(i/4) * time.Minute), Reason: fmt.Sprintf("reason %d", i),
-			Size: int64(i), SHA256: [32]byte{31: byte(i)}, Redacted: fmt.Appendf(nil, `{"a":%d}`, i),
+			Size: int64(i), Hash: [32]byte{31: byte(i)}, Redacted: fmt.Appendf(nil, `{"a":%d}`, i),
 		}
 		if i%5 == 0 {
 			q.Source, q.Cluster = "other", "elsewhere"
@@ -59,7 +59,7 @@ func testQuarantine(t *testing.T, b *bench) {
 		kept = append(kept, q)
 	}
 	kept = append(kept,
-		audit.Quarantined{Source: "s", ReceivedAt: now, Reason: "not JSON: \x00\xff", Size: 1 << 40, SHA256: [32]byte{2}},
+		audit.Quarantined{Source: "s", ReceivedAt: now, Reason: "not JSON: \x00\xff", Size: 1 << 40, Hash: [32]byte{2}},
 		// As long as is shown whole, and longer.
 		audit.Quarantined{Source: "s", ReceivedAt: now, Reason: strings.Repeat("é", store.MaxQuarantineReason), Redacted: bytes.Repeat([]byte{'a'}, store.MaxQuarantineContent)},
 		audit.Quarantined{Source: "s", ReceivedAt: now, Reason: strings.Repeat("é", store.MaxQuarantineReason+1), Redacted: bytes.Repeat([]byte{0xff}, store.MaxQuarantineContent+1)},

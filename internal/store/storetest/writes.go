@@ -85,7 +85,7 @@ func testOutsideRetention(t *testing.T, b *bench) {
 		t.Fatalf("Quarantine = %d items, %v; want 3", len(page.Items), err)
 	}
 	for _, item := range page.Items {
-		if item.Reason == "" || item.Source != "s" || !item.ReceivedAt.Equal(now) || item.Size == 0 || item.SHA256 == [32]byte{} || !strings.Contains(string(item.Redacted), "Event") {
+		if item.Reason == "" || item.Source != "s" || !item.ReceivedAt.Equal(now) || item.Size == 0 || item.Hash == [32]byte{} || !strings.Contains(string(item.Redacted), "Event") {
 			t.Errorf("quarantined as %+v, want the reason and the event", item)
 		}
 	}
