@@ -69,4 +69,10 @@ var intake = []mutant{
 		new:      "	if s.Name == audit.OwnSource+\"x\" {\n",
 		packages: []string{"./internal/collector/webhook"}, tests: "TestOwnSource",
 	},
+	{
+		name: "put-off-for-good", file: "internal/collector/webhook/registry.go",
+		old:      "return t.putOff.After(t.delivered) && ",
+		new:      "return ",
+		packages: []string{"./internal/collector/webhook"}, tests: "TestPutsOff",
+	},
 }

@@ -169,6 +169,39 @@ func TestShedding(t *testing.T) {
 	}
 }
 
+// A source's last delivery was put off until one is taken, or for a while. What
+// others send in its name says nothing of it.
+func TestPutsOff(t *testing.T) {
+	s := serve(t, 0)
+	expect := func(what string, within time.Duration, want bool) {
+		t.Helper()
+		if got := s.registry.PutsOff("kube-apiserver", within); got != want {
+			t.Errorf("%s: put off within %s: %t", what, within, got)
+		}
+	}
+	send := func(token string, body io.Reader, want int) {
+		t.Helper()
+		if resp, _ := s.post(t, s.client, "kube-apiserver", token, body); resp.StatusCode != want {
+			t.Fatalf("status %d, want %d", resp.StatusCode, want)
+		}
+	}
+	expect("nothing came", time.Hour, false)
+	s.store.err = store.ErrOverloaded
+	send("guessed", strings.NewReader(list(item(1))), http.StatusUnauthorized)
+	expect("somebody else came", time.Hour, false)
+	send(token, strings.NewReader(list(item(1))), http.StatusServiceUnavailable)
+	expect("one was put off", time.Hour, true)
+	expect("one was put off, longer ago", time.Nanosecond, false)
+	s.store.err = nil
+	send("guessed", strings.NewReader(list(item(1))), http.StatusUnauthorized)
+	expect("somebody else came after it", time.Hour, true)
+	send(token, strings.NewReader(list(item(1))), http.StatusOK)
+	expect("it came again", time.Hour, false)
+	if s.registry.PutsOff("nobody", time.Hour) {
+		t.Error("a source that is not known puts off")
+	}
+}
+
 func TestBytesInFlight(t *testing.T) {
 	s := serve(t, 1)
 	pr, pw := io.Pipe()
