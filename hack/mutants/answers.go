@@ -44,4 +44,16 @@ var answers = []mutant{
 		new:      ",",
 		packages: []string{"./internal/snapshot"}, tests: "TestShortenedSnapshot",
 	},
+	{
+		name: "pages-of-any-size", file: "internal/dashboard/size.go",
+		old:      "		if err != nil || len(body) <= maxPage || n <= 1 {\n",
+		new:      "		if true {\n",
+		packages: []string{"./internal/dashboard"}, tests: "TestFitting|TestFatPages",
+	},
+	{
+		name: "pages-repeat-any-address", file: "internal/dashboard/size.go",
+		old:      "	if len(r.URL.RawQuery) > maxAddress {\n",
+		new:      "	if len(r.URL.RawQuery) > 1<<30 {\n",
+		packages: []string{"./internal/dashboard"}, tests: "TestLongAddress",
+	},
 }

@@ -2,10 +2,14 @@ package dashboard
 
 import (
 	"errors"
+	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
 	"unicode/utf8"
+
+	"github.com/porter-dev/audit-operator/internal/problem"
 )
 
 func TestFitting(t *testing.T) {
@@ -24,6 +28,18 @@ func TestFitting(t *testing.T) {
 	broken := errors.New("broken")
 	if _, err := fitting(5, func(int) ([]byte, error) { return nil, broken }); !errors.Is(err, broken) {
 		t.Errorf("got %v", err)
+	}
+}
+
+func TestLongAddress(t *testing.T) {
+	for length, refused := range map[int]bool{0: false, maxAddress: false, maxAddress + 1: true} {
+		r := &http.Request{URL: &url.URL{RawQuery: strings.Repeat("x", length)}}
+		_, err := readValues(r)
+		var p problem.Problem
+		tooLong := errors.As(err, &p) && p.Status == http.StatusRequestURITooLong
+		if tooLong != refused || !refused && err != nil {
+			t.Errorf("an address of %d bytes: %v", length, err)
+		}
 	}
 }
 
