@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"github.com/porter-dev/audit-operator/controllers"
+	"github.com/porter-dev/audit-operator/internal/audit"
 	"github.com/porter-dev/audit-operator/internal/collector"
 	"github.com/porter-dev/audit-operator/internal/collector/webhook"
 	"github.com/porter-dev/audit-operator/internal/credentials"
@@ -38,7 +39,7 @@ func newIntake(ctx context.Context, c *cluster, events store.Store, traces trace
 		Writer: events, Key: events.Key(), MaxBytesInFlight: o.maxBytesInFlight, Metrics: collector.NewMetrics(metrics.Registry), Traces: traces,
 	})
 	var err error
-	if in.types, err = controllers.NewResourceTypes(c.user, taker.SetClassifier); err != nil {
+	if in.types, err = controllers.NewResourceTypes(c.user, taker.SetClassifier, audit.WithPlatformNamespaces(o.platform)); err != nil {
 		return nil, err
 	}
 	if in.issuer, err = credentials.New(ctx, c.api, credentials.Options{Namespace: o.namespace, IngestURL: o.ingestURL, Now: c.clock.earlier}); err != nil {

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -17,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 
 	"github.com/porter-dev/audit-operator/internal/admission"
+	"github.com/porter-dev/audit-operator/internal/audit"
 )
 
 type options struct {
@@ -25,6 +27,7 @@ type options struct {
 	dataDir          string
 	clusterName      string
 	namespace        string
+	platform         []string
 	retention        time.Duration
 	maxBytesInFlight int64
 	concurrentReads  int
@@ -47,6 +50,8 @@ type options struct {
 }
 
 const (
+	maxPlatformNamespaces = 200
+
 	maxRetention = 87600 * time.Hour
 	maxDrain     = 10 * time.Minute
 )
@@ -112,6 +117,7 @@ func (o *options) flags(out io.Writer) *pflag.FlagSet {
 	flags.StringVar(&o.dashboardKey, "dashboard-tls-key-file", "", "key of the dashboard's certificate")
 	o.signIn.flags(flags)
 	flags.StringVar(&o.namespace, "namespace", "audit-system", "namespace of the operator's Secrets")
+	flags.StringSliceVar(&o.platform, "platform-namespaces", audit.DefaultPlatformNamespaces(), "namespaces whose workloads are add-ons; one trailing * matches any rest")
 	flags.StringVar(&o.healthAddress, "health-probe-bind-address", ":8081", "address of /healthz and /readyz")
 	flags.StringVar(&o.metricsAddress, "metrics-bind-address", "0", "address of /metrics and /debug/pprof, by HTTPS, for who may get the path; 0 for none")
 	flags.DurationVar(&o.drainTimeout, "drain-timeout", 20*time.Second, "how long running requests may take to finish when the operator ends; the Pod's grace period must be 20s longer")
@@ -128,6 +134,8 @@ func (o *options) flags(out io.Writer) *pflag.FlagSet {
 var (
 	clusterNames   = regexp.MustCompile(`^[a-z0-9]([-a-z0-9.]{0,61}[a-z0-9])?$`)
 	namespaceNames = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
+	// The star alone would take every namespace.
+	namespacePatterns = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$|^[a-z0-9][-a-z0-9]{0,61}\*$`)
 )
 
 func (o *options) validate() error {
@@ -174,6 +182,11 @@ func (o *options) validate() error {
 	}
 	if !namespaceNames.MatchString(o.namespace) {
 		wrong("namespace", "give the name of a namespace, like audit-system")
+	}
+	if len(o.platform) > maxPlatformNamespaces {
+		wrong("platform-namespaces", fmt.Sprintf("give at most %d names, not %d", maxPlatformNamespaces, len(o.platform)))
+	} else if i := slices.IndexFunc(o.platform, func(p string) bool { return !namespacePatterns.MatchString(p) }); i >= 0 {
+		wrong("platform-namespaces", fmt.Sprintf("%q is no name of a namespace; give names with commas between, each with one * at its end perhaps, like kube-system,openshift-*", quotable(o.platform[i:i+1])[0]))
 	}
 	o.validateAddresses(wrong)
 	return errors.Join(errs...)

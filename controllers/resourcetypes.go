@@ -20,6 +20,7 @@ import (
 type ResourceTypes struct {
 	operatorUser string
 	use          func(*audit.Classifier)
+	options      []audit.ClassifierOption
 	current      atomic.Pointer[typesInForce]
 }
 
@@ -31,8 +32,8 @@ type typesInForce struct {
 // NewResourceTypes returns the built-in types and hands classifiers to use, now
 // and with each change. The operator's own requests are those that are
 // authenticated as operatorUser.
-func NewResourceTypes(operatorUser string, use func(*audit.Classifier)) (*ResourceTypes, error) {
-	t := &ResourceTypes{operatorUser: operatorUser, use: use}
+func NewResourceTypes(operatorUser string, use func(*audit.Classifier), options ...audit.ClassifierOption) (*ResourceTypes, error) {
+	t := &ResourceTypes{operatorUser: operatorUser, use: use, options: options}
 	return t, t.set(nil)
 }
 
@@ -70,7 +71,7 @@ func (t *ResourceTypes) set(objects []v1alpha1.AuditResourceType) error {
 			now.types[at] = defined
 		}
 	}
-	classifier, err := audit.NewClassifier(now.types, t.operatorUser)
+	classifier, err := audit.NewClassifier(now.types, t.operatorUser, t.options...)
 	if err != nil {
 		return fmt.Errorf("use the AuditResourceTypes: %w", err)
 	}

@@ -85,6 +85,11 @@ func TestAdmissionRefuses(t *testing.T) {
 		{"empty rule", typ, "a", `{displayName: A, match: [{}]}`, []string{"spec.match[0]", "give at least one of apiGroups"}},
 		{"rule with an empty list", typ, "a", `{displayName: A, match: [{resources: []}]}`, []string{"spec.match[0].resources", "at least 1 items"}},
 		{"inner * in a rule", typ, "a", `{displayName: A, match: [{apiGroups: ["*.example.com"]}]}`, []string{"spec.match[0].apiGroups[0]", "like database.*"}},
+		{"broken pattern of names", typ, "a", `{displayName: A, match: [{names: ["x["]}]}`, []string{"spec.match[0].names[0]", "like *-token-?????"}},
+		{"pattern with an escape", typ, "a", `{displayName: A, match: [{names: ['x\']}]}`, []string{"spec.match[0].names[0]", "like *-token-?????"}},
+		{"inner * in a Secret's type", typ, "a", `{displayName: A, match: [{secretTypes: ["*/tls"]}]}`, []string{"spec.match[0].secretTypes[0]", "like kubernetes.io/*"}},
+		{"rule that only says why", typ, "a", `{displayName: A, match: [{reason: mine}]}`, []string{"spec.match[0]", "give at least one of apiGroups"}},
+		{"platform type with a dash", typ, "a", `{displayName: A, platformType: my-type}`, []string{"spec.platformType", "like addon"}},
 		{"large priority", typ, "a", `{displayName: A, priority: 1001}`, []string{"spec.priority", "less than or equal to 1000"}},
 	}
 	c := apiserver(t)
@@ -130,6 +135,7 @@ func TestAdmissionAccepts(t *testing.T) {
 		{"aggregated source", source, `{cluster: prod-eu, apiGroups: [wardle.example.com, apps]}`},
 		{"source with 64 groups", source, `{cluster: prod-eu, apiGroups: [` + numbered(64) + `]}`},
 		{"type", typ, `{displayName: A, description: B, priority: -5, match: [{apiGroups: ["", "database.*"], resources: [pods], subresources: ["", exec], namespaces: [kube-*], names: ["x*"]}]}`},
+		{"type with patterns", typ, `{displayName: A, platformType: my_type2, match: [{names: ["*-token-[abc09]?", "a*b*"]}, {secretTypes: ["", "kubernetes.io/*"], reason: tokens}]}`},
 		{"type without rules", typ, `{displayName: A}`},
 	}
 	c := apiserver(t)

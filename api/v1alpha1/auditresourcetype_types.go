@@ -25,6 +25,14 @@ type AuditResourceTypeSpec struct {
 	// +kubebuilder:validation:Maximum=1000
 	Priority int32 `json:"priority"`
 
+	// platformType is the resource type of what the rules match in a platform
+	// namespace, as queries write it; absent, it is this one. The flag
+	// --platform-namespaces says which namespaces those are.
+	// +optional
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z]([_a-z0-9]*[a-z0-9])?$')",message="platformType: write the type as queries do, with _ for -, like addon"
+	PlatformType string `json:"platformType,omitempty"`
+
 	// match holds alternatives; a request belongs to the type when any matches.
 	// +optional
 	// +listType=atomic
@@ -34,7 +42,7 @@ type AuditResourceTypeSpec struct {
 
 // MatchRule matches a request when each of its lists has a value that does. An
 // absent list matches anything. One trailing * matches any rest.
-// +kubebuilder:validation:XValidation:rule="has(self.apiGroups) || has(self.resources) || has(self.subresources) || has(self.namespaces) || has(self.names)",message="match: give at least one of apiGroups, resources, subresources, namespaces, names"
+// +kubebuilder:validation:XValidation:rule="has(self.apiGroups) || has(self.resources) || has(self.subresources) || has(self.namespaces) || has(self.names) || has(self.secretTypes)",message="match: give at least one of apiGroups, resources, subresources, namespaces, names, secretTypes"
 type MatchRule struct {
 	// apiGroups are API groups; the empty string is the core group.
 	// +optional
@@ -74,15 +82,32 @@ type MatchRule struct {
 	// +kubebuilder:validation:items:XValidation:rule="!self.contains('*') || self.indexOf('*') == self.size() - 1",message="namespaces: * may only be the last character, like kube-*"
 	Namespaces []string `json:"namespaces,omitempty"`
 
-	// names are names of objects.
+	// names are names of objects. In them * stands for any text, wherever it
+	// is, ? for one character, and [abc] for one of these.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=100
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=253
-	// +kubebuilder:validation:items:XValidation:rule="!self.contains('*') || self.indexOf('*') == self.size() - 1",message="names: * may only be the last character, like sh.helm.release.v1.*"
+	// +kubebuilder:validation:items:XValidation:rule="self.matches(r'^([^][\\\\]|\\[[a-z0-9]+\\])*$')",message="names: write names, with * for any text, ? for one character and [abc] for one of these, like *-token-?????"
 	Names []string `json:"names,omitempty"`
+
+	// secretTypes are types of Secrets, as the request's or the answer's body
+	// says; the empty string is a Secret whose event has no such body. What is
+	// no Secret never matches.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=100
+	// +kubebuilder:validation:items:MaxLength=253
+	// +kubebuilder:validation:items:XValidation:rule="!self.contains('*') || self.indexOf('*') == self.size() - 1",message="secretTypes: * may only be the last character, like kubernetes.io/*"
+	SecretTypes []string `json:"secretTypes,omitempty"`
+
+	// reason says to people why the rule belongs to the type.
+	// +optional
+	// +kubebuilder:validation:MaxLength=256
+	Reason string `json:"reason,omitempty"`
 }
 
 // AuditResourceTypeStatus says whether the rules are in use.

@@ -1,112 +1,74 @@
 package audit
 
-import "slices"
+import (
+	"embed"
+	"fmt"
+	"slices"
+	"sync"
+
+	"sigs.k8s.io/yaml"
+)
 
 // BuiltInResourceTypes returns the types that are known without any
 // AuditResourceType, in the order in which they are shown.
-func BuiltInResourceTypes() []ResourceType {
-	return slices.Clone(builtInTypes)
+func BuiltInResourceTypes() []ResourceType { return slices.Clone(builtInTypes()) }
+
+// builtInNames are the files in resourcetypes, in the order in which the types
+// are shown.
+var builtInNames = []string{"application", "datastore", "addon", "environment_group", "cluster", "project"}
+
+//go:embed resourcetypes/*.yaml
+var builtInFiles embed.FS
+
+// builtInTypes reads the rules, once. A mistake in them is found by any test.
+var builtInTypes = sync.OnceValue(func() []ResourceType {
+	var types []ResourceType
+	for _, name := range builtInNames {
+		t, err := readResourceType(name)
+		if err != nil {
+			panic(fmt.Sprintf("built-in resource type %s: %v", name, err))
+		}
+		types = append(types, t)
+	}
+	return types
+})
+
+func readResourceType(name string) (ResourceType, error) {
+	text, err := builtInFiles.ReadFile("resourcetypes/" + name + ".yaml")
+	if err != nil {
+		return ResourceType{}, err
+	}
+	// The shape of an AuditResourceType's spec.
+	var spec struct {
+		DisplayName  string `json:"displayName"`
+		Description  string `json:"description"`
+		Priority     int    `json:"priority"`
+		PlatformType string `json:"platformType"`
+		Match        []Rule `json:"match"`
+	}
+	if err := yaml.UnmarshalStrict(text, &spec); err != nil {
+		return ResourceType{}, err
+	}
+	t := ResourceType{
+		Name: name, DisplayName: spec.DisplayName, Description: spec.Description, Priority: spec.Priority,
+		PlatformType: spec.PlatformType, Match: spec.Match,
+	}
+	_, err = inOrder([]ResourceType{t})
+	return t, err
 }
 
-// Priorities: what a rule says about some objects of a resource goes before
-// what another says about all of them.
-const (
-	prioritySome = 200
-	priorityAll  = 100
-)
+// DefaultPlatformNamespaces returns the namespaces of what distributions and
+// widely used add-ons install under a name of their own choice.
+func DefaultPlatformNamespaces() []string { return slices.Clone(platformDefault) }
 
-var builtInTypes = []ResourceType{
-	{
-		Name:        "application",
-		DisplayName: "Application",
-		Description: "Workloads and what exposes and scales them: deployments, jobs, pods, services, ingresses, autoscalers.",
-		Priority:    priorityAll,
-		Match: []Rule{
-			{APIGroups: []string{"apps"}, Resources: []string{"deployments", "statefulsets", "daemonsets", "replicasets", "controllerrevisions"}},
-			{APIGroups: []string{"batch"}, Resources: []string{"jobs", "cronjobs"}},
-			{APIGroups: []string{""}, Resources: []string{"pods", "podtemplates", "replicationcontrollers", "services", "endpoints"}},
-			{APIGroups: []string{"discovery.k8s.io"}, Resources: []string{"endpointslices"}},
-			{APIGroups: []string{"networking.k8s.io", "extensions"}, Resources: []string{"ingresses"}},
-			{APIGroups: []string{"gateway.networking.k8s.io"}, Resources: []string{"httproutes", "grpcroutes", "tcproutes", "tlsroutes", "udproutes"}},
-			{APIGroups: []string{"autoscaling"}, Resources: []string{"horizontalpodautoscalers"}},
-			{APIGroups: []string{"autoscaling.k8s.io"}, Resources: []string{"verticalpodautoscalers"}},
-			{APIGroups: []string{"keda.sh"}, Resources: []string{"scaledobjects", "scaledjobs"}},
-			{APIGroups: []string{"policy"}, Resources: []string{"poddisruptionbudgets"}},
-			{APIGroups: []string{"argoproj.io"}, Resources: []string{"rollouts", "applications", "applicationsets"}},
-			{APIGroups: []string{"serving.knative.dev"}},
-		},
-	},
-	{
-		Name:        "datastore",
-		DisplayName: "Datastore",
-		Description: "Databases, caches, queues and their storage: resources of database operators, volume claims, snapshots.",
-		Priority:    priorityAll,
-		Match: []Rule{
-			{APIGroups: []string{""}, Resources: []string{"persistentvolumeclaims"}},
-			{APIGroups: []string{"snapshot.storage.k8s.io"}, Resources: []string{"volumesnapshots"}},
-			{APIGroups: []string{
-				"postgresql.cnpg.io", "acid.zalan.do", "postgres-operator.crunchydata.com",
-				"pxc.percona.com", "psmdb.percona.com", "pgv2.percona.com", "mongodb.com", "mongodbcommunity.mongodb.com",
-				"redis.redis.opstreelabs.in", "databases.spotahome.com", "app.redislabs.com",
-				"kafka.strimzi.io", "rabbitmq.com", "elasticsearch.k8s.elastic.co", "opensearch.opster.io",
-				"mysql.oracle.com", "mariadb.mmontes.io", "k8s.mariadb.com", "scylla.scylladb.com", "cassandra.datastax.com",
-				"clickhouse.altinity.com", "minio.min.io", "nats.io",
-				"rds.services.k8s.aws", "dynamodb.services.k8s.aws", "elasticache.services.k8s.aws",
-				"sql.cnrm.cloud.google.com", "redis.cnrm.cloud.google.com", "spanner.cnrm.cloud.google.com",
-				"rds.aws.upbound.io", "rds.aws.m.upbound.io", "elasticache.aws.upbound.io", "dynamodb.aws.upbound.io",
-				"sql.gcp.upbound.io", "redis.gcp.upbound.io", "dbforpostgresql.azure.upbound.io", "dbformysql.azure.upbound.io",
-				"database.aws.crossplane.io", "rds.aws.crossplane.io", "cache.aws.crossplane.io", "database.gcp.crossplane.io",
-			}},
-		},
-	},
-	{
-		Name:        "addon",
-		DisplayName: "Add-on",
-		Description: "What is installed into a cluster: Helm releases, operators, CRDs, API services, admission webhooks and policies, kube-system.",
-		Priority:    prioritySome,
-		Match: []Rule{
-			{APIGroups: []string{""}, Resources: []string{"secrets", "configmaps"}, Names: []string{"sh.helm.release.v1.*"}},
-			{APIGroups: []string{"helm.toolkit.fluxcd.io", "helm.cattle.io", "operators.coreos.com"}},
-			{APIGroups: []string{"apiextensions.k8s.io"}, Resources: []string{"customresourcedefinitions"}},
-			{APIGroups: []string{"apiregistration.k8s.io"}, Resources: []string{"apiservices"}},
-			{APIGroups: []string{"admissionregistration.k8s.io"}},
-			{APIGroups: []string{"apps", "batch"}, Namespaces: []string{"kube-system"}},
-			{APIGroups: []string{""}, Resources: []string{"pods", "services"}, Namespaces: []string{"kube-system"}},
-		},
-	},
-	{
-		Name:        "environment_group",
-		DisplayName: "Environment group",
-		Description: "Configuration of applications: config maps and secrets, external and sealed secrets.",
-		Priority:    priorityAll,
-		Match: []Rule{
-			{APIGroups: []string{""}, Resources: []string{"configmaps", "secrets"}},
-			{APIGroups: []string{"external-secrets.io"}},
-			{APIGroups: []string{"bitnami.com"}, Resources: []string{"sealedsecrets"}},
-			{APIGroups: []string{"secrets-store.csi.x-k8s.io", "secrets.hashicorp.com"}},
-		},
-	},
-	{
-		Name:        "cluster",
-		DisplayName: "Cluster",
-		Description: "The cluster itself: nodes, storage and priority classes, leases, certificates, network policies, and everything that no other type holds.",
-		Priority:    priorityAll,
-		Match: []Rule{
-			{APIGroups: []string{""}, Resources: []string{"nodes", "persistentvolumes", "events", "componentstatuses"}},
-			{APIGroups: []string{"storage.k8s.io", "scheduling.k8s.io", "coordination.k8s.io", "events.k8s.io", "certificates.k8s.io", "flowcontrol.apiserver.k8s.io", "node.k8s.io", "metrics.k8s.io"}},
-			{APIGroups: []string{"networking.k8s.io"}, Resources: []string{"networkpolicies", "ingressclasses"}},
-		},
-	},
-	{
-		Name:        "project",
-		DisplayName: "Project",
-		Description: "Members and their rights: namespaces, roles and bindings, service accounts and their tokens, quotas, token and access reviews.",
-		Priority:    prioritySome,
-		Match: []Rule{
-			{APIGroups: []string{""}, Resources: []string{"namespaces", "serviceaccounts", "resourcequotas", "limitranges"}},
-			// Names of legacy token Secrets as the token controller makes them.
-			{APIGroups: []string{""}, Resources: []string{"secrets"}, Names: []string{"default-token-*"}},
-			{APIGroups: []string{"rbac.authorization.k8s.io", "authentication.k8s.io", "authorization.k8s.io"}},
-		},
-	},
+var platformDefault = []string{
+	"kube-system", "kube-public", "kube-node-lease",
+	"openshift", "openshift-*", // OpenShift reserves them
+	"calico-system", "calico-apiserver", "tigera-operator", "kube-flannel", "cilium-secrets", // networks
+	"cattle-*", "longhorn-system", "local-path-storage", "system-upgrade", // Rancher and k3s
+	"gke-managed-*", "gke-gmp-system", "gmp-system", "gmp-public", "cnrm-system", "config-management-system", "asm-system", // GKE
+	"amazon-cloudwatch", "amazon-guardduty", "aws-observability", // EKS
+	"aks-command", "aks-istio-*", "app-routing-system", "azure-arc", // AKS
+	"cert-manager", "crossplane-system", "external-secrets", "flux-system", "gatekeeper-system", "ingress-nginx", // add-ons
+	"istio-system", "knative-serving", "kyverno", "metallb-system", "rook-ceph",
 }

@@ -154,6 +154,48 @@ func TestClassifyActor(t *testing.T) {
 	}
 }
 
+// Tools that people run are told apart from components of a like name.
+func TestClients(t *testing.T) {
+	for want, agents := range map[string]string{
+		ClientCLI: `kubectl/v1.37.2 (linux/amd64) kubernetes/abc|kubectl.exe/v1.28.0 (windows/amd64)|kubectl-cnpg/v1|kubeadm/v1.37.0 (linux/amd64)
+			oc/4.17|oc.exe/4.17|odo/v3|Helm/3.16.2|helm/v4|helmfile/1|flux/v2.4.0|argocd/v2.13|argo/v3|istioctl/1.24|istioctl-1.24/v0|kubeseal/v0.0.0 (linux/amd64)
+			velero/v1.15.0 (linux/amd64)|k9s/v0.32 (linux/amd64)|k9s v0.32|stern/v1|kustomize/v5|HashiCorp/1.0 Terraform/1.5.7|terraform-provider-kubernetes/2
+			pulumi-kubernetes/4|cilium/v0.16 (linux/amd64)|linkerd/v2|virtctl/v1.4|tkn/v0.39|kn/v1.16|clusterctl/v1.9|operator-sdk/v1.38|minikube/v1.34|kind/v0.25
+			eksctl/0.194|skaffold/v2|tilt/v0.33|kapp/v0.63|vela/v1.9|vcluster/0.20|headlamp/0.26|Lens/2024|curl/8.5.0|Wget/1.21|stern`,
+		ClientController: `kustomize-controller/v1.4.0|helm-controller/v1.1.0|source-controller/v1|argocd-application-controller/v0.0.0|terraform-controller/v0
+			pulumi-kubernetes-operator/v2|velero-operator/v1|kube-controller-manager/v1.37|kube-scheduler/v1.37|cluster-autoscaler-controller/v1|cert-manager-controller/v1`,
+		ClientNode:  `kubelet/v1.37.2 (linux/amd64)|kubelet.exe/v1.30|kube-proxy/v1.37`,
+		ClientOther: `Cilium 1.9.5|velero-server/v1.15.0|argocd-server/v0.0.0|Go-http-client/2.0|python-requests/2.32|Mozilla/5.0 (X11)|kube-apiserver/v1.37|helmut/1|kindred/1|HashiCorp/1.0 Vault/1.18|`,
+	} {
+		for _, agent := range strings.FieldsFunc(agents, func(r rune) bool { return r == '|' || r == '\n' }) {
+			if agent = strings.TrimSpace(agent); agentKind(agent) != want {
+				t.Errorf("%q is %s, want %s", agent, agentKind(agent), want)
+			}
+		}
+	}
+}
+
+// A patch that is answered with 201 is a server-side apply that made the object.
+func TestApplyThatCreates(t *testing.T) {
+	const uri = "/apis/apps/v1/namespaces/shop/deployments/web?fieldManager=ci&force=true"
+	for _, tt := range []struct{ verb, uri, ref, code, method, action string }{
+		{"patch", uri, "apps/deployments//shop/web", "201", "PATCH", "application.create"},
+		{"patch", uri, "apps/deployments//shop/web", "200", "PATCH", "application.patch"},
+		{"patch", uri, "apps/deployments//shop/web", "0", "PATCH", "application.patch"},
+		{"patch", uri, "apps/deployments//shop/web", "409", "PATCH", "application.patch"},
+		{"update", uri, "apps/deployments//shop/web", "201", "PUT", "application.update"},
+		{"create", uri, "apps/deployments//shop/web", "201", "POST", "application.create"},
+		{"patch", "/apis/apps/v1/namespaces/shop/deployments/web/scale", "apps/deployments/scale/shop/web", "201", "PATCH", "application.scale"},
+		{"patch", "/api/v1/namespaces/shop/configmaps/x?fieldManager=a&dryRun=All", "/configmaps//shop/x", "201", "PATCH", "environment_group.create"},
+		{"patch", "/made/up", "", "201", "PATCH", "cluster.patch"},
+	} {
+		e := request{verb: tt.verb, uri: tt.uri, ref: tt.ref, code: tt.code}.event(t)
+		if e.Method != tt.method || e.Action != tt.action {
+			t.Errorf("%s %s with %s is %s %s, want %s %s", tt.verb, tt.ref, tt.code, e.Method, e.Action, tt.method, tt.action)
+		}
+	}
+}
+
 func TestClassifyDetails(t *testing.T) {
 	for uri, want := range map[string]bool{
 		"/api/v1/namespaces/shop/configmaps?dryRun=All": true, "/api/v1/pods?dryRun=": false, "/api/v1/pods?x=dryRun": false, "/api/v1/pods": false,
@@ -194,7 +236,7 @@ func TestClassifierAsksByPriority(t *testing.T) {
 		"named group":    {Event{APIGroup: "apps", Resource: "pods"}, "low"},
 		"none":           {Event{Resource: "nodes"}, FallbackType},
 	} {
-		if got := c.resourceType(&tt.event); got != tt.want {
+		if got := c.resourceType(&tt.event, &wireEvent{}); got != tt.want {
 			t.Errorf("%s: %s, want %s", name, got, tt.want)
 		}
 	}

@@ -134,14 +134,13 @@ func (n *naiveEvent) classify(c *Classifier, e *Event) {
 	var path string
 	path, e.Namespace, e.DryRun = naivePlace(n.RequestURI)
 	e.Method = method(e, requestPlace{path: path})
-	e.ResourceType = FallbackType
-	if e.Resource != "" {
-		if i := slices.IndexFunc(c.types, func(t ResourceType) bool {
-			return slices.ContainsFunc(t.Match, func(r Rule) bool { return r.matches(e) })
-		}); i >= 0 {
-			e.ResourceType = c.types[i].Name
-		}
+	var status struct {
+		Code float64 `json:"code"`
 	}
+	if json.Unmarshal(n.ResponseStatus, &status, parseOptions) == nil && status.Code >= 100 && status.Code <= 599 {
+		e.StatusCode = int(status.Code)
+	}
+	e.ResourceType = naiveType(c, e, naiveSecretType(n))
 	e.Action = e.ResourceType + "." + actionVerb(e)
 	switch kind := agentKind(n.UserAgent); {
 	case c.operatorUser != "" && n.User.Username == c.operatorUser:
@@ -159,12 +158,6 @@ func (n *naiveEvent) classify(c *Classifier, e *Event) {
 		if addr, err := netip.ParseAddr(s); err == nil {
 			e.IPs = append(e.IPs, addr.Unmap().WithZone(""))
 		}
-	}
-	var status struct {
-		Code float64 `json:"code"`
-	}
-	if json.Unmarshal(n.ResponseStatus, &status, parseOptions) == nil && status.Code >= 100 && status.Code <= 599 {
-		e.StatusCode = int(status.Code)
 	}
 }
 
