@@ -8,6 +8,8 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/porter-dev/audit-operator/internal/audit/envelope"
 )
 
 // DefaultMaxItemBytes bounds how much of an event is kept as raw. An API object
@@ -40,39 +42,54 @@ type Decoder struct {
 	Now func() time.Time
 }
 
-// Item is one item of a delivery: an event, or what could not become one.
+// Item is one item of a delivery: an event, or what could not become one. What
+// its carrier says is no audit event is neither: Skipped says why, with one of
+// the reasons of package envelope.
 type Item struct {
 	Event       *Event
 	Quarantined *Quarantined
+	Skipped     string
 }
 
 // Decode reads a delivery to its end: EventLists, arrays of events, or events
-// one after the other as a log file has them. It calls emit for every item in
-// order. An event of any size is one. An item that is wrong is quarantined and
-// the next one read; where the stream stops being JSON, it is quarantined up to
-// the next line that begins with a bracket, and to the end where there is none.
-// The error is emit's, Hold's or the reader's: then the delivery is incomplete.
+// one after the other as a log file has them, in any of the envelopes of package
+// envelope, and compressed or not. It calls emit for every item in order. An
+// event of any size is one. An item that is wrong is quarantined and the next
+// one read; where the stream stops being JSON, it is quarantined up to the next
+// line that begins with a bracket, and to the end where there is none. The error
+// is emit's, Hold's or the reader's: then the delivery is incomplete; or
+// ErrInflation.
 func (d *Decoder) Decode(r io.Reader, emit func(Item) error) error {
+	run := d.begin(emit)
+	defer run.parser.release()
+	return run.stream(r, run.documents)
+}
+
+// begin returns what reads a delivery.
+func (d *Decoder) begin(emit func(Item) error) *decoding {
 	limit := d.MaxItemBytes
 	if limit <= 0 {
 		limit = DefaultMaxItemBytes
 	}
-	run := &decoding{
-		Decoder: d, emit: emit, parser: newParser(),
-		scan: scanner{r: newBuffer(r), max: limit, key: d.Key, hold: d.Hold},
-	}
+	run := &decoding{Decoder: d, emit: emit, parser: newParser()}
+	run.wire = &wire{}
+	run.scan = scanner{max: limit, key: d.Key, hold: run.hold()}
 	run.parser.key = d.Key
-	defer run.release()
+	return run
+}
+
+// documents reads values one after the other to the stream's end.
+func (d *decoding) documents() error {
 	for {
-		first, err := run.scan.next()
+		first, err := d.scan.next()
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err == nil {
-			err = run.document(first)
+			err = d.document(first)
 		}
 		if errors.Is(err, errBroken) {
-			err = run.quarantineBroken()
+			err = d.quarantineBroken()
 		}
 		if err != nil {
 			return err
@@ -80,7 +97,7 @@ func (d *Decoder) Decode(r io.Reader, emit func(Item) error) error {
 	}
 }
 
-// decoding is one call of Decode.
+// decoding reads one stream: a delivery, or what an envelope in it carries.
 type decoding struct {
 	*Decoder
 	scan   scanner
@@ -90,11 +107,9 @@ type decoding struct {
 	partial *span
 	count   int
 	broken  bool // something was
-}
-
-func (d *decoding) release() {
-	d.parser.release()
-	releaseBuffer(d.scan.r)
+	listed  bool // there was a list, which may be empty
+	unlined bool // the prefixes of lines are taken away
+	carriage
 }
 
 // document reads one value at the top of the stream: a list or an item.
@@ -106,6 +121,7 @@ func (d *decoding) document(first byte) error {
 		}
 		return d.object()
 	case '[':
+		d.listed = true
 		return d.items()
 	case '"':
 		return d.item()
@@ -114,30 +130,40 @@ func (d *decoding) document(first byte) error {
 			d.scan.skip(first)
 			return nil
 		}
+	default:
+		if d.unline() {
+			return nil
+		}
 	}
 	d.partial = nil
 	return errBroken
 }
 
+// record is an object as it is read: a list, an event, or what an envelope is.
+type record struct {
+	whole   span // without the elements of lists
+	isList  bool
+	isEvent bool // it has a member that only events have
+	carries bool // it has one that may carry an event
+}
+
 // object reads a list or an event. Members are gathered until one is a list of
-// items. Without such a list they are an event.
+// items. Without such a list they are an event, or carry one.
 func (d *decoding) object() error {
-	whole := &span{}
+	r := &record{whole: span{most: envelope.MaxRecord}}
+	whole := &r.whole
 	d.partial = whole
 	d.gather('{', whole)
-	isList := false
 	for members := 0; !d.gather('}', whole); members++ {
 		if members > 0 && !d.gather(',', whole) {
 			return d.unlessReader()
 		}
-		list, err := d.member(whole)
-		if err != nil {
+		if err := d.member(r); err != nil {
 			return err
 		}
-		isList = isList || list
 	}
 	d.partial = nil
-	if !isList {
+	if !r.isList || r.carries {
 		return d.finish(whole)
 	}
 	var header struct {
@@ -149,44 +175,58 @@ func (d *decoding) object() error {
 	return nil
 }
 
-// member reads a member of an object, and reports whether it is a list of items.
-func (d *decoding) member(whole *span) (isList bool, err error) {
-	name := &span{}
+// member reads a member of an object.
+func (d *decoding) member(r *record) (err error) {
+	name, before := &span{}, len(r.whole.bytes)
 	if first, err := d.scan.next(); err != nil {
-		return false, cutOff(err)
+		return cutOff(err)
 	} else if first != '"' {
-		return false, errBroken
+		return errBroken
 	}
 	err = d.scan.value(name)
-	d.scan.add(whole, name.bytes)
+	d.scan.add(&r.whole, name.bytes)
 	if err != nil {
-		return false, err
+		return err
 	}
-	if !d.gather(':', whole) {
-		return false, d.unlessReader()
+	if !d.gather(':', &r.whole) {
+		return d.unlessReader()
 	}
 	first, err := d.scan.next()
 	if err != nil {
-		return false, cutOff(err)
+		return cutOff(err)
 	}
 	if ahead, _ := d.scan.r.Peek(lookAhead); d.scan.fresh && (first == '{' || first == '[') && beginsItem(ahead) {
-		return false, errBroken // the line was cut off behind the name
+		return errBroken // the line was cut off behind the name
 	}
-	if string(name.bytes) != `"items"` || first != '[' && first != 'n' {
-		return false, d.scan.value(whole)
-	}
-	if first == '[' {
-		if err := d.items(); err != nil {
-			return true, err
+	isList := d.isList(r, name.bytes, first)
+	r.note(name.bytes)
+	switch {
+	case !isList:
+		return d.scan.value(&r.whole)
+	case first == '[':
+		if err := d.list(string(unquoted(name.bytes)), r.whole.bytes[:min(before, len(r.whole.bytes))]); err != nil {
+			return err
 		}
-		d.partial = whole
-		d.scan.add(whole, []byte("[]"))
-		return true, nil
+		r.isList, d.partial = true, &r.whole
+		d.scan.add(&r.whole, []byte("[]"))
+		return nil
 	}
 	word := &span{}
 	err = d.scan.value(word)
-	d.scan.add(whole, word.bytes)
-	return string(word.bytes) == "null", err
+	d.scan.add(&r.whole, word.bytes)
+	r.isList = r.isList || string(word.bytes) == "null"
+	return err
+}
+
+// note sees the name of a member. One that only events have ends that the
+// object is held beyond an event's bound.
+func (r *record) note(name []byte) {
+	switch string(name) {
+	case `"level"`, `"auditID"`, `"stage"`, `"requestURI"`, `"verb"`:
+		r.isEvent, r.whole.most = true, 0
+		return
+	}
+	r.carries = r.carries || envelope.IsCarrier(string(unquoted(name)))
 }
 
 // gather consumes a byte if it comes next.
@@ -233,6 +273,9 @@ func (d *decoding) item() error {
 	if done, err := d.inPlace(); done {
 		return err
 	}
+	if first, err := d.scan.next(); err == nil && first == '{' && !d.scan.beginsEvent() {
+		return d.object()
+	}
 	item := &span{}
 	d.partial = item
 	if err := d.scan.value(item); err != nil {
@@ -250,14 +293,16 @@ func (d *decoding) finish(item *span) error {
 		item.bytes, cut = item.large.end()
 	}
 	object, err := d.parse(item.bytes)
-	if err != nil {
-		return d.quarantine(item, err.Error())
+	if err == nil {
+		var event *Event
+		if event, err = d.event(object, cut); err == nil {
+			return d.emit(Item{Event: event})
+		}
 	}
-	event, err := d.event(object, cut)
-	if err != nil {
-		return d.quarantine(item, err.Error())
+	if opened, openErr := d.open(item); opened {
+		return openErr
 	}
-	return d.emit(Item{Event: event})
+	return d.quarantine(item, err.Error())
 }
 
 // inPlace takes the item that comes next if all of it is buffered and it is an
@@ -295,17 +340,33 @@ func (d *decoding) parse(item []byte) ([]byte, error) {
 	if n, ok := d.parser.inPlace(item); ok && n == len(item) {
 		return item, nil
 	}
-	return item, d.parser.general(item)
+	err := d.parser.general(item)
+	if err == nil && envelope.MayBeViaQ(d.parser.wire.Unknown) {
+		if event, ok := envelope.FromViaQ(item); ok {
+			return event, d.parser.general(event)
+		}
+	}
+	return item, err
 }
 
 func (d *decoding) quarantine(item *span, reason string) error {
-	now := time.Now
-	if d.Now != nil {
-		now = d.Now
+	if d.in.Skip != "" {
+		return d.emit(Item{Skipped: d.in.Skip})
+	}
+	if d.carried != nil {
+		reason = carriedReason(d.carried, reason)
 	}
 	left := item.bytes
 	if len(left) > d.scan.max {
 		left = nil
+	}
+	return d.quarantineAs(item, reason, redactItem(left))
+}
+
+func (d *decoding) quarantineAs(item *span, reason string, left []byte) error {
+	now := time.Now
+	if d.Now != nil {
+		now = d.Now
 	}
 	return d.emit(Item{Quarantined: &Quarantined{
 		Source:     d.Source,
@@ -313,7 +374,7 @@ func (d *decoding) quarantine(item *span, reason string) error {
 		Reason:     reason,
 		Size:       item.size,
 		Hash:       item.hash(d.Key),
-		Redacted:   redactItem(left),
+		Redacted:   left,
 	}})
 }
 
@@ -332,5 +393,8 @@ func (d *decoding) quarantineBroken() error {
 		d.scan.add(rest, []byte("\n")) // the list was cut off exactly between two items
 	}
 	d.broken = true
+	if d.carried != nil && d.count == 0 {
+		return d.quarantine(rest, "what it carries is no JSON")
+	}
 	return d.quarantine(rest, fmt.Sprintf("not JSON after %d complete items; those were taken", d.count))
 }

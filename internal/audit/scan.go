@@ -23,6 +23,8 @@ type scanner struct {
 	failed error // what it said
 	// fresh says that a line begins here.
 	fresh bool
+	// inflated says that what arrives is less than what is read.
+	inflated bool
 }
 
 var buffers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, 64<<10) }}
@@ -48,14 +50,19 @@ type span struct {
 	// Of a value beyond the bound there are its hash and what the server wrote.
 	sum   hash.Hash
 	large *large
+	// most is the bound of one that may be more than an event; 0 for others.
+	most int
 }
 
 // add goes on with the value.
 func (s *scanner) add(to *span, b []byte) {
 	s.fresh = s.fresh && len(b) == 0
 	to.size += int64(len(b))
-	if to.sum == nil && len(to.bytes)+len(b) <= s.max {
+	if to.sum == nil && len(to.bytes)+len(b) <= max(s.max, to.most) {
 		to.bytes = append(to.bytes, b...)
+		if s.hold != nil && (s.inflated || len(to.bytes) > s.max) && s.failed == nil {
+			s.failed = s.hold(int64(len(to.bytes)))
+		}
 		return
 	}
 	if to.sum == nil {
@@ -205,6 +212,13 @@ func beginsItem(ahead []byte) bool {
 	return hasPrefix(bytes.TrimLeft(ahead, "[{ \t"), itemNames)
 }
 
+// beginsEvent reports whether an object comes next that begins as events do, and
+// as nothing else does.
+func (s *scanner) beginsEvent() bool {
+	ahead, _ := s.r.Peek(lookAhead)
+	return hasPrefix(bytes.TrimLeft(ahead, "{ \t"), eventBeginnings)
+}
+
 // beginsList reports whether a line begins here, as a list does.
 func (s *scanner) beginsList() bool {
 	ahead, _ := s.r.Peek(lookAhead)
@@ -220,6 +234,15 @@ var (
 		names := slices.Clone(listNames)
 		for _, f := range eventFields {
 			names = append(names, f.name)
+		}
+		return names
+	}()
+	eventBeginnings = func() []string {
+		names := []string{`"kind":"Event",`}
+		for _, f := range eventFields {
+			if f.name != `"kind":` && f.name != `"apiVersion":` {
+				names = append(names, f.name)
+			}
 		}
 		return names
 	}()

@@ -4,6 +4,7 @@ package collector
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"sync/atomic"
@@ -95,12 +96,25 @@ func (c *Collector) SetClassifier(classifier *audit.Classifier) { c.classifier.S
 // as it comes, and returns after all of it is durable.
 // On an error a part may be stored; delivering it again is safe. The error
 // wraps store.ErrOverloaded where too much is in flight, the store's where it
-// can't commit, and the reader's where the delivery did not come completely.
+// can't commit, the reader's where the delivery did not come completely, and
+// audit.ErrInflation where it inflates to too much: what came before is stored.
 func (c *Collector) Ingest(ctx context.Context, source Source, body io.Reader) (Outcome, error) {
+	return c.trace(ctx, source, body, (*audit.Decoder).Decode)
+}
+
+// IngestOTLP is Ingest for an ExportLogsServiceRequest in protobuf.
+func (c *Collector) IngestOTLP(ctx context.Context, source Source, body io.Reader) (Outcome, error) {
+	return c.trace(ctx, source, body, (*audit.Decoder).DecodeOTLP)
+}
+
+// decode is how a body becomes items.
+type decode func(*audit.Decoder, io.Reader, func(audit.Item) error) error
+
+func (c *Collector) trace(ctx context.Context, source Source, body io.Reader, decode decode) (Outcome, error) {
 	began := time.Now()
 	ctx, span := c.tracer.Start(ctx, "delivery", trace.WithSpanKind(trace.SpanKindServer), trace.WithAttributes(attribute.String("audit.source", source.Name)))
 	defer span.End()
-	total, err := c.ingest(ctx, source, body)
+	total, err := c.ingest(ctx, source, body, decode)
 	c.metrics.observe(source.Name, time.Since(began), total.Appended, err)
 	span.SetAttributes(attribute.Int("audit.stored", total.Stored), attribute.Int("audit.duplicate", total.Duplicate), attribute.Int("audit.quarantined", total.Quarantined))
 	if err != nil {
@@ -109,7 +123,7 @@ func (c *Collector) Ingest(ctx context.Context, source Source, body io.Reader) (
 	return total, err
 }
 
-func (c *Collector) ingest(ctx context.Context, source Source, body io.Reader) (Outcome, error) {
+func (c *Collector) ingest(ctx context.Context, source Source, body io.Reader, decode decode) (Outcome, error) {
 	maxItem := source.MaxEventBytes
 	if maxItem <= 0 {
 		maxItem = audit.DefaultMaxItemBytes
@@ -135,23 +149,28 @@ func (c *Collector) ingest(ctx context.Context, source Source, body io.Reader) (
 			return allowed
 		},
 	}
-	if err := decoder.Decode(d.meter, d.add); err != nil {
-		return d.outcome(), fmt.Errorf("read the delivery: %w", err)
+	decodeErr := decode(&decoder, d.meter, d.add)
+	if decodeErr != nil && !errors.Is(decodeErr, audit.ErrInflation) {
+		return d.outcome(), fmt.Errorf("read the delivery: %w", decodeErr)
 	}
-	err = d.flush()
-	return d.outcome(), err
+	if err := d.flush(); err != nil {
+		return d.outcome(), err
+	}
+	return d.outcome(), decodeErr
 }
 
 // Outcome says what became of a delivery.
 type Outcome struct {
 	store.Appended
+	// Skipped is how many items their carriers say to be no audit events.
+	Skipped int
 	// Reasons are why items could not become events, each with how many; a few,
 	// cut short: they may quote what came.
 	Reasons []string
 }
 
 func (d *delivery) outcome() Outcome {
-	return Outcome{Appended: d.total, Reasons: d.why.list(d.total.Quarantined)}
+	return Outcome{Appended: d.total, Skipped: d.skipped, Reasons: d.why.list(d.total.Quarantined)}
 }
 
 // delivery gathers the items of one delivery into batches.
@@ -164,10 +183,16 @@ type delivery struct {
 	batch   store.Batch
 	bytes   int
 	total   store.Appended
+	skipped int
 	why     reasons
 }
 
 func (d *delivery) add(item audit.Item) error {
+	if item.Skipped != "" {
+		d.skipped++
+		d.metrics.skip(d.batch.Source, item.Skipped)
+		return nil
+	}
 	var size int
 	if e := item.Event; e != nil {
 		d.batch.Events = append(d.batch.Events, *e)

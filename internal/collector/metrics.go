@@ -14,6 +14,7 @@ type Metrics struct {
 	events     *prometheus.CounterVec
 	truncated  *prometheus.CounterVec
 	withheld   *prometheus.CounterVec
+	skipped    *prometheus.CounterVec
 	deliveries *prometheus.HistogramVec
 	inFlight   prometheus.Gauge
 }
@@ -39,6 +40,9 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		withheld: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "audit_events_raw_withheld_total", Help: "Events whose raw was cut because who sent them had used up the hour's allowance, by source.",
 		}, []string{"source"}),
+		skipped: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "audit_items_skipped_total", Help: "Items that their carriers say to be no Kubernetes audit events, by source and reason; they are neither stored nor quarantined.",
+		}, []string{"source", "reason"}),
 		deliveries: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "audit_delivery_duration_seconds", Help: "Time from the first byte of a delivery to its durable commit, by outcome: stored, refused.",
 			Buckets: prometheus.ExponentialBuckets(0.001, 2, 15),
@@ -47,7 +51,7 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 			Name: "audit_delivery_bytes_in_flight", Help: "Memory that deliveries hold now, in bytes; at --max-bytes-in-flight sources are put off.",
 		}),
 	}
-	r.MustRegister(m.events, m.truncated, m.withheld, m.deliveries, m.inFlight)
+	r.MustRegister(m.events, m.truncated, m.withheld, m.skipped, m.deliveries, m.inFlight)
 	return m
 }
 
@@ -88,5 +92,12 @@ func (m *Metrics) truncate(source string) {
 func (m *Metrics) withhold(source string) {
 	if m != nil {
 		m.withheld.WithLabelValues(source).Inc()
+	}
+}
+
+// skip counts an item that its carrier says to be no audit event.
+func (m *Metrics) skip(source, reason string) {
+	if m != nil {
+		m.skipped.WithLabelValues(source, reason).Inc()
 	}
 }

@@ -138,7 +138,10 @@ func (s *Source) accepts(req *http.Request) bool {
 		return true
 	}
 	scheme, token, _ := strings.Cut(req.Header.Get("Authorization"), " ")
-	if !strings.EqualFold(scheme, "Bearer") || token == "" {
+	if !strings.EqualFold(scheme, "Bearer") {
+		token = req.Header.Get(firehoseAccessKey) // Firehose has no other way
+	}
+	if token == "" {
 		return false
 	}
 	sum := sha256.Sum256([]byte(strings.TrimSpace(token)))

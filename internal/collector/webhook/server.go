@@ -8,11 +8,13 @@ import (
 	"io"
 	"log"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/go-logr/logr"
 	"go.opentelemetry.io/otel/propagation"
 
+	"github.com/porter-dev/audit-operator/internal/audit"
 	"github.com/porter-dev/audit-operator/internal/collector"
 	"github.com/porter-dev/audit-operator/internal/store"
 )
@@ -28,46 +30,70 @@ const (
 	requestTimeout = 30 * time.Second
 )
 
-// NewHandler serves POST /audit/v1/sources/<name>. It answers an empty 200
-// after the delivery is durable; 401 to who is no known source, with nothing
-// of the body read; 503 with Retry-After where the delivery must be sent again.
+// NewHandler serves POST /audit/v1/sources/<name>, and below it /v1/logs for
+// OTLP. It answers a 200, empty unless the sender's protocol has an answer, after
+// the delivery is durable; 401 to who is no known source, with nothing of the
+// body read; 413 to what inflates to too much; 503 with Retry-After where the
+// delivery must be sent again.
 func NewHandler(registry *Registry, c *collector.Collector, log logr.Logger) http.Handler {
+	h := &handler{registry: registry, collector: c, log: log}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST "+PathPrefix+"{name}", func(w http.ResponseWriter, req *http.Request) {
-		// The server reads what a handler left of a body, to use the
-		// connection again; what nobody vouches for is not worth that.
-		w.Header().Set("Connection", "close")
-		source, ok := registry.authenticate(req.PathValue("name"), req)
-		if !ok {
-			w.Header().Set("WWW-Authenticate", "Bearer")
-			http.Error(w, "unknown source, or wrong credentials", http.StatusUnauthorized)
+		if id := req.Header.Get(firehoseRequestID); id != "" {
+			h.take(w, req, firehose{id: id})
 			return
 		}
-		if encoding := req.Header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
-			registry.countRefused(source.Name)
-			http.Error(w, "Content-Encoding: send the body as it is", http.StatusUnsupportedMediaType)
-			return
-		}
-		// An API server that traces names the span that it sends within.
-		ctx := propagation.TraceContext{}.Extract(req.Context(), propagation.HeaderCarrier(req.Header))
-		appended, err := c.Ingest(ctx, source.Source, req.Body)
-		if err != nil {
-			if isCutOff(err) {
-				registry.countRefused(source.Name)
-			} else {
-				registry.countPutOff(source.Name)
-			}
-			refuse(w, log.WithValues("source", source.Name), err)
-			return
-		}
-		if appended.Quarantined > 0 {
-			log.Info("Quarantined items of a delivery", "source", source.Name, "quarantined", appended.Quarantined, "reasons", appended.Reasons)
-		}
-		registry.countDelivered(source.Name)
-		w.Header().Del("Connection")
-		w.WriteHeader(http.StatusOK)
+		h.take(w, req, plain{})
+	})
+	mux.HandleFunc("POST "+PathPrefix+"{name}/v1/logs", func(w http.ResponseWriter, req *http.Request) {
+		h.take(w, req, otlp{protobuf: isProtobuf(req)})
 	})
 	return mux
+}
+
+type handler struct {
+	registry  *Registry
+	collector *collector.Collector
+	log       logr.Logger
+}
+
+// take takes a delivery, and answers as its protocol has it.
+func (h *handler) take(w http.ResponseWriter, req *http.Request, p protocol) {
+	// The server reads what a handler left of a body, to use the
+	// connection again; what nobody vouches for is not worth that.
+	w.Header().Set("Connection", "close")
+	source, ok := h.registry.authenticate(req.PathValue("name"), req)
+	if !ok {
+		w.Header().Set("WWW-Authenticate", "Bearer")
+		p.refuse(w, http.StatusUnauthorized, "unknown source, or wrong credentials")
+		return
+	}
+	// Whether the body is compressed is seen by its first bytes.
+	switch strings.ToLower(req.Header.Get("Content-Encoding")) {
+	case "", "identity", "gzip", "x-gzip":
+	default:
+		h.registry.countRefused(source.Name)
+		p.refuse(w, http.StatusUnsupportedMediaType, "Content-Encoding: send the body as it is, or as gzip")
+		return
+	}
+	// An API server that traces names the span that it sends within.
+	ctx := propagation.TraceContext{}.Extract(req.Context(), propagation.HeaderCarrier(req.Header))
+	appended, err := p.ingest(h.collector)(ctx, source.Source, req.Body)
+	if err != nil {
+		if isCutOff(err) || errors.Is(err, audit.ErrInflation) {
+			h.registry.countRefused(source.Name)
+		} else {
+			h.registry.countPutOff(source.Name)
+		}
+		refuse(w, p, h.log.WithValues("source", source.Name), err)
+		return
+	}
+	if appended.Quarantined > 0 {
+		h.log.Info("Quarantined items of a delivery", "source", source.Name, "quarantined", appended.Quarantined, "reasons", appended.Reasons)
+	}
+	h.registry.countDelivered(source.Name)
+	w.Header().Del("Connection")
+	p.accept(w, appended)
 }
 
 // isCutOff reports whether a delivery failed because it did not come to its end.
@@ -75,8 +101,12 @@ func isCutOff(err error) bool {
 	return errors.Is(err, context.Canceled) || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
-func refuse(w http.ResponseWriter, log logr.Logger, err error) {
+func refuse(w http.ResponseWriter, p protocol, log logr.Logger, err error) {
 	switch {
+	case errors.Is(err, audit.ErrInflation):
+		log.Info("A delivery inflates to too much")
+		p.refuse(w, http.StatusRequestEntityTooLarge, audit.ErrInflation.Error()+"; what came before is stored: send smaller parts, or without compression")
+		return
 	case errors.Is(err, store.ErrOverloaded):
 		log.V(1).Info("Put off a delivery, too much is in flight")
 	case isCutOff(err):
@@ -85,7 +115,7 @@ func refuse(w http.ResponseWriter, log logr.Logger, err error) {
 		log.Error(err, "Could not take a delivery")
 	}
 	w.Header().Set("Retry-After", retryAfter)
-	http.Error(w, "not stored; send it again", http.StatusServiceUnavailable)
+	p.refuse(w, http.StatusServiceUnavailable, "not stored; send it again")
 }
 
 // TLS says how the server proves who it is and whom it believes.

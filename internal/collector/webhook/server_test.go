@@ -282,7 +282,7 @@ func TestCompressedBody(t *testing.T) {
 		t.Fatal(err)
 	}
 	req.Header.Set("Authorization", "Bearer "+token)
-	req.Header.Set("Content-Encoding", "gzip")
+	req.Header.Set("Content-Encoding", "zstd")
 	resp, err := s.client.Do(req)
 	if err != nil {
 		t.Fatal(err)
