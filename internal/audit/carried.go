@@ -187,7 +187,7 @@ func (d *decoding) refuse(item *span, c *envelope.Content, problem string) error
 		left = nil
 	}
 	left = envelope.Mask(left, func(text []byte) string { return mark(leftOut, int64(len(text)), d.Key.Hash(text)) })
-	return d.quarantineAs(item, carriedReason(c, problem), redactItem(left))
+	return d.quarantineAs(item, carriedReason(c, problem), redactItem(d.Redaction, left))
 }
 
 func carriedReason(c *envelope.Content, reason string) string {

@@ -10,6 +10,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/porter-dev/audit-operator/internal/audit/envelope"
+	"github.com/porter-dev/audit-operator/internal/redact"
 )
 
 // DefaultMaxItemBytes bounds how much of an event is kept as raw. An API object
@@ -25,6 +26,8 @@ type Decoder struct {
 	// APIGroups are those that the source serves; none for a kube-apiserver,
 	// which speaks for all (see Event.Foreign).
 	APIGroups []string
+	// Redaction is what the source says of redaction.
+	Redaction redact.Policy
 	// Key is the store's; what is cut or left out keeps a hash under it.
 	Key Key
 	// MaxItemBytes bounds the raw of one event; 0 means DefaultMaxItemBytes. Of
@@ -360,7 +363,7 @@ func (d *decoding) quarantine(item *span, reason string) error {
 	if len(left) > d.scan.max {
 		left = nil
 	}
-	return d.quarantineAs(item, reason, redactItem(left))
+	return d.quarantineAs(item, reason, redactItem(d.Redaction, left))
 }
 
 func (d *decoding) quarantineAs(item *span, reason string, left []byte) error {

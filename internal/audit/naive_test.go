@@ -1,7 +1,6 @@
 package audit
 
 import (
-	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/binary"
@@ -16,6 +15,8 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/porter-dev/audit-operator/internal/redact"
 )
 
 // naiveEvent is an event as the library decodes and encodes it, member by
@@ -95,8 +96,8 @@ func naive(d *Decoder, item []byte) (*Event, error) {
 		return nil, errors.New("stage is none of RequestReceived, ResponseStarted, ResponseComplete, Panic")
 	}
 	n.classify(d.Classifier, e)
-	n.redact()
-	e.Path = n.RequestURI
+	n.redact(d.Redaction)
+	e.Path, e.UserAgent = n.RequestURI, n.UserAgent
 	raw, err := json.Marshal(&n, parseOptions, json.Deterministic(true))
 	if err != nil {
 		return nil, errors.New("can't be written as JSON")
@@ -187,156 +188,38 @@ func naivePlace(uri string) (path, namespace string, dryRun bool) {
 	return u.Path, namespace, dryRun
 }
 
-func (n *naiveEvent) redact() {
+// redact redacts as the decoder does; internal/redact has tests of its own.
+func (n *naiveEvent) redact(by redact.Policy) {
 	var ref *wireObjectRef
 	if o := n.ObjectRef; o != nil {
 		ref = &wireObjectRef{Resource: o.Resource, APIGroup: o.APIGroup, Subresource: o.Subresource}
-		o.Unknown = naiveByKey(o.Unknown)
+		o.Unknown = by.Body(o.Unknown, redact.Other)
 	}
 	if ref.holdsSecrets() {
 		n.RequestObject, n.ResponseObject = redactBody(n.RequestObject), redactBody(n.ResponseObject)
-		n.ResponseStatus = redactStatus(n.ResponseStatus)
 	} else {
-		n.RequestObject, n.ResponseObject = naiveByKey(n.RequestObject), naiveByKey(n.ResponseObject)
+		n.RequestObject, n.ResponseObject = by.Body(n.RequestObject, ref.kind()), by.Body(n.ResponseObject, ref.kind())
 	}
-	n.RequestURI = naiveURI(n.RequestURI)
+	n.ResponseStatus = redactStatus(by, n.ResponseStatus, ref.isQuoted())
+	n.RequestURI, n.UserAgent = by.URI(n.RequestURI), by.Text(n.UserAgent)
 	if n.AuthenticationMetadata != nil {
-		n.AuthenticationMetadata.Unknown = naiveByKey(n.AuthenticationMetadata.Unknown)
+		n.AuthenticationMetadata.Unknown = by.Body(n.AuthenticationMetadata.Unknown, redact.Other)
 	}
-	n.User.redact()
+	n.User.redact(by)
 	if n.ImpersonatedUser != nil {
-		n.ImpersonatedUser.redact()
+		n.ImpersonatedUser.redact(by)
 	}
-	for name := range n.Annotations {
-		if strings.HasPrefix(name, "patch.webhook.admission.k8s.io/") || name == lastApplied {
-			n.Annotations[name] = Redacted
-		}
+	for name, value := range n.Annotations {
+		n.Annotations[name] = redactAnnotation(by, ref, name, value)
 	}
-	n.Unknown = naiveByKey(n.Unknown)
+	n.Unknown = by.Body(n.Unknown, redact.Other)
 }
 
-func (u *naiveUser) redact() {
-	u.Unknown = naiveByKey(u.Unknown)
+func (u *naiveUser) redact(by redact.Policy) {
+	u.Unknown = by.Body(u.Unknown, redact.Other)
 	for name, values := range u.Extra {
-		if !strings.HasPrefix(name, "authentication.kubernetes.io/") && naiveSecretKey(name) {
-			for i := range values {
-				values[i] = Redacted
-			}
-		}
+		(listMap{{name, values}}).redact(by)
 	}
-}
-
-func naiveByKey(v jsontext.Value) jsontext.Value {
-	if len(v) == 0 {
-		return v
-	}
-	opts := []jsontext.Options{jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true)}
-	var out bytes.Buffer
-	dec := jsontext.NewDecoder(bytes.NewReader(v), opts...)
-	enc := jsontext.NewEncoder(&out, opts...)
-	if err := naiveCopy(dec, enc, v.Kind() == '['); err != nil {
-		return redactedValue
-	}
-	return bytes.TrimSuffix(out.Bytes(), []byte("\n"))
-}
-
-func naiveCopy(dec *jsontext.Decoder, enc *jsontext.Encoder, isPatch bool) error {
-	var names []string // of the objects that the decoder is in; "" for an array
-	for {
-		kind, isName := dec.PeekKind(), false
-		if opener, length := dec.StackIndex(dec.StackDepth()); opener == '{' && kind == '"' {
-			isName = length%2 == 0
-		}
-		tok, err := dec.ReadToken()
-		if err != nil {
-			return err
-		}
-		text := ""
-		if isName {
-			text = tok.String()
-		} else if kind == '"' {
-			text = tok.String()
-			if redacted := naiveText(names, text); redacted != text {
-				tok = jsontext.String(redacted)
-			}
-		}
-		if err := enc.WriteToken(tok); err != nil {
-			return err
-		}
-		switch kind {
-		case '{', '[':
-			names = append(names, "")
-		case '}', ']':
-			names = names[:len(names)-1]
-		}
-		if isName {
-			names[len(names)-1] = text
-			if naiveReplaces(names, isPatch) {
-				if err := dec.SkipValue(); err != nil {
-					return err
-				}
-				if err := enc.WriteToken(jsontext.String(Redacted)); err != nil {
-					return err
-				}
-			}
-		}
-		if dec.StackDepth() == 0 {
-			return nil
-		}
-	}
-}
-
-func naiveReplaces(names []string, isPatch bool) bool {
-	name := names[len(names)-1]
-	switch name {
-	case "data", "stringData", "binaryData", lastApplied, "requestObject", "responseObject":
-		return true
-	case "value":
-		// An environment variable: containers[].env[].value. Or what a JSON
-		// patch sets, whose path may come after it.
-		return len(names) >= 3 && names[len(names)-3] == "env" || isPatch && len(names) == 2
-	}
-	return naiveSecretKey(name)
-}
-
-func naiveText(names []string, text string) string {
-	if len(names) > 0 && names[len(names)-1] == "requestURI" {
-		return naiveURI(text)
-	}
-	return secretArgument.ReplaceAllString(text, "${1}"+Redacted)
-}
-
-func naiveURI(uri string) string {
-	path, query, ok := strings.Cut(uri, "?")
-	if !ok {
-		return uri
-	}
-	params, afterFlag := strings.Split(query, "&"), false
-	for i, p := range params {
-		rawName, rawValue, _ := strings.Cut(p, "=")
-		name, errName := url.QueryUnescape(rawName)
-		value, errValue := url.QueryUnescape(rawValue)
-		switch {
-		case errName != nil || errValue != nil:
-			params[i] = Redacted
-		case naiveSecretKey(name) || afterFlag && name == "command":
-			params[i] = rawName + "=" + Redacted
-		default:
-			if redacted := secretArgument.ReplaceAllString(value, "${1}"+Redacted); redacted != value {
-				params[i] = rawName + "=" + url.QueryEscape(redacted)
-			}
-		}
-		afterFlag = name == "command" && secretFlag.MatchString(value)
-	}
-	return path + "?" + strings.Join(params, "&")
-}
-
-func naiveSecretKey(name string) bool {
-	folded := strings.NewReplacer("-", "", "_", "").Replace(strings.ToLower(name))
-	if slices.ContainsFunc(plainEnds, func(end string) bool { return strings.HasSuffix(folded, end) }) {
-		return false
-	}
-	return slices.ContainsFunc(secretWords, func(word string) bool { return strings.Contains(folded, word) })
 }
 
 func (n *naiveEvent) identify(key Key, source string) ID {

@@ -2,90 +2,132 @@ package audit
 
 import (
 	"bytes"
-	"regexp"
-	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/porter-dev/audit-operator/internal/redact"
 )
 
 // Redacted stands where a secret was.
-const Redacted = "[redacted]"
+const Redacted = redact.Mark
 
 var redactedValue = jsontext.Value(`"` + Redacted + `"`)
 
+// RedactURI returns a request's URI as events have it: what is secret in it, or
+// looks so, is replaced.
+func RedactURI(uri string) string { return redact.URI(uri) }
+
 // redact takes out of the event what may be secret. It reports whether that
 // changed how the event is written.
-func (w *wireEvent) redact() (changed bool) {
+func (w *wireEvent) redact(by redact.Policy) (changed bool) {
 	replace := func(v *jsontext.Value, by jsontext.Value) {
 		changed = changed || !bytes.Equal(*v, by)
 		*v = by
 	}
+	text := func(s *string, by string) {
+		changed = changed || *s != by
+		*s = by
+	}
 	if w.ObjectRef.holdsSecrets() {
 		replace(&w.RequestObject, redactBody(w.RequestObject))
 		replace(&w.ResponseObject, redactBody(w.ResponseObject))
-		replace(&w.ResponseStatus, redactStatus(w.ResponseStatus))
 	} else {
-		replace(&w.RequestObject, redactByKey(w.RequestObject))
-		replace(&w.ResponseObject, redactByKey(w.ResponseObject))
+		kind := w.ObjectRef.kind()
+		replace(&w.RequestObject, by.Body(w.RequestObject, kind))
+		replace(&w.ResponseObject, by.Body(w.ResponseObject, kind))
 	}
-	uri := redactURI(w.RequestURI)
-	changed = changed || uri != w.RequestURI
-	w.RequestURI = uri
-	for i, m := range w.Annotations {
-		// The API server writes the patches of admission webhooks here, with
-		// whatever they put into an object.
-		if strings.HasPrefix(m.name, "patch.webhook.admission.k8s.io/") || m.name == lastApplied {
-			w.Annotations[i].value, changed = Redacted, true
-		}
+	replace(&w.ResponseStatus, redactStatus(by, w.ResponseStatus, w.ObjectRef.isQuoted()))
+	text(&w.RequestURI, by.URI(w.RequestURI))
+	text(&w.UserAgent, by.Text(w.UserAgent))
+	for i := range w.Annotations {
+		m := &w.Annotations[i]
+		text(&m.value, redactAnnotation(by, w.ObjectRef, m.name, m.value))
 	}
 	for _, u := range []*wireUser{&w.User, w.ImpersonatedUser} {
 		if u != nil {
-			changed = u.Extra.redact() || changed
-			replace(&u.Unknown, redactByKey(u.Unknown))
+			changed = u.Extra.redact(by) || changed
+			replace(&u.Unknown, by.Body(u.Unknown, redact.Other))
 		}
 	}
-	replace(&w.Unknown, redactByKey(w.Unknown))
+	replace(&w.Unknown, by.Body(w.Unknown, redact.Other))
 	if w.AuthenticationMetadata != nil {
-		replace(&w.AuthenticationMetadata.Unknown, redactByKey(w.AuthenticationMetadata.Unknown))
+		replace(&w.AuthenticationMetadata.Unknown, by.Body(w.AuthenticationMetadata.Unknown, redact.Other))
 	}
 	if w.ObjectRef != nil {
-		replace(&w.ObjectRef.Unknown, redactByKey(w.ObjectRef.Unknown))
+		replace(&w.ObjectRef.Unknown, by.Body(w.ObjectRef.Unknown, redact.Other))
 	}
 	return changed
 }
 
 const lastApplied = "kubectl.kubernetes.io/last-applied-configuration"
 
-func (m listMap) redact() (changed bool) {
-	for _, extra := range m {
-		if strings.HasPrefix(extra.name, "authentication.kubernetes.io/") || !isSecretKey(extra.name) {
-			continue
+// redactAnnotation redacts an annotation of the event. The API server writes
+// the patches of admission webhooks there, with whatever they put into an object.
+func redactAnnotation(by redact.Policy, ref *wireObjectRef, name, value string) string {
+	switch {
+	case strings.HasPrefix(name, "patch.webhook.admission.k8s.io/"), name == lastApplied:
+		if ref.holdsSecrets() {
+			return Redacted
 		}
-		for i := range extra.values {
-			extra.values[i], changed = Redacted, true
+		return by.Document(value, ref.kind())
+	case isOfKubernetes(name):
+		return by.Text(value)
+	case redact.SecretName(name):
+		return Redacted
+	}
+	return by.Text(value)
+}
+
+// isOfKubernetes reports whether a name is one of Kubernetes itself, such as
+// authentication.k8s.io/legacy-token: what stands under it is the API server's.
+func isOfKubernetes(name string) bool {
+	domain, _, ok := strings.Cut(name, "/")
+	return ok && (strings.HasSuffix(domain, "k8s.io") || strings.HasSuffix(domain, "kubernetes.io"))
+}
+
+func (m listMap) redact(by redact.Policy) (changed bool) {
+	for _, extra := range m {
+		secret := !isOfKubernetes(extra.name) && redact.SecretName(extra.name)
+		for i, value := range extra.values {
+			redacted := Redacted
+			if !secret {
+				redacted = by.Text(value)
+			}
+			changed = changed || redacted != value
+			extra.values[i] = redacted
 		}
 	}
 	return changed
 }
 
-// holdsSecrets reports whether a request's bodies are nothing but secret, or
-// commonly hold what should be.
+// holdsSecrets reports whether a request's bodies are nothing but secret.
 func (o *wireObjectRef) holdsSecrets() bool {
 	if o == nil {
 		return false
 	}
 	switch o.APIGroup {
 	case "":
-		return o.Resource == "secrets" || o.Resource == "configmaps" || o.Resource == "serviceaccounts" && o.Subresource == "token"
+		return o.Resource == "secrets" || o.Resource == "serviceaccounts" && o.Subresource == "token"
 	case "authentication.k8s.io":
 		return o.Resource == "tokenreviews"
 	case "bitnami.com", "secrets.hashicorp.com":
 		return true
 	}
 	return false
+}
+
+// isQuoted reports whether a refusal may quote what should not be kept.
+func (o *wireObjectRef) isQuoted() bool {
+	return o.holdsSecrets() || o != nil && o.APIGroup == "" && o.Resource == "configmaps"
+}
+
+func (o *wireObjectRef) kind() redact.Kind {
+	if o == nil {
+		return redact.Other
+	}
+	return redact.KindOfResource(o.APIGroup, o.Resource)
 }
 
 func redactBody(body jsontext.Value) jsontext.Value {
@@ -95,19 +137,26 @@ func redactBody(body jsontext.Value) jsontext.Value {
 	return redactedValue
 }
 
-// redactStatus takes out the texts of a refusal that quotes the refused object.
-func redactStatus(status jsontext.Value) jsontext.Value {
-	var members map[string]jsontext.Value
-	if len(status) == 0 || string(status) == "null" {
+// plainStatus begins the status of nearly all requests, in which no text is.
+const plainStatus = `{"metadata":{},"code":`
+
+// redactStatus redacts the texts of an answer. Those of a refusal go where it
+// may quote the refused object and that should not be kept.
+func redactStatus(by redact.Policy, status jsontext.Value, quoted bool) jsontext.Value {
+	if len(status) == 0 || string(status) == "null" || bytes.HasPrefix(status, []byte(plainStatus)) && len(status) == len(plainStatus)+4 {
 		return status
 	}
+	if !quoted {
+		return by.Body(status, redact.Other)
+	}
+	var members map[string]jsontext.Value
 	if json.Unmarshal(status, &members, parseOptions) != nil {
 		return redactedValue // it may be one that quotes
 	}
 	switch string(members["code"]) {
 	case "400", "422":
 	default:
-		return status
+		return by.Body(status, redact.Other)
 	}
 	for _, name := range []string{"message", "details"} {
 		if _, ok := members[name]; ok {
@@ -121,9 +170,9 @@ func redactStatus(status jsontext.Value) jsontext.Value {
 	return out
 }
 
-// redactItem redacts an item that is no event, by its keys; nil if it is not
-// JSON.
-func redactItem(item []byte) []byte {
+// redactItem redacts an item that is no event, by its structure; nil if it is
+// not JSON.
+func redactItem(by redact.Policy, item []byte) []byte {
 	v := jsontext.Value(item)
 	if len(item) == 0 || !v.IsValid(jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true)) {
 		return nil
@@ -131,109 +180,9 @@ func redactItem(item []byte) []byte {
 	if k := v.Kind(); k != '{' && k != '[' {
 		return nil // a bare text may be anything
 	}
-	out := redactByKey(v)
+	out := by.Body(v, redact.Other)
 	if bytes.Equal(out, redactedValue) {
 		return nil
 	}
 	return out
-}
-
-var secretWords = []string{
-	"password", "passwd", "passphrase", "token", "secret", "apikey", "accesskey", "privatekey",
-	"credential", "authorization", "bearer", "cookie", "tls.key", "dockerconfig", "kubeconfig", "sshkey",
-}
-
-// Ends of names that hold the name of a secret or a switch, not the secret.
-var plainEnds = []string{"name", "namespace", "ref", "refs", "keyref", "secrets", "path", "accounttoken", "credentialid", "expirationseconds", "type"}
-
-// secretWordsFrom has the words by their first byte.
-var secretWordsFrom = func() (words [256][]string) {
-	for _, word := range secretWords {
-		words[word[0]] = append(words[word[0]], word)
-	}
-	return words
-}()
-
-// isSecretKey reports whether what stands under a name is likely secret.
-func isSecretKey(name string) bool {
-	if !isASCII(name) {
-		name = strings.ToLower(name)
-	}
-	var space [64]byte
-	folded := space[:0]
-	for i := range len(name) {
-		switch c := name[i]; {
-		case c == '-' || c == '_':
-		case 'A' <= c && c <= 'Z':
-			folded = append(folded, c+'a'-'A')
-		default:
-			folded = append(folded, c)
-		}
-	}
-	return holdsSecretWord(folded) && !slices.ContainsFunc(plainEnds, func(end string) bool {
-		return bytes.HasSuffix(folded, []byte(end))
-	})
-}
-
-func holdsSecretWord(folded []byte) bool {
-	for i, c := range folded {
-		for _, word := range secretWordsFrom[c] {
-			if rest := folded[i:]; len(rest) >= len(word) && string(rest[:len(word)]) == word {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-func isASCII(s string) bool {
-	for i := range len(s) {
-		if s[i] >= utf8.RuneSelf {
-			return false
-		}
-	}
-	return true
-}
-
-// secretArgument finds a secret in a command line: --password=x, TOKEN=x.
-var secretArgument = regexp.MustCompile(`(?i)((?:password|passwd|passphrase|token|secret|api[-_]?key|access[-_]?key)[a-z0-9_-]*=)[^\s&"']+`)
-
-var secretFlag = regexp.MustCompile(`(?i)^--?[a-z0-9-]*(?:password|passwd|passphrase|token|secret|api-?key|access-?key)[a-z0-9-]*$`)
-
-func redactArguments(text string) string {
-	if !mayHoldArgument(text) {
-		return text
-	}
-	return secretArgument.ReplaceAllString(text, "${1}"+Redacted)
-}
-
-// mayHoldArgument spares most texts the regular expression: there must be an
-// equals sign, and before it a word of which it knows.
-func mayHoldArgument(text string) bool {
-	before := text[:strings.LastIndexByte(text, '=')+1]
-	if before == "" {
-		return false
-	}
-	if !isASCII(before) {
-		return true // more than ASCII folds to ASCII
-	}
-	for i := range len(before) {
-		word := ""
-		switch before[i] | 0x20 {
-		case 'p':
-			word = "pass"
-		case 't':
-			word = "token"
-		case 's':
-			word = "secret"
-		case 'k':
-			word = "key"
-		default:
-			continue
-		}
-		if rest := before[i:]; len(rest) > len(word) && strings.EqualFold(rest[:len(word)], word) {
-			return true
-		}
-	}
-	return false
 }

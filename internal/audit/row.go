@@ -26,7 +26,7 @@ func (d *decoding) event(object []byte, cut bool) (*Event, error) {
 	}
 	event := p.room.event()
 	event.ID, event.Source, event.Cluster = p.identify(d.Source), d.Source, d.Cluster
-	event.AuditID, event.Level, event.Stage, event.UserAgent = w.AuditID, w.Level, w.Stage, w.UserAgent
+	event.AuditID, event.Level, event.Stage = w.AuditID, w.Level, w.Stage
 	event.OccurredAt, event.StageAt = p.received, p.reached
 	if p.received.IsZero() {
 		event.OccurredAt = p.reached
@@ -43,7 +43,7 @@ func (d *decoding) event(object []byte, cut bool) (*Event, error) {
 	if err := d.raw(object, event); err != nil {
 		return nil, err
 	}
-	event.Path = w.RequestURI
+	event.Path, event.UserAgent = w.RequestURI, w.UserAgent // without what was secret
 	texts := cutter{key: d.Key}
 	texts.row(event)
 	return event, nil
@@ -61,7 +61,7 @@ func (d *decoding) raw(object []byte, event *Event) error {
 		changed = w.leaveOutBodies(d.Key, len(object), d.scan.max)
 	}
 	event.Truncated = event.Truncated || changed
-	changed = w.redact() || changed
+	changed = w.redact(d.Redaction) || changed
 	raw := p.room.raw(min(len(object), d.scan.max) + len(object)/8)
 	if p.exact && !changed {
 		raw = append(raw, object...)
