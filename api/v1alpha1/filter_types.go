@@ -37,13 +37,14 @@ type Terms struct {
 	Methods []string `json:"methods,omitempty"`
 
 	// actions are resourceType.verb, or resourceType.subresource, like
-	// application.delete. One trailing * matches any rest, like application.*.
+	// application.delete. One trailing * matches any rest, like application.*,
+	// and a leading *. any resource type, like *.exec.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=100
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=256
-	// +kubebuilder:validation:items:XValidation:rule="!self.contains('*') || self.indexOf('*') == self.size() - 1",message="actions: * may only be the last character, like application.*"
+	// +kubebuilder:validation:items:XValidation:rule="self.matches(r'^([*][.])?[^*]*[*]?$') && self != '*.'",message="actions: * may only be the last character, like application.*, or a leading *., like *.exec"
 	Actions []string `json:"actions,omitempty"`
 
 	// ipAddresses are addresses or CIDR ranges. Included, they match any of an

@@ -85,7 +85,7 @@ var labels = map[string]string{
 
 // What else may be written than the log's own values.
 var hints = map[string]string{
-	"actor": "A name, or its beginning with * as in system:serviceaccount:ci:*", "action": "An action, or its beginning with * as in application.*",
+	"actor": "A name, or its beginning with * as in system:serviceaccount:ci:*", "action": "An action, its beginning with * as in application.*, or any type’s as in *.exec",
 	"ip": "An address, or a range as in 10.0.0.0/8", "status_code": "A code, or a class as in 5xx",
 	"resource_name": "A name, or its beginning with * as in check*", "cluster": "A cluster’s name", "namespace": "A name, or - for events without a namespace",
 	"source": "The name of an AuditSource",

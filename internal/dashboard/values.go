@@ -207,6 +207,9 @@ func (data *menu) typed(known map[string]bool) []value {
 			_ = add(data.Contains+"*", "Everything that begins so")
 		}
 	}
+	if data.Name == "action" && !strings.ContainsAny(data.Contains, ".*") {
+		_ = add("*."+data.Contains, "Of every resource type")
+	}
 	var wrong *query.FieldError
 	if errors.As(err, &wrong) && !data.Fixed {
 		data.Wrong = wrong.Problem

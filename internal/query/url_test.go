@@ -54,6 +54,36 @@ func TestEncode(t *testing.T) {
 	}
 }
 
+// An action may leave its type open, and its end.
+func TestActionPatterns(t *testing.T) {
+	for action, problem := range map[string]string{
+		"application.exec": "", "application.*": "", "*": "", "*.exec": "", "*.port*": "", "*.*": "", "*.a.b": "", "exec": "",
+		"*.": "must say which action after *., like *.exec",
+		"**": "may have one * at its end, and *. at its beginning for every resource type",
+	} {
+		for _, field := range []string{"action", "action_exclude"} {
+			_, err := ParseValues(url.Values{field: {action}})
+			var wrong *FieldError
+			switch {
+			case problem == "" && err != nil:
+				t.Errorf("%s=%s: %v", field, action, err)
+			case problem != "" && (!errors.As(err, &wrong) || wrong.Problem != problem || wrong.Field != field):
+				t.Errorf("%s=%s: %v, want %q", field, action, err, problem)
+			}
+		}
+	}
+	for _, wrong := range []string{"*exec", "*.*.exec", "app*.exec", "*.a*b", "*.**"} {
+		if _, err := ParseValues(url.Values{"action": {wrong}}); err == nil {
+			t.Errorf("%s is taken", wrong)
+		}
+	}
+	for _, field := range []string{"actor", "resource_name"} {
+		if _, err := ParseValues(url.Values{field: {"*.exec"}}); err == nil {
+			t.Errorf("%s takes *.exec", field)
+		}
+	}
+}
+
 func TestParseValues(t *testing.T) {
 	for _, tc := range []struct {
 		in   string
@@ -190,7 +220,7 @@ func terms() *rapid.Generator[Terms] {
 			ResourceTypes: list("types", rapid.StringMatching(`[a-z][a-z0-9_]{0,9}`)),
 			Actors:        list("actors", words),
 			Methods:       list("methods", rapid.SampledFrom(audit.Methods)),
-			Actions:       list("actions", rapid.Map(words, func(s string) string { return s + "*" })),
+			Actions:       list("actions", rapid.Map(words, func(s string) string { return []string{s + "*", "*." + s, "*." + s + "*"}[len(s)%3] })),
 			IPs:           ips,
 			StatusCodes:   list("codes", rapid.SampledFrom([]string{"200", "403", "5xx"})),
 			ResourceNames: list("names", words),

@@ -100,7 +100,7 @@ var termFields = []termField{
 	}),
 	text("actor", func(t *Terms) *[]string { return &t.Actors }, nil, trailingStar),
 	text("method", func(t *Terms) *[]string { return &t.Methods }, strings.ToUpper, oneOf("method", audit.Methods)),
-	text("action", func(t *Terms) *[]string { return &t.Actions }, nil, trailingStar),
+	text("action", func(t *Terms) *[]string { return &t.Actions }, nil, actionPattern),
 	{
 		name: "ip",
 		get: func(t *Terms) []string {
@@ -166,6 +166,26 @@ func exact(v string) string {
 func trailingStar(v string) string {
 	if strings.Contains(strings.TrimSuffix(v, "*"), "*") {
 		return "may have one *, at its end"
+	}
+	return ""
+}
+
+// anyType begins an action of whatever resource type, like *.exec.
+const anyType = "*."
+
+// OfAnyType reports whether a term for actions leaves the resource type open,
+// and returns what the action is to be, in which one * may trail.
+func OfAnyType(term string) (action string, ok bool) { return strings.CutPrefix(term, anyType) }
+
+func actionPattern(v string) string {
+	if action, ok := OfAnyType(v); ok {
+		if action == "" {
+			return "must say which action after *., like *.exec"
+		}
+		v = action
+	}
+	if strings.Contains(strings.TrimSuffix(v, "*"), "*") {
+		return "may have one * at its end, and *. at its beginning for every resource type"
 	}
 	return ""
 }

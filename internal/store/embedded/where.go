@@ -144,7 +144,7 @@ func (c *where) filter(t *query.Terms, include bool) error {
 	}
 	add(len(t.ResourceTypes), c.anyOf("resource_type", t.ResourceTypes))
 	add(len(t.Methods), c.anyOf("method", methods))
-	add(len(t.Actions), c.anyPattern("action", t.Actions, include))
+	add(len(t.Actions), c.anyAction(t.Actions, include))
 	add(len(t.ResourceNames), c.anyPattern("resource_name", t.ResourceNames, include))
 	add(len(t.Clusters), c.anyOf("cluster", t.Clusters))
 	add(len(t.Clients), c.anyOf("client", t.Clients))
@@ -232,6 +232,24 @@ func (c *where) anyPattern(column string, values []string, include bool) string 
 	}
 	alternatives = append(alternatives, c.anyOf(column, exact))
 	return "(" + strings.Join(alternatives, " OR ") + ")"
+}
+
+// anyAction is anyPattern where a leading *. leaves the resource type open: the
+// action is what follows the first dot, since no type has one.
+func (c *where) anyAction(values []string, include bool) string {
+	const action = "substr(action, strpos(action, '.') + 1)"
+	var whole, ofAnyType []string
+	for _, v := range values {
+		if rest, ok := query.OfAnyType(v); ok {
+			ofAnyType = append(ofAnyType, rest)
+		} else {
+			whole = append(whole, v)
+		}
+	}
+	if len(ofAnyType) == 0 {
+		return c.anyPattern("action", whole, include)
+	}
+	return "(" + c.anyPattern("action", whole, include) + " OR contains(action, '.') AND " + c.anyPattern(action, ofAnyType, include) + ")"
 }
 
 func (c *where) anyNamespace(values []string) string {

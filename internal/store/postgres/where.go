@@ -122,7 +122,7 @@ func (c *where) filter(t *query.Terms, include bool) error {
 	}
 	add(&c.kinds, len(t.ResourceTypes), c.anyOf("k.resource_type", t.ResourceTypes))
 	add(&c.kinds, len(t.Methods), c.anyOf("k.method", methods))
-	add(&c.kinds, len(t.Actions), c.anyPattern("k.action", t.Actions, include))
+	add(&c.kinds, len(t.Actions), c.anyAction(t.Actions, include))
 	add(&c.kinds, len(t.Clients), c.anyOf("k.client", t.Clients))
 	add(&c.places, len(t.Clusters), c.anyOf("p.cluster", t.Clusters))
 	add(&c.places, len(t.Namespaces), c.anyNamespace(t.Namespaces))
@@ -184,6 +184,24 @@ func (c *where) anyPattern(column string, values []string, include bool) string 
 	}
 	alternatives = append(alternatives, c.anyOf(column, exact))
 	return "(" + strings.Join(alternatives, " OR ") + ")"
+}
+
+// anyAction is anyPattern where a leading *. leaves the resource type open: the
+// action is what follows the first dot, since no type has one.
+func (c *where) anyAction(values []string, include bool) string {
+	const action = "substr(k.action, strpos(k.action, '.') + 1)"
+	var whole, ofAnyType []string
+	for _, v := range values {
+		if rest, ok := query.OfAnyType(v); ok {
+			ofAnyType = append(ofAnyType, rest)
+		} else {
+			whole = append(whole, v)
+		}
+	}
+	if len(ofAnyType) == 0 {
+		return c.anyPattern("k.action", whole, include)
+	}
+	return "(" + c.anyPattern("k.action", whole, include) + " OR strpos(k.action, '.') > 0 AND " + c.anyPattern(action, ofAnyType, include) + ")"
 }
 
 // actor matches an event by its identities: one of them to include it, every

@@ -23,7 +23,7 @@ var (
 	someNamespaces = []string{"shop", "shop2", "Shop", "kube-system", ""}
 	someClusters   = []string{"prod", "staging", ""}
 	someTypes      = []string{"application", "datastore", "cluster", "my_type", ""}
-	someActions    = []string{"application.create", "application.create2", "application.delete", "project.token", ""}
+	someActions    = []string{"application.create", "application.create2", "application.delete", "project.token", "application.exec", "cluster.exec", "application.a.exec", "exec", "cluster.", ".exec", "a_b.100%", cutText("application.exec"), ""}
 	someSources    = []string{"s", "S", "other", audit.OwnSource, ""}
 	someMethods    = []string{"GET", "POST", "DELETE", "OTHER", ""}
 	someCodes      = []int{0, 200, 201, 299, 300, 403, 404, 500, 599}
@@ -109,7 +109,7 @@ func drawTerms(t *rapid.T, label string) query.Terms {
 		ResourceTypes: someOf(t, label+"types", someTypes),
 		Actors:        someOf(t, label+"actors", append([]string{"*", "alice*", "system:*", "a_*", "%*", "al*e"}, someActors...)),
 		Methods:       someOf(t, label+"methods", []string{"GET", "post", "Delete"}),
-		Actions:       someOf(t, label+"actions", append([]string{"*", "application.*", "application.create*"}, someActions...)),
+		Actions:       someOf(t, label+"actions", append([]string{"*", "application.*", "application.create*", "*.exec", "*.create", "*.create*", "*.*", "*.a.exec", "*.100%", "*.1*", "*._", "*.EXEC", "*.exec" + cutText("application.exec")[16:]}, someActions...)),
 		IPs:           prefixes,
 		StatusCodes:   someOf(t, label+"codes", someTerms),
 		ResourceNames: someOf(t, label+"names", append([]string{"*", "check*", `\*`, "_*"}, someNames...)),

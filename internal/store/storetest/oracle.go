@@ -26,7 +26,7 @@ func Match(e *audit.Event, scope query.Scope, f *query.Filter) bool {
 		(len(in.ResourceTypes) == 0 || exact(e.ResourceType, in.ResourceTypes)) &&
 		(len(in.Actors) == 0 || pattern(e.Actor, in.Actors) || pattern(e.ActedVia, in.Actors)) &&
 		(len(in.Methods) == 0 || method(e.Method, in.Methods)) &&
-		(len(in.Actions) == 0 || pattern(e.Action, in.Actions)) &&
+		(len(in.Actions) == 0 || action(e.Action, in.Actions, pattern)) &&
 		(len(in.IPs) == 0 || slices.ContainsFunc(e.IPs, func(ip netip.Addr) bool { return within(ip, in.IPs) })) &&
 		(len(in.StatusCodes) == 0 || status(e.StatusCode, in.StatusCodes)) &&
 		(len(in.ResourceNames) == 0 || pattern(e.ResourceName, in.ResourceNames)) &&
@@ -40,7 +40,7 @@ func Match(e *audit.Event, scope query.Scope, f *query.Filter) bool {
 	excluded := exact(e.ResourceType, out.ResourceTypes) ||
 		everyActor(e, out.Actors) ||
 		method(e.Method, out.Methods) ||
-		wholePattern(e.Action, out.Actions) ||
+		action(e.Action, out.Actions, wholePattern) ||
 		(len(e.IPs) > 0 && within(e.IPs[len(e.IPs)-1], out.IPs)) ||
 		status(e.StatusCode, out.StatusCodes) ||
 		wholePattern(e.ResourceName, out.ResourceNames) ||
@@ -70,6 +70,18 @@ func wholePattern(value string, terms []string) bool {
 	return pattern(value, slices.DeleteFunc(slices.Clone(terms), func(term string) bool {
 		return audit.IsCut(value) && strings.HasSuffix(term, "*")
 	}))
+}
+
+// action matches an action as a whole, or where a term begins with *. what
+// follows the resource type, which has no dot.
+func action(value string, terms []string, matches func(string, []string) bool) bool {
+	return slices.ContainsFunc(terms, func(term string) bool {
+		if strings.HasPrefix(term, "*.") {
+			_, rest, ok := strings.Cut(value, ".")
+			return ok && matches(rest, []string{term[2:]})
+		}
+		return matches(value, []string{term})
+	})
 }
 
 func method(value string, terms []string) bool {

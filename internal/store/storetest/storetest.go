@@ -36,6 +36,7 @@ func Run(t *testing.T, open func(t *testing.T, opts Options) store.Store) {
 		"Paging":                testPaging,
 		"EventScope":            testEventScope,
 		"Foreign":               testForeign,
+		"Actions":               testActions,
 		"SameRequest":           testSameRequest,
 		"SameRequestGenerated":  testSameRequestGenerated,
 		"SameRequestBound":      testSameRequestBound,
