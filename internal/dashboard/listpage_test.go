@@ -161,7 +161,7 @@ func TestMenusOfferTheLogsValues(t *testing.T) {
 		"status_code?contains=20":                   {"201 7"},
 		"namespace":                                 {"shop 4", "billing 1", "hostile 1"},
 		"cluster?resource_type=application&time=last_hour&from=2026-01-01T00:00": {"own 2", "elsewhere 1"},
-		"action?action=application.*&contains=env":                               {"+application.*", "envAs typed", "env*Everything that begins so", "environment_group.create 1"},
+		"action?action=application.*&contains=env":                               {"+application.*", "envAs typed", "env*Everything that begins so", "*.envOf every resource type", "environment_group.create 1"},
 	} {
 		if diff := cmp.Diff(want, rowsOf(t, b, path)); diff != "" {
 			t.Errorf("%s: %s", path, diff)
@@ -171,7 +171,7 @@ func TestMenusOfferTheLogsValues(t *testing.T) {
 		t.Error("nothing says why what was typed can't be chosen")
 	}
 	types := strings.Join(rowsOf(t, b, "resource_type"), "\n")
-	for _, want := range []string{"Application", "snapshots. 0", "autoscalers. 3"} {
+	for _, want := range []string{"Application", "backups. 0", "machines. 3"} {
 		if !strings.Contains(types, want) {
 			t.Errorf("the types lack %q: %s", want, types)
 		}
