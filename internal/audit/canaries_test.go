@@ -172,6 +172,8 @@ func plant() (all []planted) {
 	add("configmap", "merge patch", strings.Replace(configMap, `"responseStatus"`, `"requestObject":{"data":{"a":"CANARY"}},"responseStatus"`, 1))
 	add("configmap", "json patch", strings.Replace(configMap, `"responseStatus"`, `"requestObject":[{"op":"add","path":"/data/a","value":"CANARY"}],"responseStatus"`, 1))
 	add("configmap", "refusal", strings.Replace(configMap, `{"metadata":{},"code":200}`, `{"message":"a CANARY","code":422}`, 1))
+	add("data", "record", `{"data":{"a":"CANARY"}}`)
+	add("data", "list", `[{"data":{"a":"CANARY"}}]`)
 	add("refusal", "env", event(`{"metadata":{},"code":200}`, `{"message":"Pod \"a\" is invalid: spec.containers[0].env[0].value: Invalid value: \"CANARY\": bad","code":422}`))
 	add("refusal", "field", event(`{"metadata":{},"code":200}`, `{"message":"spec.dbPassword: Invalid value: \"CANARY\": bad","code":422}`))
 	return all

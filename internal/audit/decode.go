@@ -363,6 +363,9 @@ func (d *decoding) quarantine(item *span, reason string) error {
 	if len(left) > d.scan.max {
 		left = nil
 	}
+	if d.carried != nil && !mayBeEvent(left) {
+		return d.quarantineAs(item, reason, redactContent(d.Redaction, left))
+	}
 	return d.quarantineAs(item, reason, redactItem(d.Redaction, left))
 }
 

@@ -186,3 +186,33 @@ func redactItem(by redact.Policy, item []byte) []byte {
 	}
 	return out
 }
+
+// redactContent redacts what an envelope carried and what is no event: what it
+// stood in is not known, such as the data of a Secret, so that only names stay.
+func redactContent(by redact.Policy, content []byte) []byte {
+	if len(content) == 0 || !jsontext.Value(content).IsValid(jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true)) {
+		return nil
+	}
+	if k := jsontext.Value(content).Kind(); k != '{' && k != '[' {
+		return nil
+	}
+	out := by.Names(content)
+	if bytes.Equal(out, redactedValue) {
+		return nil
+	}
+	return out
+}
+
+// mayBeEvent reports whether an item has what only events have.
+func mayBeEvent(item []byte) bool {
+	var members map[string]jsontext.Value
+	if json.Unmarshal(item, &members, laxOptions) != nil {
+		return false
+	}
+	for _, name := range []string{"auditID", "requestURI", "stage", "requestReceivedTimestamp"} {
+		if _, ok := members[name]; ok {
+			return true
+		}
+	}
+	return false
+}

@@ -39,6 +39,14 @@ func (p Policy) Body(v jsontext.Value, kind Kind) jsontext.Value {
 	return out
 }
 
+// Names returns a value of JSON with its names, and without its texts and
+// numbers: for what is not known to be anything.
+func (p Policy) Names(v jsontext.Value) jsontext.Value {
+	r := redactor{Policy: p}
+	out, _ := r.json(v, place{mode: values})
+	return out
+}
+
 // walker copies one value. What is not replaced is copied in long runs.
 type walker struct {
 	*redactor
