@@ -4,8 +4,8 @@ package main
 var intake = []mutant{
 	{
 		name: "acknowledge-before-commit", file: "internal/collector/webhook/server.go",
-		old:      "		appended, err := c.Ingest(",
-		new:      "		w.WriteHeader(http.StatusOK)\n		appended, err := c.Ingest(",
+		old:      "	appended, err := p.ingest(",
+		new:      "	w.WriteHeader(http.StatusOK)\n	appended, err := p.ingest(",
 		packages: []string{"./internal/collector/webhook"},
 	},
 	{
@@ -28,8 +28,8 @@ var intake = []mutant{
 	},
 	{
 		name: "refuse-for-a-poison-item", file: "internal/collector/webhook/server.go",
-		old:      "		if appended.Quarantined > 0 {\n",
-		new:      "		if appended.Quarantined > 0 {\n			w.WriteHeader(http.StatusBadRequest)\n",
+		old:      "	if appended.Quarantined > 0 {\n",
+		new:      "	if appended.Quarantined > 0 {\n		w.WriteHeader(http.StatusBadRequest)\n",
 		packages: []string{"./internal/collector/webhook"},
 	},
 	{
@@ -40,8 +40,8 @@ var intake = []mutant{
 	},
 	{
 		name: "token-in-the-log", file: "internal/collector/webhook/server.go",
-		old:      "		source, ok := registry.authenticate(",
-		new:      "		log.V(1).Info(\"Request\", \"authorization\", req.Header.Get(\"Authorization\"))\n		source, ok := registry.authenticate(",
+		old:      "	source, ok := h.registry.authenticate(",
+		new:      "	h.log.V(1).Info(\"Request\", \"authorization\", req.Header.Get(\"Authorization\"))\n	source, ok := h.registry.authenticate(",
 		packages: []string{"."},
 	},
 	{
