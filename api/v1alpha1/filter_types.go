@@ -186,8 +186,8 @@ type QuerySpec struct {
 	// +kubebuilder:validation:MaxLength=255
 	Search string `json:"search,omitempty"`
 
-	// dryRun, when set, selects only dry runs (true) or only real requests
-	// (false).
+	// dryRun, when set, selects only what is known to be a dry run (true) or only
+	// everything else (false): real requests, and those of which nobody can say.
 	// +optional
 	DryRun *bool `json:"dryRun,omitempty"`
 

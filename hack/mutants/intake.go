@@ -11,13 +11,13 @@ var intake = []mutant{
 	{
 		name: "identity-by-audit-id-only", file: "internal/audit/identity.go",
 		old:      "	h.add(source, w.Level, w.AuditID, w.Stage, w.RequestURI, w.Verb)\n",
-		new:      "	h.add(w.AuditID)\n	if true {\n		sum := sha256.Sum256(h)\n		return ID(sum[:16])\n	}\n",
+		new:      "	h.add(w.AuditID)\n	if true {\n		return ID(p.key.Hash(h))\n	}\n",
 		packages: []string{"./internal/audit"},
 	},
 	{
 		name: "namespace-from-object-ref", file: "internal/audit/classify.go",
-		old:      "	e.Namespace, e.DryRun = where.namespace, where.dryRun\n",
-		new:      "	e.Namespace, e.DryRun = where.namespace, where.dryRun\n	if w.ObjectRef != nil {\n		e.Namespace = w.ObjectRef.Namespace\n	}\n",
+		old:      "	e.Namespace = where.namespace\n",
+		new:      "	e.Namespace = where.namespace\n	if w.ObjectRef != nil {\n		e.Namespace = w.ObjectRef.Namespace\n	}\n",
 		packages: []string{"./internal/audit"},
 	},
 	{

@@ -4,6 +4,9 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // Classifier derives the fields of an event that the API server did not write.
@@ -60,7 +63,11 @@ func (c *Classifier) classify(p *parser, e *Event) {
 		e.Resource, e.Subresource, e.ResourceName = o.Resource, o.Subresource, o.Name
 	}
 	where := parseRequestURI(w.RequestURI)
-	e.Namespace, e.DryRun = where.namespace, where.dryRun
+	e.Namespace = where.namespace
+	e.DryRun = p.dryRun(e, where.query)
+	if e.ResourceName == "" && e.Verb == "create" && e.Subresource == "" {
+		e.ResourceName = nameOf(w.ResponseObject)
+	}
 	e.Method = method(e, where)
 	e.StatusCode = p.status.code
 	e.ResourceType = c.resourceType(e, w)
@@ -69,6 +76,23 @@ func (c *Classifier) classify(p *parser, e *Event) {
 	var cut bool
 	e.IPs, cut = addresses(&p.room, w.SourceIPs)
 	e.Truncated = e.Truncated || cut
+}
+
+// nameOf returns the name in an answer, "" where it has none: a name that the
+// API server made (generateName) stands nowhere else.
+func nameOf(answer jsontext.Value) string {
+	if isEmptyValue(answer) {
+		return ""
+	}
+	var object struct {
+		Metadata struct {
+			Name string `json:"name"`
+		} `json:"metadata"`
+	}
+	if err := json.Unmarshal(answer, &object, parseOptions); err != nil {
+		return ""
+	}
+	return object.Metadata.Name
 }
 
 func actorKind(name string) string {

@@ -197,13 +197,6 @@ func TestApplyThatCreates(t *testing.T) {
 }
 
 func TestClassifyDetails(t *testing.T) {
-	for uri, want := range map[string]bool{
-		"/api/v1/namespaces/shop/configmaps?dryRun=All": true, "/api/v1/pods?dryRun=": false, "/api/v1/pods?x=dryRun": false, "/api/v1/pods": false,
-	} {
-		if got := (request{verb: "create", uri: uri, ref: "/pods///x"}).event(t).DryRun; got != want {
-			t.Errorf("%s: dry run %t", uri, got)
-		}
-	}
 	for code, want := range map[string]int{"201": 201, "0": 0, "99": 0, "1000": 0, "200.0": 200} {
 		if got := (request{verb: "get", uri: "/version", code: code}).event(t).StatusCode; got != want {
 			t.Errorf("code %s is read as %d", code, got)

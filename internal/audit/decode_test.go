@@ -57,7 +57,7 @@ func TestDecodeEvent(t *testing.T) {
 		Actor:      "alice@example.com", ActorKind: ActorUser, CredentialID: "X509SHA256=ab",
 		Method: "PATCH", Verb: "patch", ResourceType: "application", Action: "application.scale",
 		APIGroup: "apps", APIVersion: "v1", Resource: "deployments", Subresource: "scale", Namespace: "shop", ResourceName: "web",
-		Path: "/apis/apps/v1/namespaces/shop/deployments/web/scale?dryRun=All", StatusCode: 200, DryRun: true,
+		Path: "/apis/apps/v1/namespaces/shop/deployments/web/scale?dryRun=All", StatusCode: 200, DryRun: DryRunTrue,
 		Client: ClientCLI, UserAgent: "kubectl/v1.37.2",
 		IPs: []netip.Addr{netip.MustParseAddr("203.0.113.9"), netip.MustParseAddr("10.0.0.7")},
 	}

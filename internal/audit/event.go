@@ -109,7 +109,7 @@ type Event struct {
 
 	Path       string // requestURI, with secret parameters taken out
 	StatusCode int
-	DryRun     bool
+	DryRun     DryRun
 	Client     string // one of Clients
 	UserAgent  string
 	IPs        []netip.Addr // sourceIPs; only the last one cannot be forged

@@ -133,7 +133,19 @@ func (n *naiveEvent) classify(c *Classifier, e *Event) {
 		e.APIGroup, e.APIVersion, e.Resource, e.Subresource, e.ResourceName = o.APIGroup, o.APIVersion, o.Resource, o.Subresource, o.Name
 	}
 	var path string
-	path, e.Namespace, e.DryRun = naivePlace(n.RequestURI)
+	var params url.Values
+	path, e.Namespace, params = naivePlace(n.RequestURI)
+	e.DryRun = n.dryRun(params)
+	if n.Verb == "create" && e.Subresource == "" && e.ResourceName == "" {
+		var answer struct {
+			Metadata struct {
+				Name string `json:"name"`
+			} `json:"metadata"`
+		}
+		if len(n.ResponseObject) > 0 && json.Unmarshal(n.ResponseObject, &answer, parseOptions) == nil {
+			e.ResourceName = answer.Metadata.Name
+		}
+	}
 	e.Method = method(e, requestPlace{path: path})
 	var status struct {
 		Code float64 `json:"code"`
@@ -162,14 +174,12 @@ func (n *naiveEvent) classify(c *Classifier, e *Event) {
 	}
 }
 
-func naivePlace(uri string) (path, namespace string, dryRun bool) {
+func naivePlace(uri string) (path, namespace string, query url.Values) {
 	u, err := url.ParseRequestURI(uri)
 	if err != nil {
-		return "", "", false
+		return "", "", nil
 	}
-	if values, err := url.ParseQuery(u.RawQuery); err == nil {
-		dryRun = slices.ContainsFunc(values["dryRun"], func(v string) bool { return v != "" })
-	}
+	query, _ = url.ParseQuery(u.RawQuery)
 	parts := strings.Split(strings.Trim(u.Path, "/"), "/")
 	switch {
 	case len(parts) >= 3 && parts[0] == "api":
@@ -177,7 +187,7 @@ func naivePlace(uri string) (path, namespace string, dryRun bool) {
 	case len(parts) >= 4 && parts[0] == "apis":
 		parts = parts[3:]
 	default:
-		return u.Path, "", dryRun
+		return u.Path, "", query
 	}
 	if (parts[0] == "watch" || parts[0] == "proxy") && len(parts) > 1 {
 		parts = parts[1:]
@@ -185,7 +195,48 @@ func naivePlace(uri string) (path, namespace string, dryRun bool) {
 	if parts[0] == "namespaces" && len(parts) > 1 {
 		namespace = parts[1]
 	}
-	return u.Path, namespace, dryRun
+	return u.Path, namespace, query
+}
+
+// dryRun says the same as the parser's, in another order: what a request says
+// first, then which of it its verb heeds.
+func (n *naiveEvent) dryRun(query url.Values) DryRun {
+	inQuery := slices.Contains(query["dryRun"], "All")
+	var body struct {
+		DryRun        []string       `json:"dryRun"`
+		DeleteOptions jsontext.Value `json:"deleteOptions"`
+	}
+	unreadable := len(n.RequestObject) > 0 && json.Unmarshal(n.RequestObject, &body, parseOptions) != nil
+	if o := n.ObjectRef; o == nil || o.Resource == "" || slices.Contains([]string{"exec", "attach", "portforward", "proxy"}, strings.Split(o.Subresource, "/")[0]) {
+		return DryRunFalse
+	}
+	said := map[bool]DryRun{true: DryRunTrue}
+	eviction := n.Verb == "create" && n.ObjectRef.Subresource == "eviction"
+	_, lost := n.Annotations["audit.k8s.io/truncated"]
+	switch {
+	case n.Verb == "delete" || n.Verb == "deletecollection":
+		switch {
+		case unreadable:
+			return DryRunUnknown
+		case !isEmptyValue(n.RequestObject):
+			return said[slices.Contains(body.DryRun, "All")]
+		case lost || n.Level != "Request" && n.Level != "RequestResponse":
+			return DryRunUnknown
+		}
+		return said[inQuery]
+	case eviction && !inQuery:
+		if unreadable || isEmptyValue(n.RequestObject) {
+			return DryRunUnknown
+		}
+		body.DryRun = nil
+		if len(body.DeleteOptions) > 0 && json.Unmarshal(body.DeleteOptions, &body, parseOptions) != nil {
+			return DryRunUnknown
+		}
+		return said[slices.Contains(body.DryRun, "All")]
+	case slices.Contains([]string{"create", "update", "patch"}, n.Verb):
+		return said[inQuery]
+	}
+	return DryRunFalse
 }
 
 // redact redacts as the decoder does; internal/redact has tests of its own.

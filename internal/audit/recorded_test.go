@@ -28,8 +28,8 @@ type row struct {
 	Method, Verb, ResourceType, Action                           string
 	APIGroup, APIVersion, Resource, Subresource, Namespace, Name string `json:",omitempty"`
 	Path, Client, UserAgent                                      string
-	StatusCode                                                   int  `json:",omitempty"`
-	DryRun                                                       bool `json:",omitempty"`
+	StatusCode                                                   int `json:",omitempty"`
+	DryRun                                                       DryRun
 	IPs                                                          []string
 	RawSHA256                                                    string
 }

@@ -2,7 +2,6 @@ package audit
 
 import (
 	"net/url"
-	"slices"
 	"strings"
 )
 
@@ -10,7 +9,7 @@ import (
 type requestPlace struct {
 	path      string
 	namespace string
-	dryRun    bool
+	query     string
 }
 
 // parseRequestURI reads the path as the API server's own request resolver does:
@@ -25,7 +24,7 @@ func parseRequestURI(uri string) requestPlace {
 		}
 		path, query = u.Path, u.RawQuery
 	}
-	return requestPlace{path: path, namespace: namespaceOf(path), dryRun: isDryRun(query)}
+	return requestPlace{path: path, namespace: namespaceOf(path), query: query}
 }
 
 // isPlainPath reports whether a path is what net/url would take it for.
@@ -40,14 +39,6 @@ func containsControl(s string) bool {
 		}
 	}
 	return false
-}
-
-func isDryRun(query string) bool {
-	if !strings.Contains(query, "dryRun") && !strings.Contains(query, "%") {
-		return false
-	}
-	values, err := url.ParseQuery(query)
-	return err == nil && slices.ContainsFunc(values["dryRun"], func(v string) bool { return v != "" })
 }
 
 func namespaceOf(path string) string {

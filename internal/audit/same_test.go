@@ -82,6 +82,8 @@ func oddities() [][]byte {
 		{`"sourceIPs"`, `"impersonatedUser":{},"sourceIPs"`}, {`"sourceIPs"`, `"impersonatedUser":{"username":"bob","extra":{"api-key":["x"]}},"sourceIPs"`}, {`"sourceIPs"`, `"impersonatedUser":null,"sourceIPs"`},
 		{`"sourceIPs"`, `"authenticationMetadata":{"impersonationConstraint":"impersonate:user-info"},"sourceIPs"`}, {`"sourceIPs"`, `"authenticationMetadata":{},"sourceIPs"`},
 		{`"sourceIPs"`, `"authenticationMetadata":null,"sourceIPs"`}, {`"sourceIPs"`, `"authenticationMetadata":{"impersonationConstraint":"","method":{"token":"t"}},"sourceIPs"`}, {`"sourceIPs"`, `"authenticationMetadata":{"impersonationConstraint":7},"sourceIPs"`},
+		{`"verb":"patch"`, `"verb":"delete"`}, {`"verb":"patch"`, `"verb":"delete","requestObject":{"dryRun":["All"]}`}, {`"verb":"patch"`, `"verb":"deletecollection","requestObject":{"dryRun":"All"}`},
+		{`"verb":"patch"`, `"verb":"create","requestObject":{"deleteOptions":{"dry\u0052un":["All"]}}`}, {`"name":"web",`, `"x":1,`}, {`"verb":"patch"`, `"verb":"create","responseObject":{"metadata":{"name":"web-x7k2p"}}`},
 		{`"203.0.113.9"`, `"nowhere"`}, {`"objectRef":{`, `"objectRef":{},"x":{`}, {`"objectRef":{`, `"objectRef":{"kind":"Scale",`}, {`"namespace":"shop","name":"web"`, `"name":"web","namespace":"shop"`},
 		{`{"metadata":{},"code":200}`, `{"code":2e2,"metadata":{ }}`}, {`{"metadata":{},"code":200}`, `{}`}, {`{"metadata":{},"code":200}`, `null`}, {`{"metadata":{},"code":200}`, `{"code":200,"code":201}`},
 		{`{"metadata":{},"code":200}`, `{"code":"200"}`}, {`{"metadata":{},"code":200}`, `7`}, {`{"metadata":{},"code":200}`, `{"code":200`}, {`{"metadata":{},"code":200}`, `[}`},
@@ -199,9 +201,13 @@ func FuzzRequestURI(f *testing.F) {
 		f.Add(uri)
 	}
 	f.Fuzz(func(t *testing.T, uri string) {
-		path, namespace, dryRun := naivePlace(uri)
-		if got, want := parseRequestURI(uri), (requestPlace{path, namespace, dryRun}); got != want {
-			t.Errorf("%q: read as %+v, want %+v", uri, got, want)
+		path, namespace, params := naivePlace(uri)
+		got := parseRequestURI(uri)
+		if got.path != path || got.namespace != namespace {
+			t.Errorf("%q: read as %+v, want %q in %q", uri, got, path, namespace)
+		}
+		if got, want := dryRunIn(got.query) == DryRunTrue, slices.Contains(params["dryRun"], "All"); got != want {
+			t.Errorf("%q: dry run: %t, want %t", uri, got, want)
 		}
 	})
 }

@@ -101,7 +101,7 @@ func TestAnySize(t *testing.T) {
 				ignored := cmpopts.IgnoreFields(Event{}, "ID", "AuditID", "Path", "UserAgent", "IPs", "Raw", "RawSHA256", "Truncated", "CredentialID", "ActedVia")
 				if strings.HasSuffix(name, "of &") {
 					// As for the API server: Go reads no query of more than 10,000 parameters.
-					usual.DryRun = false
+					usual.DryRun = DryRunFalse
 				}
 				if diff := cmp.Diff(usual, e, ignored); diff != "" {
 					t.Errorf("%s: what the server wrote has changed: %s", how, diff)
@@ -194,17 +194,19 @@ func TestCutTexts(t *testing.T) {
 	}
 	for name, tc := range map[string]struct {
 		old  string
+		then string
 		most int
 		of   func(*Event) string
 	}{
-		"path":       {"/apis/apps/v1/namespaces/shop/deployments/web/scale?dryRun=All", MaxPath, func(e *Event) string { return e.Path }},
-		"user agent": {"kubectl/v1.37.2", MaxUserAgent, func(e *Event) string { return e.UserAgent }},
+		"path":       {"/apis/apps/v1/namespaces/shop/deployments/web/scale?dryRun=All", "&p=", MaxPath, func(e *Event) string { return e.Path }},
+		"user agent": {"kubectl/v1.37.2", "", MaxUserAgent, func(e *Event) string { return e.UserAgent }},
 	} {
-		longest := tc.old + strings.Repeat("x", tc.most-len(tc.old))
+		longest := tc.old + tc.then
+		longest += strings.Repeat("x", tc.most-len(longest))
 		if e := one(t, newDecoder(t), change(t, tc.old, longest)); tc.of(e) != longest || e.Truncated {
 			t.Errorf("the longest %s was cut", name)
 		}
-		if e := one(t, newDecoder(t), change(t, tc.old, longest+"x")); len(tc.of(e)) != tc.most || !e.Truncated || !utf8.ValidString(tc.of(e)) || e.Client != ClientCLI || !e.DryRun {
+		if e := one(t, newDecoder(t), change(t, tc.old, longest+"x")); len(tc.of(e)) != tc.most || !e.Truncated || !utf8.ValidString(tc.of(e)) || e.Client != ClientCLI || e.DryRun != DryRunTrue {
 			t.Errorf("a longer %s is %q", name, tc.of(e))
 		}
 	}

@@ -134,7 +134,7 @@ func TestHostileRequests(t *testing.T) {
 		if name == "secret deleted with &" && (e.Actor != "system:serviceaccount:shop:ci" || e.Action != "environment_group.delete") {
 			t.Errorf("%s: %s did %s", name, e.Actor, e.Action)
 		}
-		if name == "dry run of a long patch" && !e.DryRun {
+		if name == "dry run of a long patch" && e.DryRun != audit.DryRunTrue {
 			t.Errorf("%s is none", name)
 		}
 	}

@@ -216,14 +216,23 @@ func same(a, b *corev1.Secret) bool {
 		slices.EqualFunc(a.OwnerReferences, b.OwnerReferences, func(a, b metav1.OwnerReference) bool { return a.UID == b.UID && a.Name == b.Name })
 }
 
-// policy is recommended for every API server. One rule: what a policy leaves
-// out can't be found again, and Metadata holds no body and so no secret.
-const policy = `# Every request at level Metadata: who, what, when, from where, with what
-# result; no bodies. The stage RequestReceived says nothing that the later ones
-# don't, and would double the volume.
+// policy is recommended for every API server. It leaves nothing out: what isn't
+// there can't be found again. Metadata holds no body and so no secret; the body
+// of a delete or an eviction is its options.
+const policy = `# Every request: who, what, when, from where, with what result. Of deletes and
+# evictions also the options, which alone say whether it was a dry run; no other
+# bodies. The stage RequestReceived says nothing that the later ones don't, and
+# would double the volume.
 apiVersion: audit.k8s.io/v1
 kind: Policy
 omitStages: [RequestReceived]
 rules:
+  - level: Request
+    verbs: [delete, deletecollection]
+  - level: Request
+    verbs: [create]
+    resources:
+      - group: ""
+        resources: [pods/eviction]
   - level: Metadata
 `

@@ -3,7 +3,6 @@ package dashboard
 import (
 	"encoding/hex"
 	"encoding/json"
-	"strconv"
 	"strings"
 	"time"
 
@@ -45,7 +44,7 @@ func (d *dashboard) sections(e *audit.Event) []section {
 	all := []section{
 		{"Request", []field{
 			{Label: "Method", Value: e.Method}, {Label: "Verb", Value: e.Verb}, {Label: "Status", Value: statusText(e.StatusCode)},
-			{Label: "Dry run", Value: strconv.FormatBool(e.DryRun)}, {Label: "Path", Value: e.Path},
+			{Label: "Dry run", Value: e.DryRun.String(), Note: dryRunNote(e)}, {Label: "Path", Value: e.Path},
 			{Label: "Resource type", Value: nameOf(displayNames(d.Types()), e.ResourceType)}, {Label: "Action", Value: e.Action},
 			{Label: "API group", Value: e.APIGroup}, {Label: "API version", Value: e.APIVersion}, {Label: "Resource", Value: e.Resource},
 			{Label: "Subresource", Value: e.Subresource}, {Label: "Namespace", Value: e.Namespace}, {Label: "Resource name", Value: e.ResourceName},
@@ -73,6 +72,14 @@ func (d *dashboard) sections(e *audit.Event) []section {
 		all[i].Fields = present
 	}
 	return all
+}
+
+// dryRunNote says why nobody knows.
+func dryRunNote(e *audit.Event) string {
+	if e.DryRun == audit.DryRunUnknown {
+		return "The options of this request, which say so, were not recorded."
+	}
+	return ""
 }
 
 // constraintOf returns the verb by which a constrained impersonation was

@@ -35,7 +35,7 @@ func appendRow(row []string, e *audit.Event) []string {
 	return append(row,
 		r.OccurredAt.UTC().Format(timeLayout), r.Actor, r.Method, status(r.StatusCode), r.Action, r.ResourceType, r.ResourceName, r.Namespace, r.Cluster, r.Path,
 		r.Client, r.UserAgent, strings.Join(r.IPs, " "), r.ActorKind, r.ActedVia, r.CredentialID, r.Verb, r.APIGroup, r.APIVersion, r.Resource, r.Subresource,
-		strconv.FormatBool(r.DryRun), r.Stage, r.Level, r.StageAt.UTC().Format(timeLayout), r.IngestedAt.UTC().Format(timeLayout), r.Source, r.AuditID, r.ID, r.RawSHA256,
+		r.DryRun.String(), r.Stage, r.Level, r.StageAt.UTC().Format(timeLayout), r.IngestedAt.UTC().Format(timeLayout), r.Source, r.AuditID, r.ID, r.RawSHA256,
 		strconv.FormatBool(r.Truncated), strconv.FormatBool(r.Foreign),
 	)
 }

@@ -189,7 +189,7 @@ func (r *Recorder) event(act Act, rec record) (*audit.Event, error) {
 		return nil, err
 	}
 	// The address that was called says nothing of these, whoever wrote it.
-	e.Namespace, e.DryRun, e.Client = namespaceOf(act), false, audit.ClientOperator
+	e.Namespace, e.DryRun, e.Client = namespaceOf(act), audit.DryRunFalse, audit.ClientOperator
 	// As a shell is a POST however it begins, so that who leaves GET out of a
 	// view still sees what was taken away.
 	e.ResourceType, e.Action, e.Method = resourceType, string(act.Action), http.MethodPost

@@ -10,42 +10,46 @@ import (
 	"github.com/porter-dev/audit-operator/internal/audit"
 )
 
+// RecordVersion is the version of records that are written now. Version 1, of
+// manifests that name none, had a boolean dryRun.
+const RecordVersion = 2
+
 // Record is one line of a snapshot: an event's typed fields. What the event
 // lacks is left out. The fields stand in the order of their JSON names, so that
 // a line is canonical (RFC 8785) as it is written.
 type Record struct {
-	ActedVia     string     `json:"actedVia,omitzero"`
-	Action       string     `json:"action,omitzero"`
-	Actor        string     `json:"actor,omitzero"`
-	ActorKind    string     `json:"actorKind,omitzero"`
-	APIGroup     string     `json:"apiGroup,omitzero"`
-	APIVersion   string     `json:"apiVersion,omitzero"`
-	AuditID      string     `json:"auditID,omitzero"`
-	Client       string     `json:"client,omitzero"`
-	Cluster      string     `json:"cluster,omitzero"`
-	CredentialID string     `json:"credentialID,omitzero"`
-	DryRun       bool       `json:"dryRun"`
-	Foreign      bool       `json:"foreign,omitzero"`
-	ID           string     `json:"id"`
-	IngestedAt   recordTime `json:"ingestedAt"`
-	IPs          []string   `json:"ips,omitempty"`
-	Level        string     `json:"level,omitzero"`
-	Method       string     `json:"method,omitzero"`
-	Namespace    string     `json:"namespace,omitzero"`
-	OccurredAt   recordTime `json:"occurredAt"`
-	Path         string     `json:"path,omitzero"`
-	RawSHA256    string     `json:"rawSHA256"`
-	Resource     string     `json:"resource,omitzero"`
-	ResourceName string     `json:"resourceName,omitzero"`
-	ResourceType string     `json:"resourceType,omitzero"`
-	Source       string     `json:"source,omitzero"`
-	Stage        string     `json:"stage,omitzero"`
-	StageAt      recordTime `json:"stageAt"`
-	StatusCode   int        `json:"statusCode,omitzero"`
-	Subresource  string     `json:"subresource,omitzero"`
-	Truncated    bool       `json:"truncated,omitzero"`
-	UserAgent    string     `json:"userAgent,omitzero"`
-	Verb         string     `json:"verb,omitzero"`
+	ActedVia     string       `json:"actedVia,omitzero"`
+	Action       string       `json:"action,omitzero"`
+	Actor        string       `json:"actor,omitzero"`
+	ActorKind    string       `json:"actorKind,omitzero"`
+	APIGroup     string       `json:"apiGroup,omitzero"`
+	APIVersion   string       `json:"apiVersion,omitzero"`
+	AuditID      string       `json:"auditID,omitzero"`
+	Client       string       `json:"client,omitzero"`
+	Cluster      string       `json:"cluster,omitzero"`
+	CredentialID string       `json:"credentialID,omitzero"`
+	DryRun       audit.DryRun `json:"dryRun"`
+	Foreign      bool         `json:"foreign,omitzero"`
+	ID           string       `json:"id"`
+	IngestedAt   recordTime   `json:"ingestedAt"`
+	IPs          []string     `json:"ips,omitempty"`
+	Level        string       `json:"level,omitzero"`
+	Method       string       `json:"method,omitzero"`
+	Namespace    string       `json:"namespace,omitzero"`
+	OccurredAt   recordTime   `json:"occurredAt"`
+	Path         string       `json:"path,omitzero"`
+	RawSHA256    string       `json:"rawSHA256"`
+	Resource     string       `json:"resource,omitzero"`
+	ResourceName string       `json:"resourceName,omitzero"`
+	ResourceType string       `json:"resourceType,omitzero"`
+	Source       string       `json:"source,omitzero"`
+	Stage        string       `json:"stage,omitzero"`
+	StageAt      recordTime   `json:"stageAt"`
+	StatusCode   int          `json:"statusCode,omitzero"`
+	Subresource  string       `json:"subresource,omitzero"`
+	Truncated    bool         `json:"truncated,omitzero"`
+	UserAgent    string       `json:"userAgent,omitzero"`
+	Verb         string       `json:"verb,omitzero"`
 }
 
 // recordTime is written in UTC with all of its microseconds, so that equal
@@ -63,6 +67,20 @@ func (t *recordTime) UnmarshalJSON(text []byte) error {
 	t.Time = parsed
 	return err
 }
+
+// readDryRun reads it of records of every version.
+var readDryRun = json.WithUnmarshalers(json.UnmarshalFunc(func(text []byte, d *audit.DryRun) error {
+	var value string
+	switch string(text) {
+	case "true", "false":
+		value = string(text)
+	default:
+		if err := json.Unmarshal(text, &value); err != nil {
+			return err
+		}
+	}
+	return d.UnmarshalText([]byte(value))
+}))
 
 // NewRecord returns the record of an event.
 func NewRecord(e *audit.Event) Record {
@@ -96,6 +114,6 @@ func (r *Record) AppendLine(b []byte) ([]byte, error) {
 // ParseRecord reads a line of a snapshot.
 func ParseRecord(line []byte) (Record, error) {
 	var r Record
-	err := json.Unmarshal(line, &r, json.RejectUnknownMembers(true))
+	err := json.Unmarshal(line, &r, json.RejectUnknownMembers(true), readDryRun)
 	return r, err
 }

@@ -151,7 +151,8 @@ func capture(ctx context.Context, s Store, r Request, window query.Window, body 
 	m := store.Manifest{
 		ID: r.ID, Owner: r.Owner, Cluster: space.Cluster, Namespace: space.Namespace, Filter: r.Filter.Encode(), Run: r.Run,
 		TakenAt: r.Now.UTC().Truncate(time.Microsecond), AsOf: captured.AsOf, From: window.From, To: window.To,
-		Matched: captured.Matched, Stored: rows.stored, Truncated: rows.stored < captured.Matched || rows.shortened > 0, Shortened: rows.shortened,
+		RecordVersion: RecordVersion,
+		Matched:       captured.Matched, Stored: rows.stored, Truncated: rows.stored < captured.Matched || rows.shortened > 0, Shortened: rows.shortened,
 		CountsByType: captured.CountsByType, CountsByStatusClass: captured.CountsByStatusClass,
 		Digest: "sha256:" + hex.EncodeToString(digest.Sum(nil)),
 	}

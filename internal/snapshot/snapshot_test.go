@@ -84,7 +84,7 @@ func TestTake(t *testing.T) {
 	got := body(t, s, r.Scope, m.ID)
 	sum := sha256.Sum256(got)
 	want := store.Manifest{
-		ID: r.ID, Owner: r.Owner, Run: r.Run, TakenAt: now, AsOf: m.AsOf, From: now.Add(-7 * 24 * time.Hour), To: now,
+		ID: r.ID, Owner: r.Owner, Run: r.Run, RecordVersion: 2, TakenAt: now, AsOf: m.AsOf, From: now.Add(-7 * 24 * time.Hour), To: now,
 		Matched: 4, Stored: 2, Truncated: true,
 		CountsByType:        map[string]int64{"application": 4},
 		CountsByStatusClass: map[string]int64{"2xx": 3, "none": 1},
@@ -140,7 +140,7 @@ func TestBodyIsTheFormatThatWasPromised(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	with := strings.NewReplacer(`"dryRun":false,`, `"dryRun":false,"foreign":true,`, `"subresource":"scale",`, `"subresource":"scale","truncated":true,`).Replace(string(want))
+	with := strings.NewReplacer(`"dryRun":"false",`, `"dryRun":"false","foreign":true,`, `"subresource":"scale",`, `"subresource":"scale","truncated":true,`).Replace(string(want))
 	if diff := cmp.Diff(with, string(withMarks)); diff != "" || with == string(want) {
 		t.Error(diff)
 	}
@@ -150,6 +150,11 @@ func TestBodyIsTheFormatThatWasPromised(t *testing.T) {
 	}
 	if diff := cmp.Diff(string(canonical)+"\n", string(withMarks)); diff != "" {
 		t.Errorf("the line is not canonical: %s", diff)
+	}
+	for _, version := range []string{string(line), strings.Replace(string(line), `"dryRun":"false"`, `"dryRun":false`, 1)} {
+		if parsed, err := ParseRecord([]byte(version)); err != nil || cmp.Diff(r, parsed) != "" {
+			t.Errorf("%s reads as %+v, %v", version, parsed, err)
+		}
 	}
 	parsed, err := ParseRecord(line)
 	if err != nil {

@@ -19,6 +19,8 @@ type Manifest struct {
 	// Cluster is the cluster of a namespaced snapshot's scope.
 	Cluster string `json:"cluster,omitempty"`
 	Filter  string `json:"filter"` // the share URL's query string
+	// RecordVersion is that of the body's lines, see package snapshot; 0 is 1.
+	RecordVersion int `json:"recordVersion,omitzero"`
 	// Run is what asked for the snapshot; nil where it was taken before runs had
 	// keys.
 	Run *Run `json:"run,omitempty"`

@@ -16,6 +16,7 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/utils/ptr"
 
+	"github.com/porter-dev/audit-operator/internal/audit"
 	"github.com/porter-dev/audit-operator/internal/snapshot"
 )
 
@@ -135,7 +136,7 @@ func deeds(c *cast) []deed {
 		{"alice tries another edit as a dry run", func(ctx context.Context) error {
 			_, err := configs.Update(ctx, settings("GBP"), metav1.UpdateOptions{DryRun: []string{metav1.DryRunAll}})
 			return err
-		}, snapshot.Record{Actor: alice, Action: "environment_group.update", Namespace: "shop", ResourceName: "settings", StatusCode: 200, DryRun: true}},
+		}, snapshot.Record{Actor: alice, Action: "environment_group.update", Namespace: "shop", ResourceName: "settings", StatusCode: 200, DryRun: audit.DryRunTrue}},
 		{"the administrator, as bob, deletes checkout", func(ctx context.Context) error {
 			return c.bob.AppsV1().Deployments("shop").Delete(ctx, "checkout", metav1.DeleteOptions{})
 		}, snapshot.Record{Actor: bob, ActedVia: "admin", Action: "application.delete", Namespace: "shop", ResourceName: "checkout", StatusCode: 200}},

@@ -22,7 +22,7 @@ var selects = map[string]func(e *audit.Event) bool{
 	},
 	"failed-authentications": func(e *audit.Event) bool { return e.StatusCode == 401 },
 	"deletes": func(e *audit.Event) bool {
-		return (e.Verb == "delete" || e.Verb == "deletecollection") && e.StatusCode/100 == 2 && !e.DryRun &&
+		return (e.Verb == "delete" || e.Verb == "deletecollection") && e.StatusCode/100 == 2 && e.DryRun != audit.DryRunTrue &&
 			e.Client != audit.ClientController && e.Client != audit.ClientNode
 	},
 	"shop/shop-changes": func(e *audit.Event) bool { return e.Namespace == "shop" && e.Method != "GET" },

@@ -59,7 +59,7 @@ func TestPhone(t *testing.T) {
 func TestTypedValues(t *testing.T) {
 	w := newWeek(t)
 	dry := weekEvent(160, time.Now().UTC().Truncate(time.Second))
-	dry.DryRun = true
+	dry.DryRun = audit.DryRunTrue
 	begun := weekEvent(161, dry.OccurredAt)
 	begun.Stage = "ResponseStarted"
 	w.add(t, dry, begun)
@@ -88,7 +88,7 @@ func TestTypedValues(t *testing.T) {
 	tab.Await("what is wrong", `document.querySelector("#v-ip .warn")?.textContent.includes("What you typed")`)
 
 	for label, is := range map[string]func(e *audit.Event) bool{
-		"true": func(e *audit.Event) bool { return e.DryRun }, "false": func(e *audit.Event) bool { return !e.DryRun },
+		"true": func(e *audit.Event) bool { return e.DryRun == audit.DryRunTrue }, "false": func(e *audit.Event) bool { return e.DryRun != audit.DryRunTrue },
 	} {
 		tab.Go(list)
 		tab.Click("#m-more > summary")

@@ -149,7 +149,7 @@ func (c *chunk) addEvent(e *audit.Event, place place) {
 		e.Method, e.Verb, e.ResourceType, e.Action,
 		e.APIGroup, e.APIVersion, e.Resource, e.Subresource, e.Namespace, e.ResourceName, e.Path)
 	*at[int32](next(), row) = int32(e.StatusCode)
-	*at[bool](next(), row) = e.DryRun
+	*at[uint8](next(), row) = uint8(e.DryRun)
 	texts(e.Client, e.UserAgent)
 	last, more := next(), next()
 	switch ips := packIPs(e.IPs); len(ips) {
@@ -193,7 +193,7 @@ var (
 			id, long, long, long, text, text, id, text, text, text,
 			text, text, text, text, text, text, text, text,
 			text, text, text, text, text, text,
-			text, mapping.TypeInteger, mapping.TypeBoolean, text, text, id, mapping.TypeList, id, id,
+			text, mapping.TypeInteger, mapping.TypeUTinyInt, text, text, id, mapping.TypeList, id, id,
 			long, mapping.TypeInteger, mapping.TypeInteger, mapping.TypeBoolean, mapping.TypeBoolean,
 		}
 	}()

@@ -28,7 +28,7 @@ CREATE TABLE IF NOT EXISTS {table} (
     resource_name VARCHAR,
     path          VARCHAR,
     status_code   INTEGER,
-    dry_run       BOOLEAN,
+    dry_run       UTINYINT,-- audit.DryRun; of format 3, see upgrade.go
     client        VARCHAR,
     user_agent    VARCHAR,
     ip            UUID,   -- the last address as 16 bytes, IPv4 mapped into IPv6

@@ -15,6 +15,9 @@ import (
 func toFormat1(t *testing.T, s *Store, days ...int) {
 	t.Helper()
 	for _, day := range days {
+		if err := s.writer.bulk.run("ALTER TABLE " + tableOf(day) + " ALTER dry_run TYPE BOOLEAN USING dry_run = 1"); err != nil {
+			t.Fatal(err)
+		}
 		for _, column := range addedColumns {
 			if err := s.writer.bulk.run("ALTER TABLE " + tableOf(day) + " DROP COLUMN " + column); err != nil {
 				t.Fatal(err)
@@ -38,7 +41,7 @@ func TestUpgrade(t *testing.T) {
 			}
 			s = mustOpen(t, Options{Dir: s.opts.Dir, Version: "v2"})
 			equal(t, want, readEverything(t, s, "bench"))
-			if got := strings.TrimSpace(readFiles(t, s.opts.Dir)[formatFile]); got != `{"format":2,"version":"v2"}` {
+			if got := strings.TrimSpace(readFiles(t, s.opts.Dir)[formatFile]); got != `{"format":3,"version":"v2"}` {
 				t.Errorf("the directory says %q", got)
 			}
 			for days := range 3 {

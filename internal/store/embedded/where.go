@@ -35,7 +35,9 @@ func newWhere(scope query.Scope, f *query.Filter, w query.Window) (*where, error
 		return nil, err
 	}
 	if f.DryRun != nil {
-		c.and("dry_run = " + c.bind(*f.DryRun))
+		// What is unknown is with what is real.
+		compared := map[bool]string{true: " = ", false: " <> "}[*f.DryRun]
+		c.and("dry_run" + compared + c.bind(uint8(audit.DryRunTrue)))
 	}
 	if f.Truncated != nil {
 		c.and("truncated = " + c.bind(*f.Truncated))

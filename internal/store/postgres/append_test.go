@@ -55,7 +55,7 @@ func TestAppendKeepsEveryField(t *testing.T) {
 		Actor: "al\x00ice\xff", ActorKind: audit.ActorUser, ActedVia: "admin", CredentialID: "X509SHA256=1",
 		Method: "POST", Verb: "create", ResourceType: "application", Action: "application.scale",
 		APIGroup: "apps", APIVersion: "v1", Resource: "deployments", Subresource: "scale", Namespace: "shop", ResourceName: "größe\x00",
-		Path: "/apis/apps/v1\xfe", StatusCode: 201, DryRun: true, Client: audit.ClientCLI, UserAgent: "kubectl/1",
+		Path: "/apis/apps/v1\xfe", StatusCode: 201, DryRun: audit.DryRunTrue, Client: audit.ClientCLI, UserAgent: "kubectl/1",
 		IPs:       []netip.Addr{netip.MustParseAddr("::ffff:10.1.2.3"), netip.MustParseAddr("fe80::1%eth0"), {}, netip.MustParseAddr("2001:db8::1")},
 		RawSHA256: [32]byte{0xab}, Raw: []byte(`{"kind":"Event"}`),
 	}

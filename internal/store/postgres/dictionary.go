@@ -62,7 +62,7 @@ var definitions = [dictionaries]definition{
 		values: func(e *audit.Event) []string {
 			return []string{
 				e.Level, e.Stage, e.Method, e.Verb, e.ResourceType, e.Action, e.APIGroup, e.APIVersion,
-				e.Resource, e.Subresource, strconv.Itoa(e.StatusCode), strconv.FormatBool(e.DryRun), e.Client,
+				e.Resource, e.Subresource, strconv.Itoa(e.StatusCode), e.DryRun.String(), e.Client,
 			}
 		},
 	},
@@ -272,7 +272,11 @@ var insertEntries = eachDictionary(func(d *definition) string {
 	for i, column := range d.columns {
 		name, kind, _ := strings.Cut(column, " ")
 		names = append(names, name)
-		values = append(values, "w."+name+"::"+cmp.Or(kind, "text"))
+		value := "w." + name
+		if kind == "boolean" {
+			value = "nullif(" + value + ", '" + audit.DryRunUnknown.String() + "')" // the third value of SQL
+		}
+		values = append(values, value+"::"+cmp.Or(kind, "text"))
 		arrays = append(arrays, fmt.Sprintf("$%d::text[]", i+3))
 	}
 	return fmt.Sprintf(`INSERT INTO %[1]s (%[2]s)

@@ -67,7 +67,7 @@ func TestKeysOf(t *testing.T) {
 		"the same text":  {func(e *audit.Event) { e.Cluster = store.Text(e.Cluster) }, [dictionaries]bool{}},
 		"border":         {func(e *audit.Event) { e.Actor, e.ActorKind = "a", "bc" }, [dictionaries]bool{actors: true}},
 		"status":         {func(e *audit.Event) { e.StatusCode++ }, [dictionaries]bool{kinds: true}},
-		"dry run":        {func(e *audit.Event) { e.DryRun = true }, [dictionaries]bool{kinds: true}},
+		"dry run":        {func(e *audit.Event) { e.DryRun = audit.DryRunTrue }, [dictionaries]bool{kinds: true}},
 		"namespace":      {func(e *audit.Event) { e.Namespace = "" }, [dictionaries]bool{places: true}},
 		"credential":     {func(e *audit.Event) { e.CredentialID = "x" }, [dictionaries]bool{agents: true}},
 		"source and all": {func(e *audit.Event) { e.Source, e.ActedVia, e.Verb = "x", "x", "x" }, [dictionaries]bool{kinds: true, actors: true, agents: true}},

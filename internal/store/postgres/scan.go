@@ -66,14 +66,21 @@ func scanEvent(row pgx.CollectableRow) (audit.Event, rawPlace, error) {
 		auditID   pgtype.Text
 		ip        *netip.Addr
 		sum       []byte
+		dryRun    *bool
 	)
 	err := row.Scan((*[16]byte)(&e.ID), &e.OccurredAt, &e.StageAt, &e.IngestedAt, &e.Source, &e.Cluster, &auditUUID, &auditID, &e.Level, &e.Stage,
 		&e.Actor, &e.ActorKind, &e.ActedVia, &e.CredentialID, &e.Method, &e.Verb, &e.ResourceType, &e.Action,
 		&e.APIGroup, &e.APIVersion, &e.Resource, &e.Subresource, &e.Namespace, &e.ResourceName,
-		&e.Path, &e.StatusCode, &e.DryRun, &e.Client, &e.UserAgent, &ip, &e.IPs, &sum, &at.batch, &at.start, &at.size,
+		&e.Path, &e.StatusCode, &dryRun, &e.Client, &e.UserAgent, &ip, &e.IPs, &sum, &at.batch, &at.start, &at.size,
 		&e.Truncated, &e.Foreign)
 	if err != nil {
 		return e, at, err
+	}
+	switch {
+	case dryRun == nil:
+		e.DryRun = audit.DryRunUnknown
+	case *dryRun:
+		e.DryRun = audit.DryRunTrue
 	}
 	for _, t := range []*time.Time{&e.OccurredAt, &e.StageAt, &e.IngestedAt} {
 		*t = t.UTC()

@@ -40,7 +40,8 @@ func newWhere(scope query.Scope, f *query.Filter, from time.Time) (*where, error
 		return nil, err
 	}
 	if f.DryRun != nil {
-		c.kinds = append(c.kinds, "k.dry_run = "+c.bind(*f.DryRun))
+		// What is unknown is with what is real.
+		c.kinds = append(c.kinds, map[bool]string{true: "k.dry_run IS TRUE", false: "k.dry_run IS NOT TRUE"}[*f.DryRun])
 	}
 	if f.Truncated != nil {
 		c.kinds = append(c.kinds, "k.truncated = "+c.bind(*f.Truncated))

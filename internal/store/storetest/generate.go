@@ -63,7 +63,7 @@ func eventsAround(now time.Time) *rapid.Generator[audit.Event] {
 			Method: oneOf(t, "method", someMethods), Verb: "verb", ResourceType: oneOf(t, "type", someTypes), Action: oneOf(t, "action", someActions),
 			APIGroup: "apps", APIVersion: "v1", Resource: "deployments", Subresource: "scale",
 			Namespace: oneOf(t, "namespace", someNamespaces), ResourceName: oneOf(t, "name", someNames),
-			Path: oneOf(t, "path", somePaths), StatusCode: oneOf(t, "code", someCodes), DryRun: rapid.Bool().Draw(t, "dryRun"),
+			Path: oneOf(t, "path", somePaths), StatusCode: oneOf(t, "code", someCodes), DryRun: audit.DryRun(rapid.IntRange(0, 2).Draw(t, "dryRun")),
 			Client: oneOf(t, "client", audit.Clients), UserAgent: "agent/1",
 			Truncated: oneOf(t, "truncated", []bool{false, false, true}), Foreign: oneOf(t, "foreign", []bool{false, false, false, true}),
 		}

@@ -35,7 +35,7 @@ func Match(e *audit.Event, scope query.Scope, f *query.Filter) bool {
 		(len(in.Namespaces) == 0 || namespace(e.Namespace, in.Namespaces)) &&
 		(len(in.Sources) == 0 || exact(e.Source, in.Sources)) &&
 		(f.Truncated == nil || e.Truncated == *f.Truncated) &&
-		(f.DryRun == nil || e.DryRun == *f.DryRun) &&
+		(f.DryRun == nil || (e.DryRun == audit.DryRunTrue) == *f.DryRun) &&
 		search(e, f.Search)
 	excluded := exact(e.ResourceType, out.ResourceTypes) ||
 		everyActor(e, out.Actors) ||

@@ -254,7 +254,7 @@ func testRoundTrip(t *testing.T, b *bench) {
 		Actor: "actor", ActorKind: audit.ActorServiceAccount, ActedVia: "via", CredentialID: "credential",
 		Method: "POST", Verb: "create", ResourceType: "application", Action: "application.create",
 		APIGroup: "group", APIVersion: "v1", Resource: "resource", Subresource: "subresource", Namespace: "namespace", ResourceName: "name",
-		Path: "/path", StatusCode: 599, DryRun: true, Client: audit.ClientOther, UserAgent: "agent", Truncated: true, Foreign: true,
+		Path: "/path", StatusCode: 599, DryRun: audit.DryRunUnknown, Client: audit.ClientOther, UserAgent: "agent", Truncated: true, Foreign: true,
 		IPs: []netip.Addr{netip.MustParseAddr("::1"), netip.MustParseAddr("1.2.3.4"), netip.MustParseAddr("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff")},
 		Raw: raw, RawSHA256: sha256.Sum256(raw),
 	}
