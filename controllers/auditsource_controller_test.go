@@ -20,6 +20,7 @@ import (
 	"github.com/porter-dev/audit-operator/internal/collector/webhook"
 	"github.com/porter-dev/audit-operator/internal/credentials"
 	"github.com/porter-dev/audit-operator/internal/query"
+	"github.com/porter-dev/audit-operator/internal/redact"
 	"github.com/porter-dev/audit-operator/internal/store"
 )
 
@@ -241,6 +242,17 @@ func TestAcceptedSource(t *testing.T) {
 	got := accepted(s, credentials.Source{})
 	if len(got.APIGroups) != 1 || got.APIGroups[0] != "wardle.example.com" || &got.APIGroups[0] == &s.Spec.APIGroups[0] {
 		t.Errorf("the collector hears of the groups %v", got.APIGroups)
+	}
+	if got.Redaction != (redact.Policy{}) {
+		t.Errorf("by default the collector hears of the redaction %+v", got.Redaction)
+	}
+	s.Spec.Redaction = &v1alpha1.AuditSourceRedaction{ConfigMapValues: v1alpha1.KeepValues}
+	if got := accepted(s, credentials.Source{}).Redaction; got != (redact.Policy{KeepConfigMapValues: true}) {
+		t.Errorf("of kept values it hears %+v", got)
+	}
+	s.Spec.Redaction = &v1alpha1.AuditSourceRedaction{ConfigMapValues: v1alpha1.DropValues, ExecArguments: v1alpha1.DropValues}
+	if got := accepted(s, credentials.Source{}).Redaction; got != (redact.Policy{DropExecArguments: true}) {
+		t.Errorf("of dropped arguments it hears %+v", got)
 	}
 }
 

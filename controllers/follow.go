@@ -21,6 +21,7 @@ import (
 	"github.com/porter-dev/audit-operator/internal/collector"
 	"github.com/porter-dev/audit-operator/internal/collector/webhook"
 	"github.com/porter-dev/audit-operator/internal/credentials"
+	"github.com/porter-dev/audit-operator/internal/redact"
 )
 
 // RegisterSources has the collector know every AuditSource of the API server.
@@ -57,6 +58,12 @@ func accepted(s *v1alpha1.AuditSource, issued credentials.Source) webhook.Source
 	}
 	if limits := s.Spec.Limits; limits != nil && limits.MaxEventBytes != nil {
 		out.MaxEventBytes = *limits.MaxEventBytes
+	}
+	if redaction := s.Spec.Redaction; redaction != nil {
+		out.Redaction = redact.Policy{
+			KeepConfigMapValues: redaction.ConfigMapValues == v1alpha1.KeepValues,
+			DropExecArguments:   redaction.ExecArguments == v1alpha1.DropValues,
+		}
 	}
 	return out
 }

@@ -62,6 +62,39 @@ type AuditSourceSpec struct {
 	// limits bound what is kept of the source's events.
 	// +optional
 	Limits *AuditSourceLimits `json:"limits,omitempty"`
+
+	// redaction says what is taken out of the source's events besides what
+	// always is.
+	// +optional
+	Redaction *AuditSourceRedaction `json:"redaction,omitempty"`
+}
+
+// RedactionChoice says whether something is kept or taken out.
+// +kubebuilder:validation:Enum=Keep;Drop
+type RedactionChoice string
+
+// The choices of redaction.
+const (
+	// KeepValues keeps it, as far as no other rule takes it out.
+	KeepValues RedactionChoice = "Keep"
+	// DropValues takes it out.
+	DropValues RedactionChoice = "Drop"
+)
+
+// AuditSourceRedaction says what is taken out of a source's events. Absent means
+// that values of ConfigMaps go and arguments stay.
+type AuditSourceRedaction struct {
+	// configMapValues says what becomes of the values of ConfigMaps in bodies:
+	// Drop, as if absent, takes them out; Keep keeps them, but for what looks
+	// like a credential. Names of keys stay in any case.
+	// +optional
+	ConfigMapValues RedactionChoice `json:"configMapValues,omitempty"`
+
+	// execArguments says what becomes of the arguments of exec and attach: Keep,
+	// as if absent, keeps them, but for what looks like a credential; Drop takes
+	// out all but the program.
+	// +optional
+	ExecArguments RedactionChoice `json:"execArguments,omitempty"`
 }
 
 // AuditSourceLimits bound what is kept of a source's events. Absent means the operator's

@@ -39,6 +39,18 @@ var redactions = []mutant{
 		packages: []string{"./internal/audit"}, tests: "TestCanaries",
 	},
 	{
+		name: "redaction-stays-in-the-collector", file: "internal/collector/collector.go",
+		old:      "Redaction: source.Redaction, ",
+		new:      "",
+		packages: []string{"./internal/collector"}, tests: "TestRedaction",
+	},
+	{
+		name: "redaction-stays-in-the-spec", file: "controllers/follow.go",
+		old:      "			DropExecArguments:   redaction.ExecArguments == v1alpha1.DropValues,\n",
+		new:      "",
+		packages: []string{"./controllers"}, tests: "TestAcceptedSource",
+	},
+	{
 		name: "nesting-without-end", file: "internal/redact/redact.go",
 		old:      "	return r.nested <= maxNested\n",
 		new:      "	return r.nested <= 10*maxNested\n",

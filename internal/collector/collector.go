@@ -16,6 +16,7 @@ import (
 	"go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/porter-dev/audit-operator/internal/audit"
+	"github.com/porter-dev/audit-operator/internal/redact"
 	"github.com/porter-dev/audit-operator/internal/store"
 )
 
@@ -25,6 +26,8 @@ type Source struct {
 	Cluster string
 	// APIGroups are those that it serves; none for a kube-apiserver.
 	APIGroups []string
+	// Redaction is what it says of redaction.
+	Redaction redact.Policy
 	// MaxEventBytes bounds the raw of one event; 0 means audit.DefaultMaxItemBytes.
 	MaxEventBytes int64
 }
@@ -139,7 +142,7 @@ func (c *Collector) ingest(ctx context.Context, source Source, body io.Reader, d
 		return context.WithDeadline(ctx, deadline)
 	}
 	decoder := audit.Decoder{
-		Source: source.Name, Cluster: source.Cluster, APIGroups: source.APIGroups, Classifier: c.classifier.Load(), Key: c.key,
+		Source: source.Name, Cluster: source.Cluster, APIGroups: source.APIGroups, Redaction: source.Redaction, Classifier: c.classifier.Load(), Key: c.key,
 		MaxItemBytes: int(maxItem), Now: c.now, Hold: d.meter.holdLarge,
 		AllowRaw: func(identity string, bytes int) bool {
 			allowed := c.raw.take(source.Name, identity, bytes)
