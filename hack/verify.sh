@@ -11,7 +11,7 @@ before=$(tree)
 step "generated code and manifests"
 make --no-print-directory generate
 step "go mod tidy"
-for module in . hack/controlplane hack/tools hack/lint hack/promtool hack/sbom hack/oidcprovider; do
+for module in . hack/controlplane hack/tools hack/lint hack/promtool hack/sbom hack/oidcprovider hack/apiclient; do
   (cd "$module" && go mod tidy)
 done
 step "formatting, lint, import direction"

@@ -58,6 +58,9 @@ const (
 	ActorAnonymous      = "anonymous"
 )
 
+// ActorKinds lists the values of Event.ActorKind.
+var ActorKinds = []string{ActorUser, ActorServiceAccount, ActorNode, ActorToken, ActorAnonymous}
+
 // Values of Event.Client.
 const (
 	ClientCLI        = "cli"

@@ -7,7 +7,7 @@ import (
 	"github.com/porter-dev/audit-operator/internal/query"
 )
 
-// A chip is one part of the filter, such as "Method is none of GET": a field
+// A chip is one part of the filter, such as "Method excludes GET": a field
 // and a way to match it, with its values and the list without them all.
 type chip struct {
 	Label, Mode string
@@ -45,9 +45,9 @@ func chips(a address, names map[string]string) []chip {
 			text := map[string]string{"true": "only truncated events", "false": "only whole events"}[p.Value]
 			out = append(out, chip{Label: "Truncated", Mode: "is", Values: []chipValue{{Text: text}}, Without: without(named)})
 		case "range":
-			out = append(out, chip{Label: "Time", Mode: "is", Values: []chipValue{{Text: strings.ToLower(rangeLabel(f.Range))}}, Without: without(isTime)})
+			out = append(out, chip{Label: "Date range", Mode: "is", Values: []chipValue{{Text: rangeLabel(f.Range)}}, Without: without(isTime)})
 		case "from":
-			out = append(out, chip{Label: "Time", Mode: "is", Values: []chipValue{{Window: &a.Window, Open: f.Range.To.IsZero()}}, Without: without(isTime)})
+			out = append(out, chip{Label: "Date range", Mode: "is", Values: []chipValue{{Window: &a.Window, Open: f.Range.To.IsZero()}}, Without: without(isTime)})
 		case "to": // in the chip of from
 		default:
 			v := chipValue{Text: p.Value}
@@ -60,7 +60,7 @@ func chips(a address, names map[string]string) []chip {
 			}
 			mode := "is any of"
 			if excluded {
-				mode = "is none of"
+				mode = "excludes"
 			}
 			if last := len(out) - 1; last >= 0 && out[last].Label == labels[name] && out[last].Mode == mode {
 				out[last].Values = append(out[last].Values, v)

@@ -18,6 +18,8 @@ type form struct {
 	Menus             []menu
 	More              []menu
 	DryRun, Truncated []choice
+	// Kept are the parts of the filter that no menu has.
+	Kept []parameter
 	// MoreChosen is how many values the menus under More hold.
 	MoreChosen int
 }
@@ -81,6 +83,7 @@ var labels = map[string]string{
 	"resource_type": "Resource type", "actor": "Actor", "method": "Method", "action": "Action",
 	"ip": "IP address", "status_code": "Status code", "resource_name": "Resource name", "cluster": "Cluster",
 	"client": "Client", "stage": "Stage", "namespace": "Namespace", "source": "Source",
+	"path": "Path", "actor_kind": "Kind of actor",
 }
 
 // What else may be written than the log's own values.
@@ -98,6 +101,10 @@ var (
 	barMenus  = []query.Dimension{query.ByResourceType, query.ByActor, query.ByMethod, query.ByAction, query.ByIP, query.ByStatusCode}
 	moreMenus = []query.Dimension{query.ByResourceName, query.ByNamespace, query.ByCluster, query.BySource, query.ByClient, query.ByStage}
 )
+
+// withoutMenu are the fields that addresses may have, which scripts ask for and
+// chips show.
+var withoutMenu = []string{"path", "actor_kind"}
 
 var presetLabels = map[query.Preset]string{
 	query.LastHour: "Last hour", query.Last24Hours: "Last 24 hours", query.Last7Days: "Last 7 days", query.Last30Days: "Last 30 days",
@@ -195,6 +202,11 @@ func newForm(a address, types []ResourceType) form {
 		m := newMenu(d, f, types)
 		out.MoreChosen += m.Chosen
 		out.More = append(out.More, m)
+	}
+	for _, p := range parameters(f) {
+		if slices.Contains(withoutMenu, strings.TrimSuffix(p.Name, exclude)) {
+			out.Kept = append(out.Kept, p)
+		}
 	}
 	for _, flag := range []*bool{f.DryRun, f.Truncated} {
 		if flag != nil {

@@ -110,7 +110,7 @@ func TestListByHand(t *testing.T) {
 	tab.Keys(kb.ArrowLeft, browsertest.Shift)
 	said := tab.Text("#read")
 	tab.Keys("\r")
-	tab.Await("a window of three bars", `new URLSearchParams(location.search).has("to") && document.querySelector("#chips").textContent.includes("Time")`)
+	tab.Await("a window of three bars", `new URLSearchParams(location.search).has("to") && document.querySelector("#chips").textContent.includes("Date range")`)
 	if count := tab.Text("#count strong"); !strings.HasSuffix(said, ": "+count+" events") {
 		t.Errorf("the chart said %q, and the list counts %s", said, count)
 	}

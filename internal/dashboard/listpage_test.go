@@ -59,11 +59,11 @@ func TestChipsNameTheFilterAndRemoveItsParts(t *testing.T) {
 	want := []chip{
 		{"Resource type is any of Remove Application ×", []string{methods + ip + rest}},
 		{"Method is any of POST × PATCH × ×", []string{types + "method=PATCH&method_exclude=GET&" + ip + rest, types + "method=POST&method_exclude=GET&" + ip + rest, types + "method_exclude=GET&" + ip + rest}},
-		{"Method is none of Remove GET ×", []string{types + "method=POST&method=PATCH&" + ip + rest}},
+		{"Method excludes Remove GET ×", []string{types + "method=POST&method=PATCH&" + ip + rest}},
 		{"IP address is any of Remove 10.0.0.0/8 ×", []string{types + methods + rest}},
 		{"Search contains Remove shop ×", []string{types + methods + ip + "dry_run=false&from=" + from + "&to=" + to}},
 		{"Dry run is Remove no dry runs ×", []string{types + methods + ip + "search=shop&from=" + from + "&to=" + to}},
-		{"Time is Remove 2026-01-02 03:04:05 to 2026-01-02 04:00:00 ×", []string{types + methods + ip + "search=shop&dry_run=false"}},
+		{"Date range is Remove 2026-01-02 03:04:05 to 2026-01-02 04:00:00 ×", []string{types + methods + ip + "search=shop&dry_run=false"}},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

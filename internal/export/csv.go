@@ -3,6 +3,7 @@ package export
 import (
 	"bufio"
 	"encoding/csv"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -48,9 +49,27 @@ func appendPorterRow(row []string, e *audit.Event) []string {
 		ip = e.IPs[n-1].String() // the one that cannot be forged
 	}
 	return append(row,
-		e.OccurredAt.UTC().Format(timeLayout), e.Method, e.Path, e.Action, e.ActorKind, e.Actor, e.Actor, ip, e.UserAgent,
+		e.OccurredAt.UTC().Format(timeLayout), e.Method, e.Path, e.Action, PorterActorType(e), e.Actor, e.Actor, ip, e.UserAgent,
 		e.ResourceType, PorterResourceID(e), e.ResourceName, e.Cluster, e.Cluster, "", "", status(e.StatusCode),
 	)
+}
+
+// The types of actors that Porter has.
+const (
+	PorterUser  = "user"
+	PorterToken = "api_token"
+)
+
+// PorterTokenKinds are the kinds of actors that are a PorterToken: programs,
+// which sign in by a credential that was made for them.
+var PorterTokenKinds = []string{audit.ActorServiceAccount, audit.ActorNode, audit.ActorToken}
+
+// PorterActorType returns PorterToken for programs, and PorterUser for all else.
+func PorterActorType(e *audit.Event) string {
+	if slices.Contains(PorterTokenKinds, e.ActorKind) {
+		return PorterToken
+	}
+	return PorterUser
 }
 
 // PorterResourceID names an object as kubectl does, with its namespace, such as

@@ -67,6 +67,8 @@ type Request struct {
 	Raw bool
 	// Porter gives rows the PorterColumns.
 	Porter bool
+	// Project is what Porter's file is named after.
+	Project string
 }
 
 func (r *Request) validate() error {

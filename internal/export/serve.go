@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -225,10 +226,28 @@ func (x *export) headers() http.Header {
 	return h
 }
 
-// fileName holds the window and nothing that anyone wrote.
+// fileName holds the window and nothing that anyone wrote, but for a project
+// whose name can be a namespace's.
 func (x *export) fileName() string {
+	if x.Porter {
+		const day = "20060102"
+		last := x.Window.To.UTC().Add(-time.Microsecond) // the window is without its end
+		return "api-audit-logs-project-" + fileSafe(x.Project) + "-" + x.Window.From.UTC().Format(day) + "-to-" + last.Format(day) + "." + string(x.Format)
+	}
 	const layout = "20060102T150405Z"
 	return "audit-logs-" + x.Window.From.UTC().Format(layout) + "-" + x.Window.To.UTC().Format(layout) + "." + string(x.Format)
+}
+
+// fileSafe replaces what no namespace's name has.
+func fileSafe(project string) string {
+	const most = 63
+	safe := strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '-' {
+			return r
+		}
+		return '_'
+	}, project)
+	return safe[:min(len(safe), most)]
 }
 
 // detail is what the record of the export says of it.

@@ -106,6 +106,13 @@ func TestPorterExport(t *testing.T) {
 	if diff := cmp.Diff(want, lines.Body); diff != "" {
 		t.Error(diff)
 	}
+	for project, name := range map[string]string{"shop": "shop", "-": "-", "a%22%0Ab": "a__b"} {
+		answer := p.send(t, everywhere, "/api/v2/projects/"+project+"/api-audit-logs/export", `{"start_date": "2026-01-01", "end_date": "2026-01-31"}`)
+		if got, want := answer.Header.Get("Content-Disposition"), `attachment; filename="api-audit-logs-project-`+name+`-20260101-to-20260131.csv"`; answer.Status != 200 || got != want {
+			t.Errorf("%s: status %d, %s, want %s", project, answer.Status, got, want)
+		}
+	}
+	wantProblem(t, p.send(t, inShop, path, `{"page": 1}`), http.StatusBadRequest, "invalid") // a file has no pages
 	for _, user := range []string{nobody, inShop} {
 		wantProblem(t, p.send(t, user, "/api/v2/projects/billing/api-audit-logs/export", `{}`), http.StatusForbidden, "forbidden")
 	}

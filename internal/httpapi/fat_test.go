@@ -48,6 +48,13 @@ func TestFatPages(t *testing.T) {
 	if rows != n {
 		t.Errorf("Porter's pages have %d events, want %d", rows, n)
 	}
+	// A page by its number has all of its entries, or is refused.
+	if errs := wantProblem(t, p.query(t, everywhere, "-", `{"limit":1000,"page":1}`), 400, "invalid").Errors; len(errs) != 1 || errs[0].Parameter != "limit" {
+		t.Errorf("a page that is too large: %+v", errs)
+	}
+	if got := decode[entries](t, p.query(t, everywhere, "-", `{"limit":10,"page":3}`)); len(got.Entries) != 10 {
+		t.Errorf("the third page has %d entries", len(got.Entries))
+	}
 	for _, dimension := range query.Dimensions {
 		if answer := p.get(t, everywhere, list+"/facets/"+string(dimension)+"?limit=500"); answer.Status != 200 || len(answer.Body) > mostBytes {
 			t.Errorf("the values of %s: status %d, %d bytes", dimension, answer.Status, len(answer.Body))

@@ -1,11 +1,14 @@
 package httpapi
 
 import (
+	"context"
+	"fmt"
 	"net/http"
 	"time"
 
 	"github.com/porter-dev/audit-operator/internal/audit"
 	"github.com/porter-dev/audit-operator/internal/auth"
+	"github.com/porter-dev/audit-operator/internal/export"
 	"github.com/porter-dev/audit-operator/internal/query"
 	"github.com/porter-dev/audit-operator/internal/store"
 )
@@ -15,6 +18,33 @@ type porterQuery struct {
 	porterFilter
 	Limit  *int   `json:"limit"`
 	Cursor string `json:"cursor"`
+	Page   *int64 `json:"page"` // the first is 1
+}
+
+// maxPageRows is as far as pages reach by their number: all that is before a
+// page is read to find it.
+const maxPageRows = 10_000
+
+// place returns how many entries there may be and how many are before them.
+func (b *porterQuery) place() (limit, skipped int, err error) {
+	limit = defaultPage
+	if b.Limit != nil {
+		limit = *b.Limit
+	}
+	if limit < 1 || limit > store.MaxPage {
+		return 0, 0, invalidBody("limit", "must be a number from 1 to 1000")
+	}
+	if b.Page == nil {
+		return limit, 0, nil
+	}
+	most := int64(maxPageRows / limit)
+	switch {
+	case *b.Page < 1 || *b.Page > most:
+		return 0, 0, invalidBody("page", fmt.Sprintf("must be a number from 1 to %d with %d entries a page: pages end with the entry %d; what follows is reached by cursor, or by an export", most, limit, maxPageRows))
+	case b.Cursor != "":
+		return 0, 0, invalidBody("page", "must not be together with cursor")
+	}
+	return limit, int(*b.Page-1) * limit, nil
 }
 
 // porterAnswer is a page of entries, the newest first.
@@ -34,13 +64,13 @@ type porterEntry struct {
 	Method       string    `json:"method"`
 	Path         string    `json:"path"`
 	Action       string    `json:"action"`
-	ActorType    string    `json:"actor_type"`
+	ActorType    string    `json:"actor_type"` // of export.PorterActorType
 	ActorID      string    `json:"actor_id"`
 	ActorName    string    `json:"actor_name"`
 	ResourceType string    `json:"resource_type"`
 	ResourceName string    `json:"resource_name"`
 	StatusCode   *int      `json:"status_code"`
-	Source       string    `json:"source"`
+	Source       string    `json:"source,omitzero"` // cli, or absent
 }
 
 func (a *api) porterQuery(w http.ResponseWriter, r *http.Request, user auth.User) error {
@@ -52,12 +82,9 @@ func (a *api) porterQuery(w http.ResponseWriter, r *http.Request, user auth.User
 	if err != nil {
 		return err
 	}
-	limit := defaultPage
-	if body.Limit != nil {
-		limit = *body.Limit
-	}
-	if limit < 1 || limit > store.MaxPage {
-		return invalidBody("limit", "must be a number from 1 to 1000")
+	limit, skipped, err := body.place()
+	if err != nil {
+		return err
 	}
 	if body.Cursor != "" {
 		cursor, err := query.DecodeCursor(body.Cursor, q.Filter)
@@ -68,6 +95,9 @@ func (a *api) porterQuery(w http.ResponseWriter, r *http.Request, user auth.User
 	}
 	scope, err := a.porterScope(r, user)
 	if err != nil {
+		return err
+	}
+	if q.After, err = a.after(r.Context(), scope, q, skipped); err != nil {
 		return err
 	}
 	view, err := a.Store.View(r.Context(), scope, store.ViewRequest{Filter: q.Filter, Window: q.Window, Limit: limit, Bytes: pageBytes, After: q.After})
@@ -82,10 +112,55 @@ func (a *api) porterQuery(w http.ResponseWriter, r *http.Request, user auth.User
 	answer := porterAnswer{
 		StartTime: said.Window.From, EndTime: said.Window.To, AsOf: said.AsOf, Complete: said.Complete,
 	}
-	return sendPage(w, len(entries), func(n int) any {
+	page := func(n int) any {
 		answer.Entries, answer.NextCursor = entries[:n], q.next(after(view, n))
 		return answer
-	})
+	}
+	if body.Page == nil {
+		return sendPage(w, len(entries), page)
+	}
+	// The next page by number begins after limit entries, however many are sent.
+	if len(entries) < limit && view.Next != nil {
+		return invalidBody("limit", largePage)
+	}
+	return sendWhole(w, page(len(entries)))
+}
+
+// largePage is what is wrong with a page of which a part would be left out.
+const largePage = "must be less for this page: its entries have too long texts to be sent together"
+
+// sendWhole answers with a page that is asked for by its number.
+func sendWhole(w http.ResponseWriter, page any) error {
+	body, err := encode(page)
+	if err != nil {
+		return err
+	}
+	if len(body) > maxAnswer {
+		return invalidBody("limit", largePage)
+	}
+	write(w, http.StatusOK, "application/json", body)
+	return nil
+}
+
+// after returns the place behind the first rows of an answer, or the question's
+// own place where there are none to skip.
+func (a *api) after(ctx context.Context, scope query.Scope, q question, rows int) (*query.Position, error) {
+	place := q.After
+	for rows > 0 {
+		view, err := a.Store.View(ctx, scope, store.ViewRequest{Filter: q.Filter, Window: q.Window, Limit: min(rows, store.MaxPage), After: place})
+		if err != nil {
+			return nil, err
+		}
+		n := len(view.Events)
+		if n == 0 {
+			break
+		}
+		at := query.PositionOf(&view.Events[n-1])
+		if place, rows = &at, rows-n; view.Next == nil {
+			break
+		}
+	}
+	return place, nil
 }
 
 // porterScope is the scope of a request about the project that its path names.
@@ -98,8 +173,11 @@ func (a *api) porterScope(r *http.Request, user auth.User) (query.Scope, error) 
 func newPorterEntry(e *audit.Event) porterEntry {
 	out := porterEntry{
 		ID: e.ID.String(), OccurredAt: e.OccurredAt.UTC(), Method: e.Method, Path: e.Path, Action: e.Action,
-		ActorType: e.ActorKind, ActorID: e.Actor, ActorName: e.Actor,
-		ResourceType: e.ResourceType, ResourceName: e.ResourceName, Source: e.Client,
+		ActorType: export.PorterActorType(e), ActorID: e.Actor, ActorName: e.Actor,
+		ResourceType: e.ResourceType, ResourceName: e.ResourceName,
+	}
+	if e.Client == audit.ClientCLI {
+		out.Source = e.Client
 	}
 	if e.StatusCode != 0 {
 		out.StatusCode = &e.StatusCode

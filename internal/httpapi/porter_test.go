@@ -84,6 +84,11 @@ func TestPorterQuery(t *testing.T) {
 		{inShop, "shop", `{}`, 200, []string{"shop-app", "shop-env", "shop-project"}},
 		{inShop, "shop", `{"search": "SHOP-ENV"}`, 200, []string{"shop-env"}},
 		{inShop, "shop", `{"actors_exclude": ["alice"]}`, 200, nil},
+		{everywhere, "-", `{"path": "/path-of-shop-app"}`, 200, []string{"shop-app"}},
+		{everywhere, "-", `{"path": "/path-of-shop-*"}`, 200, []string{"shop-app", "shop-env", "shop-project"}},
+		{everywhere, "-", `{"path": "/path-of-shop"}`, 200, nil},
+		{everywhere, "shop", `{"source": "cli", "actor_type": "user"}`, 200, []string{"foreign", "shop-app", "shop-env", "shop-project"}},
+		{everywhere, "shop", `{"actor_type": "api_token"}`, 200, nil},
 		{inShop, "billing", `{}`, 403, nil},
 		{inBoth, "billing", `{}`, 200, []string{"billing"}},
 		// The whole cluster is for those who may see all of it.
@@ -155,7 +160,9 @@ func TestPorterRefuses(t *testing.T) {
 	p := newPrograms(t)
 	cursor := decode[entries](t, p.query(t, everywhere, "-", `{"limit": 1}`)).NextCursor
 	for body, parameter := range map[string]string{
-		`{"colour": 1}`: "colour", `{"limit": 0}`: "limit", `{"limit": 1001}`: "limit", `{"path": "/apis"}`: "path", `{"cursor": "x"}`: "cursor",
+		`{"colour": 1}`: "colour", `{"limit": 0}`: "limit", `{"limit": 1001}`: "limit", `{"path": "apis"}`: "path", `{"source": "ui"}`: "source", `{"actor_type": "robot"}`: "actor_type",
+		`{"page": 0}`: "page", `{"page": -1}`: "page", `{"page": 101}`: "page", `{"page": 1000000000000000000}`: "page", `{"page": 11, "limit": 1000}`: "page",
+		`{"page": 1, "cursor": "` + cursor + `"}`: "page", `{"cursor": "x"}`: "cursor",
 		`{"cursor": "` + cursor + `", "actors": ["alice"]}`: "cursor", `{"methods": ["FETCH"]}`: "methods", `not JSON`: "",
 	} {
 		got := wantProblem(t, p.query(t, everywhere, "-", body), http.StatusBadRequest, "invalid").Errors

@@ -14,6 +14,8 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/porter-dev/audit-operator/internal/audit"
+	"github.com/porter-dev/audit-operator/internal/export"
 	"github.com/porter-dev/audit-operator/internal/problem"
 	"github.com/porter-dev/audit-operator/internal/query"
 )
@@ -47,8 +49,10 @@ type porterFilter struct {
 	ApplicationIDsExclude []code   `json:"application_ids_exclude"`
 	ClusterIDsExclude     []code   `json:"cluster_ids_exclude"`
 
-	Path   string `json:"path"`
-	Search string `json:"search"`
+	Path      string  `json:"path"`
+	Search    string  `json:"search"`
+	Source    *string `json:"source"`     // the client
+	ActorType *string `json:"actor_type"` // of export.PorterActorType
 }
 
 // code is a string, which may be written as a number.
@@ -134,9 +138,7 @@ func (f *porterFilter) question(project string, now time.Time) (question, error)
 	}
 	f.lists(p)
 	f.applications(p)
-	if strings.TrimSpace(f.Path) != "" {
-		p.wrong("path", query.Shorten(f.Path), "can't be matched by itself here; use search, which looks for a part of a path, an actor or a resource name")
-	}
+	f.singles(p)
 	if f.Search != "" {
 		p.values.Set("search", f.Search)
 	}
@@ -165,6 +167,35 @@ func (f *porterFilter) lists(p *parameters) {
 	} {
 		p.list(list.name, list.parameter, list.included)
 		p.list(list.name+"_exclude", list.parameter+"_exclude", list.excluded)
+	}
+}
+
+// singles turns into parameters what the body has one of.
+func (f *porterFilter) singles(p *parameters) {
+	switch path := strings.TrimSpace(f.Path); {
+	case path == "":
+	case path[0] != '/' && path != "*":
+		p.wrong("path", query.Shorten(path), "must begin with /, like /api/v1/namespaces/shop/pods, or /api/v1/namespaces/shop/* for all that begin so")
+	default:
+		p.values.Set("path", path)
+	}
+	if f.Source != nil {
+		if *f.Source != audit.ClientCLI {
+			p.wrong("source", query.Shorten(*f.Source), "must be cli: no other client has a name in Porter's API; leave it out for all")
+		}
+		p.values.Set("client", audit.ClientCLI)
+	}
+	if f.ActorType == nil {
+		return
+	}
+	switch *f.ActorType {
+	case export.PorterToken:
+		p.values["actor_kind"] = export.PorterTokenKinds
+	case export.PorterUser:
+		// What has no kind is a user's too, as entries have it.
+		p.values["actor_kind_exclude"] = export.PorterTokenKinds
+	default:
+		p.wrong("actor_type", query.Shorten(*f.ActorType), "must be user or api_token; leave it out for both")
 	}
 }
 
@@ -287,5 +318,5 @@ func (f *porterFilter) named(err error) error {
 var porterFields = map[string]string{
 	"resource_type": "resource_types", "actor": "actors", "method": "methods", "action": "actions", "ip": "ips",
 	"status_code": "status_codes", "resource_name": "application_ids", "cluster": "cluster_ids", "namespace": "project",
-	"from": "start_date", "to": "end_date",
+	"from": "start_date", "to": "end_date", "client": "source", "actor_kind": "actor_type",
 }

@@ -25,7 +25,7 @@ func (a *api) porterExport(w http.ResponseWriter, r *http.Request, user auth.Use
 	if err != nil {
 		return err
 	}
-	req := export.Request{Filter: q.Filter, Window: q.Window, Asked: q.asked, Format: body.Format, Limit: export.DefaultLimit, Porter: true}
+	req := export.Request{Filter: q.Filter, Window: q.Window, Asked: q.asked, Format: body.Format, Limit: export.DefaultLimit, Porter: true, Project: r.PathValue("project")}
 	switch body.Format {
 	case "":
 		req.Format = export.CSV

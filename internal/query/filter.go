@@ -15,7 +15,7 @@ import (
 // RequestReceived, of the default time range.
 //
 // Matching is exact and case-sensitive, except for methods, status classes and
-// Search. One trailing * in an actor, action or resource name matches any
+// Search. One trailing * in an actor, action, resource name or path matches any
 // rest. An event that lacks a field never matches a term on it.
 type Filter struct {
 	Terms
@@ -53,6 +53,10 @@ type Terms struct {
 	Namespaces []string
 	// Sources are names of AuditSources, and audit.OwnSource.
 	Sources []string
+	// Paths of requests, as clients wrote them. One that has no ? matches whatever
+	// query follows it.
+	Paths      []string
+	ActorKinds []string // of audit.ActorKinds
 }
 
 // NoNamespace stands in Terms.Namespaces for events that have no namespace.

@@ -137,6 +137,8 @@ var termFields = []termField{
 	text("stage", func(t *Terms) *[]string { return &t.Stages }, nil, oneOf("stage", audit.Stages)),
 	text("namespace", func(t *Terms) *[]string { return &t.Namespaces }, nil, exact),
 	text("source", func(t *Terms) *[]string { return &t.Sources }, nil, exact),
+	text("path", func(t *Terms) *[]string { return &t.Paths }, nil, trailingStar),
+	text("actor_kind", func(t *Terms) *[]string { return &t.ActorKinds }, nil, oneOf("kind of actor", audit.ActorKinds)),
 }
 
 func text(name string, list func(*Terms) *[]string, fold func(string) string, check func(string) string) termField {

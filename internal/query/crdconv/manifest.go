@@ -97,7 +97,8 @@ var (
 const longestPlace = 63
 
 // unsayable are the values of a filter that a URL may hold and the schema of
-// the resources refuses, because nothing in a cluster bears them.
+// the resources refuses, because nothing in a cluster bears them or because it
+// has no such field.
 func unsayable(f query.Filter) []error {
 	var errs []error
 	check := func(field string, values []string, is func(string) bool, what string) {
@@ -111,6 +112,11 @@ func unsayable(f query.Filter) []error {
 		check("cluster"+suffix, t.Clusters, clusterPattern.MatchString, "is no cluster that an AuditSource can name")
 		check("source"+suffix, t.Sources, sourcePattern.MatchString, "is no name of an AuditSource")
 		check("namespace"+suffix, t.Namespaces, func(v string) bool { return v == query.NoNamespace || namespacePattern.MatchString(v) }, "is no name of a namespace")
+	}
+	for _, field := range []string{"path", "path_exclude", "actor_kind", "actor_kind_exclude"} {
+		if values := f.Values(field); len(values) > 0 {
+			errs = append(errs, &query.FieldError{Field: field, Value: query.Shorten(values[0]), Problem: "can't be a part of a query that is kept; remove it from the view and save that"})
+		}
 	}
 	slices.SortFunc(errs, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
 	return errs

@@ -57,6 +57,9 @@ func TestEveryTermIsTested(t *testing.T) {
 			if name == "Clusters" || name == "Namespaces" || name == "Sources" {
 				continue // PlaceTerms of the resource; TestFilterFromCluster has them
 			}
+			if name == "Paths" || name == "ActorKinds" {
+				continue // the resources have no such field, and TestManifestsRefuse that they are left out
+			}
 			if v.Field(i).IsZero() {
 				t.Errorf("%T leaves %s empty", terms, name)
 			}

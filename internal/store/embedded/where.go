@@ -151,6 +151,8 @@ func (c *where) filter(t *query.Terms, include bool) error {
 	add(len(t.Clusters), c.anyOf("cluster", t.Clusters))
 	add(len(t.Clients), c.anyOf("client", t.Clients))
 	add(len(t.Sources), c.anyOf("source", t.Sources))
+	add(len(t.Paths), c.anyPath(t.Paths))
+	add(len(t.ActorKinds), c.anyOf("actor_kind", t.ActorKinds))
 	add(len(t.Namespaces), c.anyNamespace(t.Namespaces))
 	if !include { // included stages are those of EffectiveStages
 		add(len(t.Stages), c.anyOf("stage", t.Stages))

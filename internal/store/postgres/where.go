@@ -137,6 +137,8 @@ func (c *where) filter(t *query.Terms, include bool) error {
 	add(&c.kinds, len(t.StatusCodes), codes)
 	add(&c.actors, len(t.Actors), c.actor(t.Actors, include))
 	add(&c.agents, len(t.Sources), c.anyOf("g.source", t.Sources))
+	add(&c.actors, len(t.ActorKinds), c.anyOf("a.actor_kind", t.ActorKinds))
+	add(&c.rows, len(t.Paths), c.anyPath(t.Paths))
 	add(&c.rows, len(t.ResourceNames), c.anyPattern("r.resource_name", t.ResourceNames, include))
 	return c.ips(t.IPs, include)
 }
@@ -203,6 +205,26 @@ func (c *where) anyAction(values []string, include bool) string {
 		return c.anyPattern("k.action", whole, include)
 	}
 	return "(" + c.anyPattern("k.action", whole, include) + " OR strpos(k.action, '.') > 0 AND " + c.anyPattern(action, ofAnyType, include) + ")"
+}
+
+// anyPath matches paths of requests. One that is given without a query matches
+// whatever its query is.
+func (c *where) anyPath(values []string) string {
+	var whole, alternatives []string
+	for _, v := range values {
+		switch prefix, open := strings.CutSuffix(v, "*"); {
+		case v == "": // no event that has a path matches it
+		case open:
+			alternatives = append(alternatives, "(r.path <> '' AND starts_with(r.path, "+c.bind(store.Text(prefix))+"))")
+		default:
+			whole = append(whole, v)
+			if !strings.Contains(v, "?") {
+				alternatives = append(alternatives, "starts_with(r.path, "+c.bind(store.Text(v)+"?")+")")
+			}
+		}
+	}
+	alternatives = append(alternatives, c.anyOf("r.path", whole))
+	return "(" + strings.Join(alternatives, " OR ") + ")"
 }
 
 // actor matches an event by its identities: one of them to include it, every

@@ -19,12 +19,13 @@ import (
 var (
 	someActors     = []string{"alice", "alice@example.com", "Alice", "system:node:n1", "system:serviceaccount:ci:deploy", "100%", "a_b", `back\slash`, "ΣΊΣΥΦΟΣ", "jürgen", cutText("alice"), ""}
 	someNames      = []string{"checkout", "check", "CHECKOUT", "o'neill", `"quoted"`, "%", "_", `\`, "größe", "ИМЯ", "emoji🙂", cutText("check"), cutText("größe"), ""}
-	somePaths      = []string{"/api/v1/pods", "/API/V1/Pods", "/apis/apps/v1/namespaces/shop/deployments/checkout?limit=10%25", `/a\b`, "/a_b", "/ÄÖÜ", "/äöü", ""}
+	somePaths      = []string{"/api/v1/pods", "/API/V1/Pods", "/apis/apps/v1/namespaces/shop/deployments/checkout?limit=10%25", "/api/v1/pods?watch=true", "/api/v1/pods??", `/a\b`, "/a_b", "/ÄÖÜ", "/äöü", ""}
 	someNamespaces = []string{"shop", "shop2", "Shop", "kube-system", ""}
 	someClusters   = []string{"prod", "staging", ""}
 	someTypes      = []string{"application", "datastore", "cluster", "my_type", ""}
 	someActions    = []string{"application.create", "application.create2", "application.delete", "project.token", "application.exec", "cluster.exec", "application.a.exec", "exec", "cluster.", ".exec", "a_b.100%", cutText("application.exec"), ""}
 	someSources    = []string{"s", "S", "other", audit.OwnSource, ""}
+	someKinds      = []string{audit.ActorUser, audit.ActorServiceAccount, audit.ActorAnonymous, ""}
 	someMethods    = []string{"GET", "POST", "DELETE", "OTHER", ""}
 	someCodes      = []int{0, 200, 201, 299, 300, 403, 404, 500, 599}
 	someIPs        = []string{"10.0.0.1", "10.255.255.255", "11.0.0.0", "192.168.1.7", "::1", "2001:db8::1", "2001:db8:ffff::", "fe80::1", "255.255.255.255", "0.0.0.0"}
@@ -59,7 +60,7 @@ func eventsAround(now time.Time) *rapid.Generator[audit.Event] {
 		e := audit.Event{
 			Source: oneOf(t, "source", someSources), Cluster: oneOf(t, "cluster", someClusters), AuditID: oneOf(t, "auditID", []string{"0f0e0d0c-0b0a-4908-8706-050403020100", "0F0E0D0C-0b0a-4908-8706-050403020100", "chosen by the client", ""}),
 			Level: "Metadata", Stage: oneOf(t, "stage", audit.Stages),
-			Actor: oneOf(t, "actor", someActors), ActorKind: audit.ActorUser, ActedVia: oneOf(t, "actedVia", someActors), CredentialID: "X509SHA256=1",
+			Actor: oneOf(t, "actor", someActors), ActorKind: oneOf(t, "actorKind", someKinds), ActedVia: oneOf(t, "actedVia", someActors), CredentialID: "X509SHA256=1",
 			Method: oneOf(t, "method", someMethods), Verb: "verb", ResourceType: oneOf(t, "type", someTypes), Action: oneOf(t, "action", someActions),
 			APIGroup: "apps", APIVersion: "v1", Resource: "deployments", Subresource: "scale",
 			Namespace: oneOf(t, "namespace", someNamespaces), ResourceName: oneOf(t, "name", someNames),
@@ -118,6 +119,8 @@ func drawTerms(t *rapid.T, label string) query.Terms {
 		Stages:        someOf(t, label+"stages", audit.Stages),
 		Namespaces:    someOf(t, label+"namespaces", append([]string{query.NoNamespace}, someNamespaces...)),
 		Sources:       someOf(t, label+"sources", someSources),
+		Paths:         someOf(t, label+"paths", append([]string{"*", "/api/*", "/api/v1/pods*", "/api/v1/pods?*", "/api/v1/pods?", `/a\*`, "/a_*", "?"}, somePaths...)),
+		ActorKinds:    someOf(t, label+"kinds", someKinds),
 	}
 }
 

@@ -34,6 +34,8 @@ func Match(e *audit.Event, scope query.Scope, f *query.Filter) bool {
 		(len(in.Clients) == 0 || exact(e.Client, in.Clients)) &&
 		(len(in.Namespaces) == 0 || namespace(e.Namespace, in.Namespaces)) &&
 		(len(in.Sources) == 0 || exact(e.Source, in.Sources)) &&
+		(len(in.Paths) == 0 || path(e.Path, in.Paths)) &&
+		(len(in.ActorKinds) == 0 || exact(e.ActorKind, in.ActorKinds)) &&
 		(f.Truncated == nil || e.Truncated == *f.Truncated) &&
 		(f.DryRun == nil || (e.DryRun == audit.DryRunTrue) == *f.DryRun) &&
 		search(e, f.Search)
@@ -48,7 +50,9 @@ func Match(e *audit.Event, scope query.Scope, f *query.Filter) bool {
 		exact(e.Client, out.Clients) ||
 		exact(e.Stage, out.Stages) ||
 		namespace(e.Namespace, out.Namespaces) ||
-		exact(e.Source, out.Sources)
+		exact(e.Source, out.Sources) ||
+		path(e.Path, out.Paths) ||
+		exact(e.ActorKind, out.ActorKinds)
 	return included && !excluded
 }
 
@@ -90,6 +94,11 @@ func method(value string, terms []string) bool {
 
 func namespace(value string, terms []string) bool {
 	return exact(value, terms) || value == "" && slices.Contains(terms, query.NoNamespace)
+}
+
+func path(value string, terms []string) bool {
+	bare, _, _ := strings.Cut(value, "?")
+	return pattern(value, terms) || pattern(bare, slices.DeleteFunc(slices.Clone(terms), func(term string) bool { return strings.HasSuffix(term, "*") }))
 }
 
 func within(ip netip.Addr, prefixes []netip.Prefix) bool {
