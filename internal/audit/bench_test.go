@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-json-experiment/json/jsontext"
+
 	"github.com/porter-dev/audit-operator/internal/audit/audittest"
 )
 
@@ -75,4 +77,44 @@ func BenchmarkDecodeLarge(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// BenchmarkClassify derives the fields of events that are parsed.
+func BenchmarkClassify(b *testing.B) {
+	generator := audittest.New(audittest.Options{Seed: 1, Bodies: true, Start: time.Date(2026, 11, 23, 11, 0, 0, 0, time.UTC)})
+	dec := jsontext.NewDecoder(bytes.NewReader(generator.Batch(400)))
+	var parsed []*parser
+	for {
+		if dec.PeekKind() == '{' && dec.StackDepth() == 2 {
+			v, err := dec.ReadValue()
+			if err != nil {
+				b.Fatal(err)
+			}
+			p := newParser()
+			if err := p.general(bytes.Clone(v)); err != nil {
+				b.Fatal(err)
+			}
+			parsed = append(parsed, p)
+			continue
+		}
+		if _, err := dec.ReadToken(); err != nil {
+			break
+		}
+	}
+	if len(parsed) != 400 {
+		b.Fatalf("%d events", len(parsed))
+	}
+	c, err := NewClassifier(BuiltInResourceTypes(), "")
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	before := processorTime(b)
+	for b.Loop() {
+		for _, p := range parsed {
+			var e Event
+			c.classify(p, &e)
+		}
+	}
+	b.ReportMetric(float64(processorTime(b)-before)/float64(len(parsed)*b.N), "cpu-ns/event")
 }

@@ -4,11 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
-
-	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
 )
 
 // Rule matches resources. Each list is of alternatives and an empty one
@@ -91,6 +89,7 @@ func (r *Rule) check() error {
 type typeRule struct {
 	Rule
 	resourceType, platformType string
+	names                      []namePattern
 	whole                      bool // nothing is to be asked
 }
 
@@ -100,7 +99,7 @@ func (r *typeRule) matches(e *Event, w *wireEvent) bool {
 			matchesAny(r.Resources, e.Resource) &&
 			matchesAny(r.Subresources, e.Subresource) &&
 			matchesAny(r.Namespaces, e.Namespace) &&
-			matchesName(r.Names, e.ResourceName) &&
+			matchesName(r.names, e.ResourceName) &&
 			(len(r.SecretTypes) == 0 || isSecret(e) && matchesAny(r.SecretTypes, secretType(e, w)))
 }
 
@@ -116,14 +115,51 @@ func matchesAny(patterns []string, value string) bool {
 	return false
 }
 
-func matchesName(patterns []string, name string) bool {
-	return len(patterns) == 0 || slices.ContainsFunc(patterns, func(p string) bool {
-		if start, ok := strings.CutSuffix(p, "*"); ok && !strings.ContainsAny(start, "*?[") {
-			return strings.HasPrefix(name, start)
+// namePattern is a pattern of names, with what every name has that it matches:
+// looking for that is quicker than matching, and most names lack it.
+type namePattern struct {
+	pattern, part string
+	open          bool // the part begins the name, and any rest matches
+}
+
+func namePatterns(patterns []string) []namePattern {
+	var out []namePattern
+	for _, p := range patterns {
+		n := namePattern{pattern: p}
+		if start, ok := strings.CutSuffix(p, "*"); ok && !strings.ContainsAny(start, `*?[\`) {
+			n.part, n.open = start, true
+		} else if !strings.ContainsAny(p, `\`) {
+			for _, part := range strings.FieldsFunc(characterLists.ReplaceAllString(p, "*"), func(r rune) bool { return r == '*' || r == '?' }) {
+				if len(part) > len(n.part) {
+					n.part = part
+				}
+			}
 		}
-		matched, err := path.Match(p, name)
-		return err == nil && matched
-	})
+		out = append(out, n)
+	}
+	return out
+}
+
+var characterLists = regexp.MustCompile(`\[[^]]*\]`)
+
+func (n *namePattern) matches(name string) bool {
+	if n.open {
+		return strings.HasPrefix(name, n.part)
+	}
+	if !strings.Contains(name, n.part) {
+		return false
+	}
+	matched, err := path.Match(n.pattern, name)
+	return err == nil && matched
+}
+
+func matchesName(patterns []namePattern, name string) bool {
+	for i := range patterns {
+		if patterns[i].matches(name) {
+			return true
+		}
+	}
+	return len(patterns) == 0
 }
 
 // ruleIndex finds the rules that may match a resource by its group and name:
@@ -154,7 +190,7 @@ func newRuleIndex(types []ResourceType) ruleIndex {
 	var all []typeRule
 	for _, t := range types {
 		for _, r := range t.Match {
-			all = append(all, typeRule{Rule: r, resourceType: t.Name, platformType: t.PlatformType})
+			all = append(all, typeRule{Rule: r, resourceType: t.Name, platformType: t.PlatformType, names: namePatterns(r.Names)})
 		}
 	}
 	named, others := sortRules(all, func(r *typeRule) *[]string { return &r.APIGroups })
@@ -219,27 +255,6 @@ func sortRules(rules []typeRule, list func(*typeRule) *[]string) (named map[stri
 // isOpen reports whether a list may match a value that it does not name.
 func isOpen(patterns []string) bool {
 	return len(patterns) == 0 || slices.ContainsFunc(patterns, func(p string) bool { return strings.HasSuffix(p, "*") })
-}
-
-// isSecret reports whether a request is of a Secret itself.
-func isSecret(e *Event) bool { return e.APIGroup == "" && e.Resource == "secrets" }
-
-// secretType is the type of the Secret that a body of the event holds, or "".
-func secretType(e *Event, w *wireEvent) string {
-	for _, body := range []jsontext.Value{w.ResponseObject, w.RequestObject} {
-		var secret struct {
-			Kind string `json:"kind"`
-			Type string `json:"type"`
-		}
-		if len(body) == 0 || json.Unmarshal(body, &secret, laxOptions) != nil || secret.Kind != "Secret" {
-			continue
-		}
-		if secret.Type == "" && e.Verb == "create" {
-			return "Opaque" // the API server's default
-		}
-		return secret.Type
-	}
-	return ""
 }
 
 // platformNamespaces are those whose workloads belong to the platform.

@@ -112,6 +112,11 @@ func TestSecretsByType(t *testing.T) {
 		{"ci-token", "create", secret(token), nil, "project"},
 		{"bootstrap-token-abcdef", "create", secret("bootstrap.kubernetes.io/token"), nil, "project"},
 		{"bootstrap-token-abcdef", "delete", nil, nil, "project"},
+		{"ci", "get", nil, []byte(`{"kind":"Secret","apiVersion":"v1","metadata":{"name":"ci"},"data":{"a":"eA=="},"type":"` + token + `"}`), "project"},
+		{"ci", "get", nil, []byte(`{ "type": "` + token + `", "kind": "Secret" }`), "project"},
+		{"ci", "get", nil, []byte(`{"kind":"Secret","type":"Opaque","data":{"type":"` + token + `"}}`), "environment_group"},
+		{"ci", "get", nil, []byte(`{"kind":"Secret","type":"Opaque","x":"\",\"type\":\"` + token + `"}`), "environment_group"},
+		{"ci", "get", nil, []byte(`{"kind":"Secret","type":"kubernetes.io\/service-account-token"}`), "project"},
 		// The body goes before the name.
 		{"github-token-x7k2p", "get", nil, secret("Opaque"), "environment_group"},
 		{"github-token-x7k2p", "create", []byte(`{"kind":"Secret"}`), nil, "environment_group"},
