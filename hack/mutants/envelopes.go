@@ -27,6 +27,12 @@ var envelopes = []mutant{
 		packages: []string{"./internal/audit"}, tests: "TestCarriers|TestMixed|TestReasons|TestDepth|TestRecordSize|TestInflation|TestBombInRecord|TestReaderFailsInGzip|TestReconstructed",
 	},
 	{
+		name: "undecided-vanishes", file: "internal/audit/carried.go",
+		old:      "	for _, q := range u.items {\n",
+		new:      "	for _, q := range u.items[:0] {\n",
+		packages: []string{"./internal/audit"}, tests: "TestMixed",
+	},
+	{
 		name: "gzip-without-a-bound", file: "internal/audit/inflate.go",
 		old:      "	if f.out > max(f.free, MaxInflation*consumed) || ",
 		new:      "	if f.out < 0*consumed || ",

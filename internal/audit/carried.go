@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"strings"
 
 	"github.com/porter-dev/audit-operator/internal/audit/envelope"
 )
@@ -18,8 +19,11 @@ type carriage struct {
 	in envelope.Context
 	// carried is the envelope whose content the stream is; nil for a delivery.
 	carried *envelope.Content
-	depth   int   // envelopes and lists around what is read
-	outer   int64 // bytes that are held of envelopes around it
+	// undecided are items of a list of which it is known later whether they
+	// matter; nil where it is known.
+	undecided *undecided
+	depth     int   // envelopes and lists around what is read
+	outer     int64 // bytes that are held of envelopes around it
 }
 
 // hold returns what is told how much is held of an item.
@@ -106,9 +110,55 @@ func (d *decoding) list(name string, before []byte) error {
 	d.in = in.Within(name, before)
 	d.depth++
 	d.listed = true
+	if envelope.SaysLater(name, before) && d.undecided == nil {
+		d.undecided = &undecided{}
+	}
 	err := d.items()
 	d.in, d.depth = in, d.depth-1 // where it broke, what follows is no part of it
 	return err
+}
+
+// undecided are items to be quarantined, unless what stands behind their list
+// says that they are of another log.
+type undecided struct {
+	items []*Quarantined
+	bytes int
+	full  bool // it holds as many as it may; what comes then is quarantined
+}
+
+// Bounds of what is undecided. A subscription's message has at most 1 MiB.
+const (
+	maxUndecided      = 10_000
+	maxUndecidedBytes = 4 << 20
+)
+
+func (d *decoding) emitQuarantined(q *Quarantined) error {
+	u := d.undecided
+	if u == nil || u.full {
+		return d.emit(Item{Quarantined: q})
+	}
+	u.items, u.bytes = append(u.items, q), u.bytes+len(q.Redacted)
+	u.full = len(u.items) == maxUndecided || u.bytes >= maxUndecidedBytes
+	return nil
+}
+
+// decide emits what was undecided, now that the object was read.
+func (d *decoding) decide(r *record) error {
+	u, skip := d.undecided, ""
+	d.undecided = nil
+	if r.isList {
+		skip = d.in.Within(envelope.LogEvents, bytes.TrimSuffix(r.whole.bytes, []byte{'}'})).Skip
+	}
+	for _, q := range u.items {
+		item := Item{Quarantined: q}
+		if skip != "" {
+			item = Item{Skipped: skip}
+		}
+		if err := d.emit(item); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // open reads what an envelope carries. It reports whether the item is one.
@@ -144,7 +194,7 @@ func (d *decoding) carry(item *span, c *envelope.Content) error {
 		}
 	}
 	inner := &decoding{Decoder: d.Decoder, emit: d.emit, parser: d.parser}
-	inner.carriage = carriage{wire: d.wire, in: envelope.Context{Skip: c.Skip}, carried: c, depth: d.depth + 1, outer: d.outer + item.size + int64(len(content))}
+	inner.carriage = carriage{wire: d.wire, undecided: d.undecided, in: envelope.Context{Skip: c.Skip}, carried: c, depth: d.depth + 1, outer: d.outer + item.size + int64(len(content))}
 	inner.scan = scanner{max: d.scan.max, key: d.Key, hold: inner.hold()}
 	if err := inner.stream(bytes.NewReader(content), inner.documents); err != nil {
 		return err
@@ -191,7 +241,11 @@ func (d *decoding) refuse(item *span, c *envelope.Content, problem string) error
 }
 
 func carriedReason(c *envelope.Content, reason string) string {
-	return "looks like a " + c.Format + ": " + reason + "; " + c.Advice
+	article := "a "
+	if strings.ContainsRune("AEIO", rune(c.Format[0])) {
+		article = "an "
+	}
+	return "looks like " + article + c.Format + ": " + reason + "; " + c.Advice
 }
 
 // DecodeOTLP is Decode for an ExportLogsServiceRequest in protobuf.

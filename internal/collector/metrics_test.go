@@ -32,6 +32,10 @@ func TestMetrics(t *testing.T) {
 	if _, err := c.Ingest(t.Context(), source, broken{}); err == nil {
 		t.Fatal("a delivery that broke off was taken")
 	}
+	const other = `{"messageType":"CONTROL_MESSAGE","logEvents":[{"message":"CWL CONTROL MESSAGE: Checking health of destination"}]}`
+	if o, err := c.Ingest(t.Context(), source, strings.NewReader(other)); err != nil || o.Skipped != 1 || o.Quarantined != 0 {
+		t.Errorf("what is of another log: %+v, %v", o, err)
+	}
 	want := `
 # HELP audit_delivery_bytes_in_flight Memory that deliveries hold now, in bytes; at --max-bytes-in-flight sources are put off.
 # TYPE audit_delivery_bytes_in_flight gauge
@@ -41,8 +45,11 @@ audit_delivery_bytes_in_flight 0
 audit_events_total{outcome="duplicate",source="s"} 1
 audit_events_total{outcome="quarantined",source="s"} 2
 audit_events_total{outcome="stored",source="s"} 1
+# HELP audit_items_skipped_total Items that their carriers say to be no Kubernetes audit events, by source and reason; they are neither stored nor quarantined.
+# TYPE audit_items_skipped_total counter
+audit_items_skipped_total{reason="control_message",source="s"} 1
 `
-	if err := testutil.GatherAndCompare(registry, strings.NewReader(want), "audit_events_total", "audit_delivery_bytes_in_flight"); err != nil {
+	if err := testutil.GatherAndCompare(registry, strings.NewReader(want), "audit_events_total", "audit_delivery_bytes_in_flight", "audit_items_skipped_total"); err != nil {
 		t.Error(err)
 	}
 	if n, err := testutil.GatherAndCount(registry, "audit_delivery_duration_seconds"); err != nil || n != 2 {

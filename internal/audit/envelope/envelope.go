@@ -134,11 +134,29 @@ func IsList(name string) bool { return slices.Contains(lists, name) }
 // without the list's name.
 func (c Context) Within(list string, before []byte) Context {
 	in := Context{List: list, Skip: c.Skip}
-	if list == "logEvents" {
-		o, _ := parseObject(append(slices.Clip(trimComma(before)), '}'))
-		in.Skip = subscriptionSkip(o)
+	if list == LogEvents {
+		in.Skip = subscriptionSkip(beginning(before))
 	}
 	return in
+}
+
+// LogEvents is the list of a CloudWatch subscription's message.
+const LogEvents = "logEvents"
+
+// SaysLater reports whether what is known of the records of a list may stand
+// behind it.
+func SaysLater(list string, before []byte) bool {
+	if list != LogEvents {
+		return false
+	}
+	o := beginning(before)
+	return !o.has("messageType") || !o.has("logStream")
+}
+
+// beginning returns the members that an object begins with.
+func beginning(b []byte) object {
+	o, _ := parseObject(append(slices.Clip(trimComma(b)), '}'))
+	return o
 }
 
 func trimComma(b []byte) []byte {
