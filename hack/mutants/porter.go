@@ -56,4 +56,10 @@ var porter = []mutant{
 		new:      "[]string{",
 		packages: []string{"./internal/query/crdconv"}, tests: "TestManifestsRefuse",
 	},
+	{
+		name: "form-forgets-paths", file: "internal/dashboard/form.go",
+		old:      "var withoutMenu = []string{\"path\", ",
+		new:      "var withoutMenu = []string{",
+		packages: []string{"./internal/dashboard"}, tests: "TestFieldsWithoutMenuStay",
+	},
 }
