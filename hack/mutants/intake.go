@@ -22,7 +22,7 @@ var intake = []mutant{
 	},
 	{
 		name: "raw-before-redaction", file: "internal/audit/row.go",
-		old:      "	changed = w.redact(d.Redaction) || changed\n",
+		old:      "	changed = w.redact(d.Redaction, p.plain) || changed\n",
 		new:      "	_ = w.redact\n",
 		packages: []string{"./internal/audit"},
 	},

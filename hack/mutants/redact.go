@@ -4,7 +4,7 @@ package main
 var redactions = []mutant{
 	{
 		name: "annotations-are-not-read", file: "internal/audit/redact.go",
-		old:      "		text(&m.value, redactAnnotation(by, w.ObjectRef, m.name, m.value))\n",
+		old:      "		text(&m.value, redactAnnotation(by, clean, w.ObjectRef, m.name, m.value))\n",
 		new:      "		_ = m\n",
 		packages: []string{"./internal/audit"}, tests: "TestCanaries",
 	},

@@ -27,7 +27,7 @@ var commandLines = []string{
 	`kubectl --token CANARY get pods`, `kubectl create secret docker-registry x --docker-password=CANARY`, `htpasswd -b /etc/f admin CANARY`, `rabbitmqctl change_password guest CANARY`, `rabbitmqctl add_user a CANARY`, `java -Dspring.datasource.password=CANARY -jar x`,
 	`aws configure set aws_secret_access_key CANARY`, `AWS_SECRET_ACCESS_KEY=CANARY aws s3 ls`, `etcdctl --user root:CANARY get x`, `smbclient -U a%CANARY //x/y`, `sqlcmd -S x -U sa -P CANARY`, `env API_KEY=CANARY ./x`, `./x --client-secret=CANARY`, `./x --api-key CANARY`, `./x -token CANARY`, `./x --token="CANARY"`,
 	`git clone https://CANARY@git.example/x`, `git clone https://a:CANARY@git.example/x`, `cqlsh -u a -p CANARY`, `keytool -storepass CANARY -list`, `bash -c "redis-cli -a CANARY"`, `sh -c 'sh -c "mysql -pCANARY"'`, `timeout 5 mysql -pCANARY`, `cat x | mysql -pCANARY`, `true; mysql -pCANARY`, `true && curl -u a:CANARY x`,
-	`mysql -pCANARY>/dev/null`, `PASSWORD=CANARY; export PASSWORD`, `argocd login x --username a --password CANARY`, `oc login -u a -p CANARY`, `twine upload -u a -p CANARY`, `zip -P CANARY x`, `7z x -pCANARY`, `ncftpput -p CANARY x`, `snmpwalk -A CANARY x`,
+	`mysql -pCANARY>/dev/null`, `PASSWORD=CANARY; export PASSWORD`, `argocd login x --username a --password CANARY`, `oc login -u a -p CANARY`, `twine upload -u a -p CANARY`, `zip -P CANARY x`, `7z x -pCANARY`, `ncftpput -p CANARY x`, `snmpwalk -A CANARY x`, `curl -sSLu a:CANARY x`, `echo CANARY | docker login --password-stdin`, `echo root:CANARY | chpasswd`, `ssh-keygen -N CANARY -f x`,
 }
 
 // lists are command lines as lists of words.
@@ -36,7 +36,7 @@ var lists = [][]string{
 	{"curl", "-u", "a:CANARY", "https://x"}, {"curl", "-H", "Authorization: Bearer CANARY"}, {"curl", "--header", "X-Auth-Token: CANARY"}, {"curl", "https://a:CANARY@x/"}, {"sh", "-c", "PGPASSWORD=CANARY psql"}, {"env", "SECRET_KEY=CANARY", "x"}, {"x", "DSN=CANARY"},
 	{"x", "--dsn=a:CANARY@tcp(db:3306)/x"}, {"x", "--api-key", "CANARY"}, {"x", "--db-pass", "CANARY"}, {"docker", "login", "-p", "CANARY"}, {"sshpass", "-p", "CANARY", "ssh"}, {"x", "--password", "two words CANARY"}, {"psql", "password=CANARY host=x"}, {"x", `{"password":"CANARY"}`},
 	{"mysql", "-p two CANARY"}, {"x", "--from-literal=a=CANARY"}, {"x", "--from-literal", "a=CANARY"}, {"vault", "kv", "put", "secret/x", "a=CANARY"}, {"htpasswd", "-b", "f", "u", "CANARY"}, {"x", "--config", "db:\n  password: CANARY\n"}, {"x", "--connection-string", "Server=x;Password=CANARY;User=a"},
-	{"nice", "mysql", "-pCANARY"}, {"mongo", "--host", "x", "-p", "CANARY"}, {"x", "--encryption-key=CANARY"}, {"x", "--basic-auth-password", "CANARY"}, {"x", "-e", "TOKEN=CANARY"},
+	{"nice", "mysql", "-pCANARY"}, {"curl", "-sku", "a:CANARY"}, {"mongo", "--host", "x", "-p", "CANARY"}, {"x", "--encryption-key=CANARY"}, {"x", "--basic-auth-password", "CANARY"}, {"x", "-e", "TOKEN=CANARY"},
 }
 
 // texts are what stands in messages, annotations and values.
@@ -48,7 +48,7 @@ var texts = []string{
 	"password: |\n  CANARY\n  more\nuser: a\n", "x: 1\n---\napiKey: CANARY\n", "a: b\n# password: CANARY\n", "{{ x }}\npassword: CANARY\n", "{{ if }}\npassword: |\n  CANARY\n", "[db]\nuser = a\npassword = CANARY\n", "spring.datasource.password=CANARY\nx=y\n", "machine x login a password=CANARY",
 	"-----BEGIN RSA PRIVATE KEY-----\nCANARY\n-----END RSA PRIVATE KEY-----\n", "-----BEGIN OPENSSH PRIVATE KEY-----\nCANARY\n", "ghp_CANARYCANARYCANARY", "token ghp_CANARYCANARYCANARY is bad", "glpat-CANARYCANARY", "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJCANARY.CANARYCANARY", "xoxb-1234-CANARY",
 	"kind: Secret\nstringData:\n  a: CANARY\n", `{"kind":"Secret","data":{"a":"CANARY"}}`, `helm install x --set db.password=CANARY`, `exec [sh -c mysql -pCANARY] failed`, `Liveness probe failed: redis-cli -a CANARY ping: refused`, `command "curl -u a:CANARY x" exited with 1`, "global:\n  postgresql:\n    auth:\n      postgresPassword: CANARY\n",
-	"extraEnvVars:\n  - name: A\n    value: CANARY\n", "env:\n  A: CANARY\n", `PASSWORD 'CANARY'`, `{"items":[{"kind":"Secret","stringData":{"a":"CANARY"}}]}`, "clientSecret: \"CANARY\"\nx: y\n", "$2y$10$CANARYCANARYCANARY", `export TOKEN="CANARY"`, `{"connectionString":"CANARY"}`, `databaseURL: CANARY`,
+	"extraEnvVars:\n  - name: A\n    value: CANARY\n", "env:\n  A: CANARY\n", `PASSWORD 'CANARY'`, `{"items":[{"kind":"Secret","stringData":{"a":"CANARY"}}]}`, "clientSecret: \"CANARY\"\nx: y\n", "$2y$10$CANARYCANARYCANARY", `export TOKEN="CANARY"`, `{"connectionString":"CANARY"}`, `<db><password>CANARY</password></db>`, `post to https://hooks.slack.com/services/T0/B0/CANARYCANARY`, `databaseURL: CANARY`,
 	"a:\n  - --password\n  - CANARY\nargs:\n  - --password\n  - CANARY\n",
 }
 

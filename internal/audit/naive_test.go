@@ -261,7 +261,7 @@ func (n *naiveEvent) redact(by redact.Policy) {
 		n.ImpersonatedUser.redact(by)
 	}
 	for name, value := range n.Annotations {
-		n.Annotations[name] = redactAnnotation(by, ref, name, value)
+		n.Annotations[name] = redactAnnotation(by, nil, ref, name, value)
 	}
 	n.Unknown = by.Body(n.Unknown, redact.Other)
 }
@@ -269,7 +269,7 @@ func (n *naiveEvent) redact(by redact.Policy) {
 func (u *naiveUser) redact(by redact.Policy) {
 	u.Unknown = by.Body(u.Unknown, redact.Other)
 	for name, values := range u.Extra {
-		(listMap{{name, values}}).redact(by)
+		(listMap{{name, values}}).redact(by, nil)
 	}
 }
 

@@ -31,6 +31,7 @@ type parser struct {
 
 	statuses     statuses
 	agents       agents
+	plain        plainTexts
 	reading      *wireUser // the one whose members are read
 	hasUser      bool
 	impersonated wireUser
@@ -43,14 +44,14 @@ type parser struct {
 	sum                    [sha256.Size]byte
 }
 
-var parsers = sync.Pool{New: func() any { return &parser{statuses: statuses{}, agents: agents{}} }}
+var parsers = sync.Pool{New: func() any { return &parser{statuses: statuses{}, agents: agents{}, plain: plainTexts{}} }}
 
 func newParser() *parser { return parsers.Get().(*parser) }
 
 // release gives back what the parser learnt, and nothing that an event holds.
 func (p *parser) release() {
 	const most = 64 << 10
-	kept := &parser{statuses: p.statuses, agents: p.agents}
+	kept := &parser{statuses: p.statuses, agents: p.agents, plain: p.plain}
 	if cap(p.scratch) <= most {
 		kept.scratch = p.scratch
 	}

@@ -21,7 +21,7 @@ func RedactURI(uri string) string { return redact.URI(uri) }
 
 // redact takes out of the event what may be secret. It reports whether that
 // changed how the event is written.
-func (w *wireEvent) redact(by redact.Policy) (changed bool) {
+func (w *wireEvent) redact(by redact.Policy, clean plainTexts) (changed bool) {
 	replace := func(v *jsontext.Value, by jsontext.Value) {
 		changed = changed || !bytes.Equal(*v, by)
 		*v = by
@@ -40,14 +40,14 @@ func (w *wireEvent) redact(by redact.Policy) (changed bool) {
 	}
 	replace(&w.ResponseStatus, redactStatus(by, w.ResponseStatus, w.ObjectRef.isQuoted()))
 	text(&w.RequestURI, by.URI(w.RequestURI))
-	text(&w.UserAgent, by.Text(w.UserAgent))
+	text(&w.UserAgent, clean.redact(by, w.UserAgent))
 	for i := range w.Annotations {
 		m := &w.Annotations[i]
-		text(&m.value, redactAnnotation(by, w.ObjectRef, m.name, m.value))
+		text(&m.value, redactAnnotation(by, clean, w.ObjectRef, m.name, m.value))
 	}
 	for _, u := range []*wireUser{&w.User, w.ImpersonatedUser} {
 		if u != nil {
-			changed = u.Extra.redact(by) || changed
+			changed = u.Extra.redact(by, clean) || changed
 			replace(&u.Unknown, by.Body(u.Unknown, redact.Other))
 		}
 	}
@@ -61,23 +61,45 @@ func (w *wireEvent) redact(by redact.Policy) (changed bool) {
 	return changed
 }
 
+// plainTexts remembers short texts in which nothing is secret: user agents,
+// reasons and credential ids come again and again.
+type plainTexts map[string]struct{}
+
+const (
+	maxPlainTexts     = 512
+	maxPlainTextBytes = 256
+)
+
+func (known plainTexts) redact(by redact.Policy, text string) string {
+	if _, ok := known[text]; ok {
+		return text
+	}
+	out := by.Text(text)
+	// What one policy leaves another may take out.
+	if known != nil && by == (redact.Policy{}) && out == text && len(text) <= maxPlainTextBytes {
+		if len(known) >= maxPlainTexts {
+			clear(known)
+		}
+		known[strings.Clone(text)] = struct{}{}
+	}
+	return out
+}
+
 const lastApplied = "kubectl.kubernetes.io/last-applied-configuration"
 
 // redactAnnotation redacts an annotation of the event. The API server writes
 // the patches of admission webhooks there, with whatever they put into an object.
-func redactAnnotation(by redact.Policy, ref *wireObjectRef, name, value string) string {
+func redactAnnotation(by redact.Policy, clean plainTexts, ref *wireObjectRef, name, value string) string {
 	switch {
 	case strings.HasPrefix(name, "patch.webhook.admission.k8s.io/"), name == lastApplied:
 		if ref.holdsSecrets() {
 			return Redacted
 		}
 		return by.Document(value, ref.kind())
-	case isOfKubernetes(name):
-		return by.Text(value)
-	case redact.SecretName(name):
+	case !isOfKubernetes(name) && redact.SecretName(name):
 		return Redacted
 	}
-	return by.Text(value)
+	return clean.redact(by, value)
 }
 
 // isOfKubernetes reports whether a name is one of Kubernetes itself, such as
@@ -87,13 +109,13 @@ func isOfKubernetes(name string) bool {
 	return ok && (strings.HasSuffix(domain, "k8s.io") || strings.HasSuffix(domain, "kubernetes.io"))
 }
 
-func (m listMap) redact(by redact.Policy) (changed bool) {
+func (m listMap) redact(by redact.Policy, clean plainTexts) (changed bool) {
 	for _, extra := range m {
 		secret := !isOfKubernetes(extra.name) && redact.SecretName(extra.name)
 		for i, value := range extra.values {
 			redacted := Redacted
 			if !secret {
-				redacted = by.Text(value)
+				redacted = clean.redact(by, value)
 			}
 			changed = changed || redacted != value
 			extra.values[i] = redacted

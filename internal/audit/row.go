@@ -61,7 +61,7 @@ func (d *decoding) raw(object []byte, event *Event) error {
 		changed = w.leaveOutBodies(d.Key, len(object), d.scan.max)
 	}
 	event.Truncated = event.Truncated || changed
-	changed = w.redact(d.Redaction) || changed
+	changed = w.redact(d.Redaction, p.plain) || changed
 	raw := p.room.raw(min(len(object), d.scan.max) + len(object)/8)
 	if p.exact && !changed {
 		raw = append(raw, object...)

@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/porter-dev/audit-operator/internal/audit/audittest"
+	"github.com/porter-dev/audit-operator/internal/redact"
 )
 
 var lax = []jsontext.Options{jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true)}
@@ -235,6 +236,8 @@ func TestParserForgets(t *testing.T) {
 	for i := range 10_000 {
 		p.agents.kind(fmt.Sprint("agent/", i))
 		p.agents.kind(strings.Repeat("x", i))
+		p.plain.redact(redact.Policy{}, fmt.Sprint("text ", i))
+		p.plain.redact(redact.Policy{}, strings.Repeat("x", i))
 		if _, err := p.statuses.read(fmt.Appendf(nil, `{"code":%d}`, i)); err != nil {
 			t.Fatal(err)
 		}
@@ -248,6 +251,14 @@ func TestParserForgets(t *testing.T) {
 	}
 	for text := range p.statuses {
 		size += len(text)
+	}
+	for text := range p.plain {
+		if len(text) > maxPlainTextBytes {
+			t.Errorf("a text of %d bytes is remembered", len(text))
+		}
+	}
+	if len(p.plain) > maxPlainTexts {
+		t.Errorf("%d texts are remembered", len(p.plain))
 	}
 	if len(p.agents) > maxAgents || len(p.statuses) > maxStatuses || size > maxAgents*maxAgentBytes+maxStatuses*maxStatusBytes {
 		t.Errorf("%d agents and %d statuses of %d bytes are remembered", len(p.agents), len(p.statuses), size)

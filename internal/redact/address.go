@@ -143,7 +143,7 @@ func (f *finder) tokens() {
 		}
 		begins := !inWord && (k&isWord != 0 || c == '$')
 		inWord = k&isWord != 0
-		if !begins || i+1 == len(f.text) || !pairs.has(c, f.text[i+1]) {
+		if !begins || i+1 == len(f.text) || !starts.has(f.text[i:]) {
 			continue
 		}
 		n := tokenLength(f.text[i:])

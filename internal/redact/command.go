@@ -25,6 +25,9 @@ type command struct {
 	// only says that the word was there by which the program takes credentials.
 	only bool
 	next wanted
+	// echo is where the words of the last echo are, which a pipe may lead to a
+	// program that reads a password.
+	echo cut
 }
 
 // words takes out what is secret by the words before it: on the command lines
@@ -35,6 +38,9 @@ func (f *finder) words() {
 		c := text[i]
 		if class[c]&isSeparate != 0 {
 			f.command.next, f.command.program = nothing, nil
+			if c == '|' && f.command.echo.to == 0 {
+				f.command.echo.to = i
+			}
 		}
 		if !beginsWord(c) && (f.command.next == nothing || c != '[' && c != '{' && c != '(') {
 			i++
@@ -120,6 +126,14 @@ func (c *command) learn(f *finder, word []byte, from, to int) {
 		c.flag(f, word, from, to)
 		return
 	}
+	switch string(word) {
+	case "echo", "printf":
+		c.echo = cut{from: to}
+		return
+	case "chpasswd":
+		f.takeEcho()
+		return
+	}
 	name := word
 	if slash := bytes.LastIndexByte(word, '/'); slash >= 0 {
 		name = word[slash+1:]
@@ -157,6 +171,21 @@ func (c *command) wordOfProgram(word []byte) {
 		if string(word) == w {
 			c.next = anythingTwice
 		}
+	}
+}
+
+// takeEcho takes out what is written to a program that reads a password.
+func (f *finder) takeEcho() {
+	e := f.command.echo
+	f.command.echo = cut{}
+	for e.from < e.to && class[f.text[e.from]]&isSpace != 0 {
+		e.from++
+	}
+	for e.from < e.to && class[f.text[e.to-1]]&isSpace != 0 {
+		e.to--
+	}
+	if e.from < e.to && e.to <= len(f.text) && !bytes.Equal(f.text[e.from:e.to], markText) {
+		f.take(e.from, e.to)
 	}
 }
 
@@ -200,6 +229,9 @@ func (c *command) flag(f *finder, word []byte, from, to int) {
 	}
 	name := bytes.TrimLeft(word, "-")
 	switch string(name) {
+	case "password-stdin", "stdin":
+		f.takeEcho()
+		return
 	case "from-literal", "build-arg", "set-string":
 		c.next = aPair
 		return
@@ -245,6 +277,21 @@ func (c *command) shortFlag(f *finder, p *program, word []byte, from, to int) bo
 		c.next = aSecret
 	case has(p.header):
 		c.next = aHeader
+	case p.clusters && len(word) < maxWord && isFlag(word):
+		return c.cluster(p, word[len(word)-1])
+	default:
+		return false
+	}
+	return true
+}
+
+// cluster reads the last of several flags of one letter: -sSu a:x.
+func (c *command) cluster(p *program, letter byte) bool {
+	switch {
+	case bytes.IndexByte([]byte(p.user), letter) >= 0:
+		c.next = aUser
+	case bytes.IndexByte([]byte(p.secret), letter) >= 0:
+		c.next = aSecret
 	default:
 		return false
 	}

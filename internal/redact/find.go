@@ -97,6 +97,17 @@ func (f *finder) settings() {
 			i = f.setting(i)
 		case '@':
 			f.dataSource(i)
+		case '>':
+			if opensElement(f.text, i) { // <password>x</password>
+				end := i + 1
+				for end < len(f.text) && f.text[end] != '<' {
+					end++
+				}
+				if value := f.text[i+1 : end]; len(bytes.TrimSpace(value)) > 0 {
+					f.take(i+1, end)
+				}
+				i = end - 1
+			}
 		}
 	}
 }

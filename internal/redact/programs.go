@@ -13,6 +13,8 @@ type program struct {
 	after, afterTwo, afterThree []string
 	// only is a word without which the short flags mean something else.
 	only string
+	// clusters says that several short flags may stand together: -sSu.
+	clusters bool
 	// pairs says that everything after an = is secret.
 	pairs bool
 }
@@ -31,7 +33,7 @@ var programs = func() map[string]*program {
 		"mongo mongosh mongodump mongorestore mongoexport mongoimport mongostat mongotop mongofiles sshpass cqlsh nodetool rabbitmqadmin beeline twine ncftp ncftpget ncftpput ncftpls useradd usermod influx arangosh arangodump arangorestore couchbase-cli cbq cbbackupmgr taosdump")
 	add(program{secret: "p", only: "login"}, "docker podman nerdctl buildah helm oc az cf argocd crane oras skopeo regctl ctr ibmcloud heroku")
 	add(program{secret: "aA", after: []string{"auth", "requirepass", "masterauth"}}, "redis-cli redis-benchmark valkey-cli keydb-cli")
-	add(program{user: "uU", header: "Hb", secret: "b"}, "curl")
+	add(program{user: "uU", header: "H", secret: "b", clusters: true}, "curl")
 	add(program{user: "a", header: "h"}, "httpie xh wrk hey")
 	add(program{secret: "w", user: ""}, "ldapsearch ldapadd ldapmodify ldapdelete ldapwhoami ldapcompare ldapmodrdn")
 	add(program{secret: "wsa"}, "ldappasswd")
@@ -47,6 +49,7 @@ var programs = func() map[string]*program {
 	add(program{after: []string{"obscure"}}, "rclone")
 	add(program{after: []string{"aws_secret_access_key", "aws_session_token"}}, "aws")
 	add(program{afterThree: []string{"-b", "-bn", "-nb", "-Bb", "-bB", "-bc", "-cb", "-cbB", "-bnB", "-nbB"}}, "htpasswd")
+	add(program{secret: "NP"}, "ssh-keygen")
 	add(program{secret: "s"}, "smbpasswd cadaver")
 	return all
 }()

@@ -3,6 +3,7 @@ package redact
 import (
 	"bytes"
 	"encoding/base64"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -30,48 +31,61 @@ var tokenShapes = []shape{
 	{"AGE-SECRET-KEY-", 20}, {"glsa_", 20}, {"glc_", 30}, {"lin_api_", 20}, {"dp.pt.", 20}, {"dp.st.", 20}, {"pul-", 30}, {"tfp_", 30}, {"figd_", 20}, {"ATATT3", 20}, {"ATCTT3", 20}, {"ATBB", 28},
 	{"PMAK-", 20}, {"rdme_", 30}, {"sgp_", 30}, {"dapi", 30}, {"dt0c01.", 30}, {"EAACEdEose0cBA", 10}, {"EZAK", 40}, {"EZTK", 40}, {"eyJrIjoi", 20}, {"nfp_", 30}, {"sntrys_", 30}, {"sntryu_", 30},
 	{"tskey-", 20}, {"CFPAT-", 30}, {"vcp_", 20}, {"cio_", 20}, {"ntn_", 30}, {"secret_", 40}, {"key-", 32}, {"phx_", 30},
+	{"hooks.slack.com/services/", 20}, {"discord.com/api/webhooks/", 20},
 	{"$2a$", 20}, {"$2b$", 20}, {"$2y$", 20}, {"$5$", 20}, {"$6$", 20}, {"$1$", 20}, {"$apr1$", 20}, {"$y$", 20}, {"$argon2", 20}, {"$pbkdf2", 20}, {"$scrypt$", 20}, {"$7$", 20}, // hashes of passwords
 }
 
 // words are what commands and headers are known by, in lower case; programs
 // are there too.
-var words = []string{"bearer", "basic", "identified", "password", "passwd", "pass", "pwd"}
+var words = []string{"bearer", "basic", "identified", "password", "passwd", "pass", "pwd", "echo", "printf"}
 
-// pairs has the two bytes, the first in lower case, with which a shape or a
-// word begins: hardly any word of most texts has such.
-var pairs = func() *pairSet {
-	set := new(pairSet)
-	set.add('e', 'y')
+// starts has the first three bytes of shapes and of words: hardly any word of
+// most texts has such.
+var starts = func() *startSet {
+	set := new(startSet)
 	for _, s := range tokenShapes {
-		set.add(s.prefix[0], s.prefix[1])
+		set.add(s.prefix)
 	}
 	for _, w := range words {
-		set.add(w[0], w[1])
-		set.add(w[0], w[1]-('a'-'A'))
+		set.add(w)
+		set.add(strings.ToUpper(w))
+		set.add(strings.ToUpper(w[:1]) + w[1:])
 	}
 	for name := range programs {
-		set.add(name[0], name[1])
+		set.add(name)
 	}
+	set.add("eyJ")
 	return set
 }()
 
-type pairSet [1 << 13]byte
+// startSet may say yes of others too: it is a table of hashes.
+type startSet [1 << 12]uint64
 
-func pairOf(a, b byte) int {
-	if 'A' <= a && a <= 'Z' {
-		a += 'a' - 'A'
+func startOf(a, b, c byte) uint32 {
+	return (uint32(a) | uint32(b)<<8 | uint32(c)<<16) * 0x9E3779B1 >> 14
+}
+
+func (p *startSet) add(begin string) {
+	if len(begin) > 2 {
+		n := startOf(begin[0], begin[1], begin[2])
+		p[n>>6] |= 1 << (n & 63)
+		return
 	}
-	return int(a)<<8 | int(b)
+	for c := range 256 { // what may follow a word
+		if class[c]&isWord == 0 {
+			n := startOf(begin[0], begin[1], byte(c))
+			p[n>>6] |= 1 << (n & 63)
+		}
+	}
 }
 
-func (p *pairSet) add(a, b byte) {
-	n := pairOf(a, b)
-	p[n>>3] |= 1 << (n & 7)
-}
-
-func (p *pairSet) has(a, b byte) bool {
-	n := pairOf(a, b)
-	return p[n>>3]&(1<<(n&7)) != 0
+// has reports whether a text may begin as one of them does.
+func (p *startSet) has(text []byte) bool {
+	if len(text) < 3 {
+		return false
+	}
+	n := startOf(text[0], text[1], text[2])
+	return p[n>>6]&(1<<(n&63)) != 0
 }
 
 // shapesFrom has the shapes by their first byte.

@@ -76,10 +76,8 @@ func suspicious(text []byte) bool {
 			run = 0
 		}
 		if k&isWord != 0 {
-			if !inWord && i+1 < len(text) && pairs.has(c, text[i+1]) {
-				if begins(text[i:]) {
-					return true
-				}
+			if !inWord && starts.has(text[i:]) && begins(text[i:]) {
+				return true
 			}
 			inWord = true
 			continue
@@ -106,6 +104,8 @@ func suspicious(text []byte) bool {
 					return true
 				}
 			}
+		case c == '>' && opensElement(text, i):
+			return true
 		case c == '$' && i+2 < len(text) && class[text[i+1]]&isWord != 0 && begins(text[i:]):
 			return true
 		}
@@ -116,6 +116,17 @@ func suspicious(text []byte) bool {
 // minSecretText is the length of the shortest text that can hold a secret and
 // what tells that it is one: p=x.
 const minSecretText = 3
+
+// opensElement reports whether an element of XML begins before i whose name is a
+// secret's.
+func opensElement(text []byte, i int) bool {
+	_, from, to := nameBounds(text, i)
+	if from == to || from == 0 || text[from-1] != '<' && text[from-1] != ':' {
+		return false
+	}
+	v := names.judge(text[from:to])
+	return v == secretName || v == secretText
+}
 
 // isStructured reports whether a text begins as JSON does.
 func isStructured(text []byte) bool {
