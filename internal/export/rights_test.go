@@ -27,6 +27,9 @@ func answers(asked *atomic.Int64, given ...error) export.Still {
 
 var errSilent = fmt.Errorf("connection refused: %w", auth.ErrNoAnswer)
 
+// askedWithin is how long a test waits for rights to be asked again.
+const askedWithin = 20 * time.Second
+
 // An answer that is being sent ends, and says that it is not whole, when its
 // caller's rights have ended, or when nobody says whether they have.
 func TestRightsEnd(t *testing.T) {
@@ -47,6 +50,8 @@ func TestRightsEnd(t *testing.T) {
 			w := newWorld(t, 2500, export.Options{Still: answers(&asked, tc.answers...), RightsEvery: 10 * time.Millisecond, RightsLast: tc.last})
 			w.request.Limit = 2500
 			w.faults.page = func(ctx context.Context, n int) error {
+				ctx, cancel := context.WithTimeout(ctx, askedWithin)
+				defer cancel()
 				tick := time.NewTicker(time.Millisecond)
 				defer tick.Stop()
 				for n == 2 && (!tc.whole || asked.Load() < 4) {
@@ -110,7 +115,11 @@ func TestRightsEndInADownload(t *testing.T) {
 	w := newWorld(t, 1, export.Options{})
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
+	began := time.Now()
 	w.downloads(t, func(p []byte) (int, error) {
+		if time.Since(began) > askedWithin {
+			return 0, io.EOF
+		}
 		<-tick.C
 		p[0] = 'x'
 		return 1, nil
