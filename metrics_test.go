@@ -76,8 +76,10 @@ func TestMetrics(t *testing.T) {
 	reader := api.serviceAccount(t, "scraper", "/metrics")
 	m.await(t, "https://"+m.metrics+"/metrics", reader, http.StatusOK)
 	source := api.connect(t, m, "measured")
-	if status, _, err := request(t, http.MethodPost, m.deliveries("measured"), source, strings.NewReader(delivery("a", "b"))); status != http.StatusOK {
-		t.Fatalf("status %d, %v", status, err)
+	for _, body := range []string{delivery("a", "b"), `{"messageType":"CONTROL_MESSAGE","logEvents":[{"message":"CWL CONTROL MESSAGE"}]}`} {
+		if status, _, err := request(t, http.MethodPost, m.deliveries("measured"), source, strings.NewReader(body)); status != http.StatusOK {
+			t.Fatalf("status %d, %v", status, err)
+		}
 	}
 	question := &v1alpha1.ClusterAuditLogQuery{ObjectMeta: metav1.ObjectMeta{Name: "measured-query"}}
 	api.create(t, question)
