@@ -6,6 +6,9 @@ import (
 	"testing"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
+
+	"github.com/porter-dev/audit-operator/internal/audit/audittest"
 )
 
 const (
@@ -37,7 +40,15 @@ func TestAdmissionRefuses(t *testing.T) {
 		{"two * in actors", namespaced, "q", `{actors: ["ab**"]}`, []string{"spec.actors[0]", "* may only be the last character"}},
 		{"inner * in names", cluster, "q", `{exclude: {resourceNames: ["*-1"]}}`, []string{"spec.exclude.resourceNames[0]", "like checkout-*"}},
 		{"10,000 actors", namespaced, "q", many, []string{"spec.actors", "must have at most 100 items"}},
-		{"long actor", namespaced, "q", `{actors: [` + long + `]}`, []string{"spec.actors[0]", "may not be more than 256"}},
+		{"long actor", namespaced, "q", `{actors: [` + long + `]}`, []string{"spec.actors[0]", "at most 256 characters"}},
+		{"long literal actor", namespaced, "q", `{actors: ["=` + long + `"]}`, []string{"spec.actors[0]", "may not be more than 257"}},
+		{"long literal namespace", cluster, "q", `{exclude: {namespaces: ["=` + long + `"]}}`, []string{"spec.exclude.namespaces[0]", "may not be more than 257"}},
+		{"long name", cluster, "q", `{resourceNames: [` + long + `]}`, []string{"spec.resourceNames[0]", "at most 256 characters"}},
+		{"long action", cluster, "q", `{actions: [` + long + `]}`, []string{"spec.actions[0]", "at most 256 characters"}},
+		{"empty literal actor", namespaced, "q", `{actors: ["="]}`, []string{"spec.actors[0]", "not counting the = before a literal value"}},
+		{"empty literal source", cluster, "q", `{sources: ["="]}`, []string{"spec.sources[0]", "like prod-eu-1"}},
+		{"long namespace", cluster, "q", `{namespaces: [` + long[:64] + `]}`, []string{"spec.namespaces[0]", "or - for requests to none"}},
+		{"literal method", namespaced, "q", `{methods: ["=GET"]}`, []string{"spec.methods[0]", `"GET"`}},
 		{"empty actor", namespaced, "q", `{actors: [""]}`, []string{"spec.actors[0]", "at least 1 chars"}},
 		{"long search", namespaced, "q", `{search: ` + long + `}`, []string{"spec.search", "may not be more than 255"}},
 		{"bad range of addresses", namespaced, "q", `{ipAddresses: [10.0.0.0/40]}`, []string{"spec.ipAddresses[0]", "a CIDR range like 10.0.0.0/8"}},
@@ -113,6 +124,24 @@ func TestAdmissionRefuses(t *testing.T) {
 	}
 }
 
+// oddTexts is a spec with what a facet may offer, each as a literal.
+func oddTexts(t *testing.T) string {
+	t.Helper()
+	var literals []string
+	for _, text := range audittest.OddTexts() {
+		literals = append(literals, "="+text)
+	}
+	spec := map[string]any{"exclude": map[string]any{"actors": literals}}
+	for _, field := range []string{"actors", "actions", "resourceNames", "clusters", "namespaces", "sources"} {
+		spec[field] = literals
+	}
+	written, err := yaml.Marshal(spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(written)
+}
+
 // numbered are API groups.
 func numbered(n int) string {
 	groups := make([]string, n)
@@ -135,6 +164,7 @@ func TestAdmissionAccepts(t *testing.T) {
 		{"preset", namespaced, `{timeRange: {preset: Last30Days}}`},
 		{"no preview", namespaced, `{preview: 0}`},
 		{"addresses", namespaced, `{ipAddresses: [192.0.2.7, "2001:db8::1", "2001:db8::/32", 10.1.2.3/8]}`},
+		{"literal texts", cluster, oddTexts(t)},
 		{"full lists", namespaced, `{actors: [` + strings.Repeat(strings.Repeat("a", 256)+",", 100) + `]}`},
 		{"source", source, `{cluster: prod-eu, type: Webhook, auth: ClientCertificate, limits: {maxEventBytes: 1048576}, redaction: {configMapValues: Keep, execArguments: Drop}}`},
 		{"aggregated source", source, `{cluster: prod-eu, apiGroups: [wardle.example.com, apps]}`},

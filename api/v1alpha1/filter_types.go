@@ -5,8 +5,8 @@ import (
 )
 
 // Terms are lists of alternatives, one list for each field of an event.
-// Matching is exact and case-sensitive. A field that an event lacks never
-// matches.
+// Matching is exact and case-sensitive. A text that begins with = is literal
+// after it, like =a* for the text a*. A field that an event lacks never matches.
 type Terms struct {
 	// resourceTypes are application, datastore, addon, environment_group,
 	// cluster, project, or the value of an AuditResourceType (object my-type,
@@ -25,8 +25,9 @@ type Terms struct {
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=100
 	// +kubebuilder:validation:items:MinLength=1
-	// +kubebuilder:validation:items:MaxLength=256
-	// +kubebuilder:validation:items:XValidation:rule="!self.contains('*') || self.indexOf('*') == self.size() - 1",message="actors: * may only be the last character, like system:serviceaccount:ci:*"
+	// +kubebuilder:validation:items:MaxLength=257
+	// +kubebuilder:validation:items:XValidation:rule="self.startsWith('=') || !self.contains('*') || self.indexOf('*') == self.size() - 1",message="actors: * may only be the last character, like system:serviceaccount:ci:*; after = a value is literal"
+	// +kubebuilder:validation:items:XValidation:rule="self.startsWith('=') ? self.size() > 1 : self.size() <= 256",message="actors: write at most 256 characters, not counting the = before a literal value"
 	Actors []string `json:"actors,omitempty"`
 
 	// methods are HTTP methods. exec, attach and port-forward are always POST.
@@ -43,8 +44,9 @@ type Terms struct {
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=100
 	// +kubebuilder:validation:items:MinLength=1
-	// +kubebuilder:validation:items:MaxLength=256
-	// +kubebuilder:validation:items:XValidation:rule="self.matches(r'^([*][.])?[^*]*[*]?$') && self != '*.'",message="actions: * may only be the last character, like application.*, or a leading *., like *.exec"
+	// +kubebuilder:validation:items:MaxLength=257
+	// +kubebuilder:validation:items:XValidation:rule="self.startsWith('=') || self.matches(r'^([*][.])?[^*]*[*]?$') && self != '*.'",message="actions: * may only be the last character, like application.*, or a leading *., like *.exec; after = a value is literal"
+	// +kubebuilder:validation:items:XValidation:rule="self.startsWith('=') ? self.size() > 1 : self.size() <= 256",message="actions: write at most 256 characters, not counting the = before a literal value"
 	Actions []string `json:"actions,omitempty"`
 
 	// ipAddresses are addresses or CIDR ranges. Included, they match any of an
@@ -73,8 +75,9 @@ type Terms struct {
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=100
 	// +kubebuilder:validation:items:MinLength=1
-	// +kubebuilder:validation:items:MaxLength=256
-	// +kubebuilder:validation:items:XValidation:rule="!self.contains('*') || self.indexOf('*') == self.size() - 1",message="resourceNames: * may only be the last character, like checkout-*"
+	// +kubebuilder:validation:items:MaxLength=257
+	// +kubebuilder:validation:items:XValidation:rule="self.startsWith('=') || !self.contains('*') || self.indexOf('*') == self.size() - 1",message="resourceNames: * may only be the last character, like checkout-*; after = a value is literal"
+	// +kubebuilder:validation:items:XValidation:rule="self.startsWith('=') ? self.size() > 1 : self.size() <= 256",message="resourceNames: write at most 256 characters, not counting the = before a literal value"
 	ResourceNames []string `json:"resourceNames,omitempty"`
 
 	// clients are kinds of programs: cli (kubectl, helm and the like),
@@ -101,17 +104,18 @@ type PlaceTerms struct {
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=100
 	// +kubebuilder:validation:items:MinLength=1
-	// +kubebuilder:validation:items:MaxLength=63
-	// +kubebuilder:validation:items:XValidation:rule="self.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$')",message="clusters: write the cluster of an AuditSource, like prod-eu"
+	// +kubebuilder:validation:items:MaxLength=257
+	// +kubebuilder:validation:items:XValidation:rule="self.startsWith('=') ? self.size() > 1 : self.size() <= 63 && (self.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$'))",message="clusters: write the cluster of an AuditSource, like prod-eu"
 	Clusters []string `json:"clusters,omitempty"`
 
-	// namespaces are names of namespaces; - selects requests to none.
+	// namespaces are names of namespaces; - selects requests to none, =- those to
+	// one that is named -.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=100
 	// +kubebuilder:validation:items:MinLength=1
-	// +kubebuilder:validation:items:MaxLength=63
-	// +kubebuilder:validation:items:XValidation:rule="self == '-' || self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",message="namespaces: write a namespace's name, or - for requests to none"
+	// +kubebuilder:validation:items:MaxLength=257
+	// +kubebuilder:validation:items:XValidation:rule="self.startsWith('=') ? self.size() > 1 : self.size() <= 63 && (self == '-' || self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$'))",message="namespaces: write a namespace's name, or - for requests to none"
 	Namespaces []string `json:"namespaces,omitempty"`
 
 	// sources are names of AuditSources; audit-operator is that of the
@@ -120,8 +124,8 @@ type PlaceTerms struct {
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=100
 	// +kubebuilder:validation:items:MinLength=1
-	// +kubebuilder:validation:items:MaxLength=63
-	// +kubebuilder:validation:items:XValidation:rule="self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",message="sources: write the name of an AuditSource, like prod-eu-1"
+	// +kubebuilder:validation:items:MaxLength=257
+	// +kubebuilder:validation:items:XValidation:rule="self.startsWith('=') ? self.size() > 1 : self.size() <= 63 && (self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$'))",message="sources: write the name of an AuditSource, like prod-eu-1"
 	Sources []string `json:"sources,omitempty"`
 }
 

@@ -46,7 +46,7 @@ var porter = []mutant{
 	},
 	{
 		name: "paths-need-their-query", file: "internal/store/embedded/wherepath.go",
-		old:      "			if !strings.Contains(v, \"?\") {\n",
+		old:      "			if !strings.Contains(v.Text, \"?\") {\n",
 		new:      "			if false {\n",
 		packages: []string{"./internal/store/embedded"}, tests: "TestStore/Generated",
 	},

@@ -76,8 +76,8 @@ var sources = []mutant{
 	},
 	{
 		name: "sources-narrow-nothing", file: "internal/query/crdconv/crdconv.go",
-		old:      "unique(spec.Clusters), unique(spec.Namespaces), unique(spec.Sources)\n",
-		new:      "unique(spec.Clusters), unique(spec.Namespaces), nil\n",
+		old:      "query.Canonical(\"source\", t.Sources)\n",
+		new:      "nil\n",
 		packages: []string{"./internal/query/crdconv"},
 	},
 	{

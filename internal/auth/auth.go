@@ -233,7 +233,7 @@ func keyOf(spec authorizationv1.SubjectAccessReviewSpec) (key, error) {
 }
 
 // Scope returns what the user may see of the events of the namespaces that it
-// asks for, or of all where it names none: everything with cluster-wide rights,
+// asks for, as a filter names them, or of all where it names none: everything with cluster-wide rights,
 // else the events of namespaces in the operator's own cluster, of each since it
 // was created. It fails with ErrForbidden where the user lacks the right to one of the namespaces, or to
 // any if none is named; with ErrNamespaceNeeded where none is named and the
@@ -266,7 +266,9 @@ func (a *Auth) scope(ctx context.Context, user User, namespaces []string) (query
 	}
 	allowed := make([]query.Namespace, 0, len(namespaces))
 	for _, namespace := range namespaces {
-		if namespace == "" || namespace == query.NoNamespace {
+		none := namespace == query.NoNamespace
+		namespace = query.Exact(namespace)
+		if none || namespace == "" {
 			return query.Scope{}, ErrForbidden
 		}
 		if err := a.may(ctx, user.reviewOf(namespace)); err != nil {

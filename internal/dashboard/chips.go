@@ -50,7 +50,7 @@ func chips(a address, names map[string]string) []chip {
 			out = append(out, chip{Label: "Date range", Mode: "is", Values: []chipValue{{Window: &a.Window, Open: f.Range.To.IsZero()}}, Without: without(isTime)})
 		case "to": // in the chip of from
 		default:
-			v := chipValue{Text: p.Value}
+			v := chipValue{Text: readable(strings.TrimSuffix(p.Name, exclude), p.Value)}
 			if !many {
 				v.Without = without(only)
 			}

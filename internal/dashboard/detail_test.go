@@ -109,6 +109,7 @@ func TestRelatedEvents(t *testing.T) {
 			"Same resource": list + "resource_type=application&resource_name=checkout&cluster=own&namespace=shop" + day(months),
 		}},
 		"with names that would match more": {everywhere, "", starred, map[string]string{
+			"Same actor": list + "actor=%3Dsystem%3A%2A", "Same resource": list + "resource_type=application&resource_name=%3Dcheck%2A&cluster=own&namespace=shop",
 			"Same IP address": list + "ip=192.0.2.7", "Around this time": list + around(starred),
 		}},
 		"without a namespace": {everywhere, "", node, map[string]string{

@@ -115,20 +115,21 @@ func related(e *audit.Event, scope query.Scope, from query.Filter, now time.Time
 			out = append(out, link{label, value, listLink(f.Encode())})
 		}
 	}
-	// A * at the end would select more.
-	plain := func(s string) bool { return s != "" && !strings.Contains(s, "*") }
-	if plain(e.Actor) {
-		add("Same actor", e.Actor, query.Filter{Terms: query.Terms{Actors: []string{e.Actor}}})
+	only := func(d query.Dimension, text string) []string { return []string{query.Literal(string(d), text)} }
+	if e.Actor != "" {
+		add("Same actor", e.Actor, query.Filter{Terms: query.Terms{Actors: only(query.ByActor, e.Actor)}})
 	}
-	if plain(e.ResourceName) && plain(e.ResourceType) {
+	if e.ResourceName != "" && e.ResourceType != "" {
 		// The event's own namespace is one that the reader may see.
-		f := query.Filter{Terms: query.Terms{ResourceTypes: []string{e.ResourceType}, ResourceNames: []string{e.ResourceName}, Namespaces: []string{e.Namespace}}}
+		f := query.Filter{Terms: query.Terms{
+			ResourceTypes: []string{e.ResourceType}, ResourceNames: only(query.ByResourceName, e.ResourceName), Namespaces: only(query.ByNamespace, e.Namespace),
+		}}
 		value := e.ResourceName + " in " + e.Namespace
 		if e.Namespace == "" {
 			f.Namespaces, value = []string{query.NoNamespace}, e.ResourceName
 		}
-		if scope.IsClusterWide() && plain(e.Cluster) {
-			f.Clusters = []string{e.Cluster}
+		if scope.IsClusterWide() && e.Cluster != "" {
+			f.Clusters = only(query.ByCluster, e.Cluster)
 		}
 		add("Same resource", value, f)
 	}

@@ -160,6 +160,15 @@ func choicesOf(d query.Dimension, types []ResourceType) []value {
 	return out
 }
 
+// readable writes a value of a filter for people: a literal one without its =,
+// so that it stays apart from the pattern that it looks like.
+func readable(name, v string) string {
+	if text, literal := query.IsLiteral(name, v); literal {
+		return text + " (exactly)"
+	}
+	return v
+}
+
 // newMenu returns a field's menu with its choices. Values that are no choice,
 // such as a type whose definition is gone, stay until they are removed.
 func newMenu(d query.Dimension, f query.Filter, types []ResourceType) menu {
@@ -170,7 +179,7 @@ func newMenu(d query.Dimension, f query.Filter, types []ResourceType) menu {
 	choices := choicesOf(d, types)
 	for _, v := range slices.Concat(in, out) {
 		if !slices.ContainsFunc(choices, func(c value) bool { return c.Value == v }) {
-			choices = append(choices, value{Value: v, Label: v})
+			choices = append(choices, value{Value: v, Label: readable(name, v)})
 		}
 	}
 	for _, v := range choices {

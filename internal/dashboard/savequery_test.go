@@ -37,7 +37,7 @@ func TestSaveQueryPage(t *testing.T) {
 		{inShop, "namespace=billing", 403, []string{"Show this namespace"}},
 		{nobody, "", 403, []string{"How to get rights"}},
 		{everywhere, "name=A%20B", 400, []string{"name of an object", "Nothing is written"}},
-		{everywhere, "cluster=A%20B", 400, []string{"no cluster that an AuditSource can name"}},
+		{everywhere, "cluster=A%20B", 200, []string{"kind: ClusterAuditLogQuery", "- =A B"}},
 		{inShop, "cluster=own", 400, []string{"cluster: &#34;own&#34; can&#39;t be a part of an AuditLogQuery", "remove it from the view", "Nothing is written"}},
 		{everywhere, "namespace=shop&cluster=own", 200, []string{"kind: ClusterAuditLogQuery", "clusters:"}},
 		{everywhere, "nonsense=1", 400, []string{"is no filter"}},

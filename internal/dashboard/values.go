@@ -143,8 +143,10 @@ func (d *dashboard) valuesScope(r *http.Request, user auth.User, dimension query
 // typed where it can be a value. The filter's values come first.
 func (data *menu) merge(dimension query.Dimension, found []store.FacetValue) {
 	counts, classes := map[string]int64{}, map[string]int64{}
-	for _, v := range found {
-		counts[v.Value] = v.Count
+	for i, v := range found {
+		// As the filter takes it, so that every value can be chosen.
+		found[i].Value = query.Literal(data.Name, v.Value)
+		counts[found[i].Value] = v.Count
 		if dimension == query.ByStatusCode && len(v.Value) == 3 {
 			classes[v.Value[:1]+"xx"] += v.Count
 		}
@@ -171,7 +173,7 @@ func (data *menu) merge(dimension query.Dimension, found []store.FacetValue) {
 	for _, v := range found {
 		if !known[v.Value] {
 			known[v.Value] = true
-			rest = append(rest, value{Name: data.Name, Value: v.Value, Label: v.Value, Count: v.Count, Counted: true})
+			rest = append(rest, value{Name: data.Name, Value: v.Value, Label: readable(data.Name, v.Value), Count: v.Count, Counted: true})
 		}
 	}
 	data.Rows = append(chosen, append(data.typed(known), rest...)...)
@@ -196,7 +198,7 @@ func (data *menu) typed(known map[string]bool) []value {
 		for _, v := range f.Values(data.Name) {
 			if !known[v] {
 				known[v] = true
-				out = append(out, value{Name: data.Name, Value: v, Label: v, Hint: hint})
+				out = append(out, value{Name: data.Name, Value: v, Label: readable(data.Name, v), Hint: hint})
 			}
 		}
 		return nil

@@ -25,7 +25,7 @@ type facetAnswer struct {
 }
 
 type facetValue struct {
-	Value string `json:"value"`
+	Value string `json:"value"` // as the filter takes it
 	Count int64  `json:"count"`
 }
 
@@ -57,7 +57,7 @@ func (a *api) facet(w http.ResponseWriter, r *http.Request, user auth.User) erro
 	}
 	answer := facetAnswer{Dimension: dimension, Values: []facetValue{}, More: len(facet.Values) > limit, about: a.about(q, facet.AsOf, facet.Quarantined)}
 	for _, v := range facet.Values[:min(limit, len(facet.Values))] {
-		answer.Values = append(answer.Values, facetValue{v.Value, v.Count})
+		answer.Values = append(answer.Values, facetValue{query.Literal(string(dimension), v.Value), v.Count})
 	}
 	return send(w, answer)
 }

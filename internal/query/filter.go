@@ -16,7 +16,8 @@ import (
 //
 // Matching is exact and case-sensitive, except for methods, status classes and
 // Search. One trailing * in an actor, action, resource name or path matches any
-// rest. An event that lacks a field never matches a term on it.
+// rest. A value of a field of text that begins with = is literal after it. An
+// event that lacks a field never matches a term on it.
 type Filter struct {
 	Terms
 	// Exclude takes out what any of its terms matches. An actor is taken out

@@ -15,7 +15,7 @@ import (
 // Bounds of a filter.
 const (
 	MaxValues       = 100 // of one field
-	MaxValueLength  = 256 // characters of one value
+	MaxValueLength  = 256 // characters of one value, but for the = before a literal one
 	MaxSearchLength = 255 // characters of the search
 )
 
@@ -78,7 +78,10 @@ type termField struct {
 }
 
 func (f *termField) problem(v string) string {
+	v, literal := IsLiteral(f.name, v)
 	switch {
+	case literal && v == "":
+		return "must have a text after ="
 	case v == "":
 		return "must not be empty"
 	case utf8.RuneCountInString(v) > MaxValueLength:
@@ -86,6 +89,9 @@ func (f *termField) problem(v string) string {
 	}
 	if problem := textual(v); problem != "" {
 		return problem
+	}
+	if literal {
+		return ""
 	}
 	return f.check(v)
 }
@@ -149,9 +155,8 @@ func text(name string, list func(*Terms) *[]string, fold func(string) string, ch
 			if fold != nil {
 				v = fold(v)
 			}
-			if l := list(t); !slices.Contains(*l, v) {
-				*l = append(*l, v)
-			}
+			l := list(t)
+			*l = Canonical(name, append(*l, v))
 			return nil
 		},
 		check: check,
@@ -160,14 +165,14 @@ func text(name string, list func(*Terms) *[]string, fold func(string) string, ch
 
 func exact(v string) string {
 	if strings.Contains(v, "*") {
-		return "must be written out: * has no meaning here"
+		return "must be written out: * has no meaning here, but after = as in =a*"
 	}
 	return ""
 }
 
 func trailingStar(v string) string {
 	if strings.Contains(strings.TrimSuffix(v, "*"), "*") {
-		return "may have one *, at its end"
+		return "may have one *, at its end; after = a value is literal, as in =a*b"
 	}
 	return ""
 }
@@ -177,10 +182,14 @@ const anyType = "*."
 
 // OfAnyType reports whether a term for actions leaves the resource type open,
 // and returns what the action is to be, in which one * may trail.
-func OfAnyType(term string) (action string, ok bool) { return strings.CutPrefix(term, anyType) }
+func OfAnyType(term string) (action Pattern, ok bool) {
+	rest, ok := strings.CutPrefix(term, anyType)
+	action.Text, action.Open = strings.CutSuffix(rest, "*")
+	return action, ok
+}
 
 func actionPattern(v string) string {
-	if action, ok := OfAnyType(v); ok {
+	if action, ok := strings.CutPrefix(v, anyType); ok {
 		if action == "" {
 			return "must say which action after *., like *.exec"
 		}

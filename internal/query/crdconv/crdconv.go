@@ -58,13 +58,12 @@ func FilterFromCluster(spec *v1alpha1.ClusterAuditLogQuerySpec) (query.Filter, e
 	if err != nil {
 		return query.Filter{}, err
 	}
-	f.Clusters, f.Namespaces, f.Sources = unique(spec.Clusters), unique(spec.Namespaces), unique(spec.Sources)
+	f.Clusters, f.Namespaces, f.Sources = places(&spec.PlaceTerms)
 	if spec.Exclude != nil {
 		if f.Exclude, err = terms("spec.exclude", &spec.Exclude.Terms); err != nil {
 			return query.Filter{}, err
 		}
-		f.Exclude.Clusters, f.Exclude.Namespaces = unique(spec.Exclude.Clusters), unique(spec.Exclude.Namespaces)
-		f.Exclude.Sources = unique(spec.Exclude.Sources)
+		f.Exclude.Clusters, f.Exclude.Namespaces, f.Exclude.Sources = places(&spec.Exclude.PlaceTerms)
 	}
 	return checked(f)
 }
@@ -90,14 +89,18 @@ func shared(spec *v1alpha1.QuerySpec) (query.Filter, error) {
 	return f, nil
 }
 
+func places(t *v1alpha1.PlaceTerms) (clusters, namespaces, sources []string) {
+	return query.Canonical("cluster", t.Clusters), query.Canonical("namespace", t.Namespaces), query.Canonical("source", t.Sources)
+}
+
 func terms(path string, t *v1alpha1.Terms) (query.Terms, error) {
 	out := query.Terms{
 		ResourceTypes: unique(t.ResourceTypes),
-		Actors:        unique(t.Actors),
+		Actors:        query.Canonical("actor", t.Actors),
 		Methods:       unique(t.Methods),
-		Actions:       unique(t.Actions),
+		Actions:       query.Canonical("action", t.Actions),
 		StatusCodes:   unique(t.StatusCodes),
-		ResourceNames: unique(t.ResourceNames),
+		ResourceNames: query.Canonical("resource_name", t.ResourceNames),
 		Clients:       unique(t.Clients),
 		Stages:        unique(t.Stages),
 	}

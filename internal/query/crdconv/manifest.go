@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"go.yaml.in/yaml/v2"
 	"k8s.io/apimachinery/pkg/util/validation"
@@ -44,9 +43,9 @@ func Manifests(name string, f query.Filter, limited []string) ([]Manifest, error
 	if problems := validation.IsDNS1123Subdomain(name); len(problems) > 0 {
 		errs = append(errs, &query.FieldError{Field: "name", Value: query.Shorten(name), Problem: "is no name of an object; use lower-case letters, digits, - and ., like deletes-in-shop, at most 253"})
 	}
-	errs = append(errs, unsayable(f)...)
+	errs = append(errs, fieldless(f)...)
 	if len(limited) > 0 {
-		errs = append(errs, ofOneCluster(f)...)
+		errs = slices.Concat(errs, unsayable(f), ofOneCluster(f))
 	}
 	if err := f.Validate(); err != nil {
 		errs = append(errs, err)
@@ -83,42 +82,61 @@ func targets(f query.Filter, limited []string) (namespaces []string, wide bool) 
 		}
 		return slices.DeleteFunc(slices.Clone(namespaces), func(n string) bool { return slices.Contains(f.Exclude.Namespaces, n) }), false
 	}
-	plain := len(f.Namespaces) == 1 && f.Namespaces[0] != query.NoNamespace &&
+	plain := len(f.Namespaces) == 1 && isPlace("namespace", f.Namespaces[0]) &&
 		len(f.Clusters)+len(f.Exclude.Clusters)+len(f.Sources)+len(f.Exclude.Sources)+len(f.Exclude.Namespaces) == 0
 	return f.Namespaces, !plain
 }
 
-var (
-	namespacePattern = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`)
-	clusterPattern   = regexp.MustCompile(`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`)
-	sourcePattern    = namespacePattern
-)
+// placePatterns are how the places of a cluster are named, by parameter. What
+// a client wrote into a path may be any text.
+var placePatterns = map[string]*regexp.Regexp{
+	"namespace": regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`),
+	"cluster":   regexp.MustCompile(`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`),
+	"source":    regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`),
+}
 
 const longestPlace = 63
 
-// unsayable are the values of a filter that a URL may hold and the schema of
-// the resources refuses, because nothing in a cluster bears them or because it
-// has no such field.
-func unsayable(f query.Filter) []error {
-	var errs []error
-	check := func(field string, values []string, is func(string) bool, what string) {
-		for _, v := range values {
-			if !is(v) || utf8.RuneCountInString(v) > longestPlace {
-				errs = append(errs, &query.FieldError{Field: field, Value: query.Shorten(v), Problem: what})
-			}
+func isPlace(parameter, v string) bool {
+	return placePatterns[parameter].MatchString(v) && len(v) <= longestPlace
+}
+
+// sayable are values as the schema of the resources takes them: one that
+// nothing in a cluster bears, although a client may have asked for it, is
+// written as a literal.
+func sayable(parameter string, values []string) []string {
+	if placePatterns[parameter] == nil {
+		return values
+	}
+	out := slices.Clone(values)
+	for i, v := range out {
+		if _, literal := query.IsLiteral(parameter, v); !literal && !isPlace(parameter, v) && (parameter != "namespace" || v != query.NoNamespace) {
+			out[i] = "=" + v
 		}
 	}
-	for suffix, t := range map[string]query.Terms{"": f.Terms, "_exclude": f.Exclude} {
-		check("cluster"+suffix, t.Clusters, clusterPattern.MatchString, "is no cluster that an AuditSource can name")
-		check("source"+suffix, t.Sources, sourcePattern.MatchString, "is no name of an AuditSource")
-		check("namespace"+suffix, t.Namespaces, func(v string) bool { return v == query.NoNamespace || namespacePattern.MatchString(v) }, "is no name of a namespace")
-	}
+	return out
+}
+
+// fieldless are the values of a filter for which the resources have no field.
+func fieldless(f query.Filter) []error {
+	var errs []error
 	for _, field := range []string{"path", "path_exclude", "actor_kind", "actor_kind_exclude"} {
 		if values := f.Values(field); len(values) > 0 {
 			errs = append(errs, &query.FieldError{Field: field, Value: query.Shorten(values[0]), Problem: "can't be a part of a query that is kept; remove it from the view and save that"})
 		}
 	}
-	slices.SortFunc(errs, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
+	return errs
+}
+
+// unsayable are the namespaces of a filter in which no AuditLogQuery can be,
+// because none has their name.
+func unsayable(f query.Filter) []error {
+	var errs []error
+	for _, v := range f.Namespaces {
+		if !isPlace("namespace", v) {
+			errs = append(errs, &query.FieldError{Field: "namespace", Value: query.Shorten(v), Problem: "is no name of a namespace"})
+		}
+	}
 	return errs
 }
 
@@ -147,7 +165,7 @@ func manifest(kind, name, namespace string, f query.Filter) (Manifest, error) {
 		for _, d := range query.Dimensions {
 			place := d == query.ByCluster || d == query.ByNamespace || d == query.BySource
 			if values := one.Values(string(d)); len(values) > 0 && (places || !place) {
-				to[fields[string(d)]] = values
+				to[fields[string(d)]] = sayable(string(d), values)
 			}
 		}
 	}

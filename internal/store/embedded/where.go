@@ -147,10 +147,10 @@ func (c *where) filter(t *query.Terms, include bool) error {
 	add(len(t.ResourceTypes), c.anyOf("resource_type", t.ResourceTypes))
 	add(len(t.Methods), c.anyOf("method", methods))
 	add(len(t.Actions), c.anyAction(t.Actions, include))
-	add(len(t.ResourceNames), c.anyPattern("resource_name", t.ResourceNames, include))
-	add(len(t.Clusters), c.anyOf("cluster", t.Clusters))
+	add(len(t.ResourceNames), c.anyPattern("resource_name", query.Patterns(t.ResourceNames), include))
+	add(len(t.Clusters), c.anyOf("cluster", query.Texts(t.Clusters)))
 	add(len(t.Clients), c.anyOf("client", t.Clients))
-	add(len(t.Sources), c.anyOf("source", t.Sources))
+	add(len(t.Sources), c.anyOf("source", query.Texts(t.Sources)))
 	add(len(t.Paths), c.anyPath(t.Paths))
 	add(len(t.ActorKinds), c.anyOf("actor_kind", t.ActorKinds))
 	add(len(t.Namespaces), c.anyNamespace(t.Namespaces))
@@ -158,7 +158,7 @@ func (c *where) filter(t *query.Terms, include bool) error {
 		add(len(t.Stages), c.anyOf("stage", t.Stages))
 	}
 	if len(t.Actors) > 0 {
-		effective, authenticated := c.anyPattern("actor", t.Actors, include), c.anyPattern("acted_via", t.Actors, include)
+		effective, authenticated := c.anyPattern("actor", query.Patterns(t.Actors), include), c.anyPattern("acted_via", query.Patterns(t.Actors), include)
 		if include {
 			add(1, "("+effective+" OR "+authenticated+")")
 		} else {
@@ -217,21 +217,20 @@ func isCut(column string) string {
 
 // anyPattern is anyOf where one trailing * matches any rest. Of a cut text the
 // rest is not known, so an exclude does not match it.
-func (c *where) anyPattern(column string, values []string, include bool) string {
+func (c *where) anyPattern(column string, values []query.Pattern, include bool) string {
 	whole := ""
 	if !include {
 		whole = " AND NOT " + isCut(column)
 	}
 	var exact, alternatives []string
 	for _, v := range values {
-		prefix, open := strings.CutSuffix(v, "*")
 		switch {
-		case !open:
-			exact = append(exact, v)
-		case prefix == "":
+		case !v.Open:
+			exact = append(exact, v.Text)
+		case v.Text == "":
 			alternatives = append(alternatives, column+" <> ''"+whole)
 		default:
-			alternatives = append(alternatives, "starts_with("+column+", "+c.bind(store.Text(prefix))+")"+whole)
+			alternatives = append(alternatives, "starts_with("+column+", "+c.bind(store.Text(v.Text))+")"+whole)
 		}
 	}
 	alternatives = append(alternatives, c.anyOf(column, exact))
@@ -242,7 +241,8 @@ func (c *where) anyPattern(column string, values []string, include bool) string 
 // action is what follows the first dot, since no type has one.
 func (c *where) anyAction(values []string, include bool) string {
 	const action = "substr(action, strpos(action, '.') + 1)"
-	var whole, ofAnyType []string
+	var whole []string
+	var ofAnyType []query.Pattern
 	for _, v := range values {
 		if rest, ok := query.OfAnyType(v); ok {
 			ofAnyType = append(ofAnyType, rest)
@@ -251,9 +251,9 @@ func (c *where) anyAction(values []string, include bool) string {
 		}
 	}
 	if len(ofAnyType) == 0 {
-		return c.anyPattern("action", whole, include)
+		return c.anyPattern("action", query.Patterns(whole), include)
 	}
-	return "(" + c.anyPattern("action", whole, include) + " OR contains(action, '.') AND " + c.anyPattern(action, ofAnyType, include) + ")"
+	return "(" + c.anyPattern("action", query.Patterns(whole), include) + " OR contains(action, '.') AND " + c.anyPattern(action, ofAnyType, include) + ")"
 }
 
 func (c *where) anyNamespace(values []string) string {
@@ -263,7 +263,7 @@ func (c *where) anyNamespace(values []string) string {
 		if v == query.NoNamespace {
 			match = "namespace = '' OR "
 		} else {
-			named = append(named, v)
+			named = append(named, query.Exact(v))
 		}
 	}
 	return "(" + match + c.anyOf("namespace", named) + ")"

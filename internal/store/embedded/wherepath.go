@@ -3,6 +3,7 @@ package embedded
 import (
 	"strings"
 
+	"github.com/porter-dev/audit-operator/internal/query"
 	"github.com/porter-dev/audit-operator/internal/store"
 )
 
@@ -10,15 +11,15 @@ import (
 // whatever its query is.
 func (c *where) anyPath(values []string) string {
 	var whole, alternatives []string
-	for _, v := range values {
-		switch prefix, open := strings.CutSuffix(v, "*"); {
-		case v == "": // no event that has a path matches it
-		case open:
-			alternatives = append(alternatives, "(path <> '' AND starts_with(path, "+c.bind(store.Text(prefix))+"))")
+	for _, v := range query.Patterns(values) {
+		switch {
+		case v == query.Pattern{}: // no event that has a path matches it
+		case v.Open:
+			alternatives = append(alternatives, "(path <> '' AND starts_with(path, "+c.bind(store.Text(v.Text))+"))")
 		default:
-			whole = append(whole, v)
-			if !strings.Contains(v, "?") {
-				alternatives = append(alternatives, "starts_with(path, "+c.bind(store.Text(v)+"?")+")")
+			whole = append(whole, v.Text)
+			if !strings.Contains(v.Text, "?") {
+				alternatives = append(alternatives, "starts_with(path, "+c.bind(store.Text(v.Text)+"?")+")")
 			}
 		}
 	}

@@ -125,7 +125,7 @@ func (c *where) filter(t *query.Terms, include bool) error {
 	add(&c.kinds, len(t.Methods), c.anyOf("k.method", methods))
 	add(&c.kinds, len(t.Actions), c.anyAction(t.Actions, include))
 	add(&c.kinds, len(t.Clients), c.anyOf("k.client", t.Clients))
-	add(&c.places, len(t.Clusters), c.anyOf("p.cluster", t.Clusters))
+	add(&c.places, len(t.Clusters), c.anyOf("p.cluster", query.Texts(t.Clusters)))
 	add(&c.places, len(t.Namespaces), c.anyNamespace(t.Namespaces))
 	if !include { // included stages are those of EffectiveStages
 		add(&c.kinds, len(t.Stages), c.anyOf("k.stage", t.Stages))
@@ -136,10 +136,10 @@ func (c *where) filter(t *query.Terms, include bool) error {
 	}
 	add(&c.kinds, len(t.StatusCodes), codes)
 	add(&c.actors, len(t.Actors), c.actor(t.Actors, include))
-	add(&c.agents, len(t.Sources), c.anyOf("g.source", t.Sources))
+	add(&c.agents, len(t.Sources), c.anyOf("g.source", query.Texts(t.Sources)))
 	add(&c.actors, len(t.ActorKinds), c.anyOf("a.actor_kind", t.ActorKinds))
 	add(&c.rows, len(t.Paths), c.anyPath(t.Paths))
-	add(&c.rows, len(t.ResourceNames), c.anyPattern("r.resource_name", t.ResourceNames, include))
+	add(&c.rows, len(t.ResourceNames), c.anyPattern("r.resource_name", query.Patterns(t.ResourceNames), include))
 	return c.ips(t.IPs, include)
 }
 
@@ -168,21 +168,20 @@ func isCut(column string) string {
 
 // anyPattern is anyOf where one trailing * matches any rest. Of a cut text the
 // rest is not known, so an exclude does not match it.
-func (c *where) anyPattern(column string, values []string, include bool) string {
+func (c *where) anyPattern(column string, values []query.Pattern, include bool) string {
 	whole := ""
 	if !include {
 		whole = " AND NOT " + isCut(column)
 	}
 	var exact, alternatives []string
 	for _, v := range values {
-		prefix, open := strings.CutSuffix(v, "*")
 		switch {
-		case !open:
-			exact = append(exact, v)
-		case prefix == "":
+		case !v.Open:
+			exact = append(exact, v.Text)
+		case v.Text == "":
 			alternatives = append(alternatives, column+" <> ''"+whole)
 		default:
-			alternatives = append(alternatives, "starts_with("+column+", "+c.bind(store.Text(prefix))+")"+whole)
+			alternatives = append(alternatives, "starts_with("+column+", "+c.bind(store.Text(v.Text))+")"+whole)
 		}
 	}
 	alternatives = append(alternatives, c.anyOf(column, exact))
@@ -193,7 +192,8 @@ func (c *where) anyPattern(column string, values []string, include bool) string 
 // action is what follows the first dot, since no type has one.
 func (c *where) anyAction(values []string, include bool) string {
 	const action = "substr(k.action, strpos(k.action, '.') + 1)"
-	var whole, ofAnyType []string
+	var whole []string
+	var ofAnyType []query.Pattern
 	for _, v := range values {
 		if rest, ok := query.OfAnyType(v); ok {
 			ofAnyType = append(ofAnyType, rest)
@@ -202,24 +202,24 @@ func (c *where) anyAction(values []string, include bool) string {
 		}
 	}
 	if len(ofAnyType) == 0 {
-		return c.anyPattern("k.action", whole, include)
+		return c.anyPattern("k.action", query.Patterns(whole), include)
 	}
-	return "(" + c.anyPattern("k.action", whole, include) + " OR strpos(k.action, '.') > 0 AND " + c.anyPattern(action, ofAnyType, include) + ")"
+	return "(" + c.anyPattern("k.action", query.Patterns(whole), include) + " OR strpos(k.action, '.') > 0 AND " + c.anyPattern(action, ofAnyType, include) + ")"
 }
 
 // anyPath matches paths of requests. One that is given without a query matches
 // whatever its query is.
 func (c *where) anyPath(values []string) string {
 	var whole, alternatives []string
-	for _, v := range values {
-		switch prefix, open := strings.CutSuffix(v, "*"); {
-		case v == "": // no event that has a path matches it
-		case open:
-			alternatives = append(alternatives, "(r.path <> '' AND starts_with(r.path, "+c.bind(store.Text(prefix))+"))")
+	for _, v := range query.Patterns(values) {
+		switch {
+		case v == query.Pattern{}: // no event that has a path matches it
+		case v.Open:
+			alternatives = append(alternatives, "(r.path <> '' AND starts_with(r.path, "+c.bind(store.Text(v.Text))+"))")
 		default:
-			whole = append(whole, v)
-			if !strings.Contains(v, "?") {
-				alternatives = append(alternatives, "starts_with(r.path, "+c.bind(store.Text(v)+"?")+")")
+			whole = append(whole, v.Text)
+			if !strings.Contains(v.Text, "?") {
+				alternatives = append(alternatives, "starts_with(r.path, "+c.bind(store.Text(v.Text)+"?")+")")
 			}
 		}
 	}
@@ -230,7 +230,7 @@ func (c *where) anyPath(values []string) string {
 // actor matches an event by its identities: one of them to include it, every
 // one that it has, and at least one, to exclude it.
 func (c *where) actor(values []string, include bool) string {
-	effective, authenticated := c.anyPattern("a.actor", values, include), c.anyPattern("a.acted_via", values, include)
+	effective, authenticated := c.anyPattern("a.actor", query.Patterns(values), include), c.anyPattern("a.acted_via", query.Patterns(values), include)
 	if include {
 		return "(" + effective + " OR " + authenticated + ")"
 	}
@@ -244,7 +244,7 @@ func (c *where) anyNamespace(values []string) string {
 		if v == query.NoNamespace {
 			match = "p.namespace = '' OR "
 		} else {
-			named = append(named, v)
+			named = append(named, query.Exact(v))
 		}
 	}
 	return "(" + match + c.anyOf("p.namespace", named) + ")"

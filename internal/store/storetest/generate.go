@@ -17,13 +17,13 @@ import (
 // The generators draw from few values, so that filters and events meet, and
 // from those that databases get wrong.
 var (
-	someActors     = []string{"alice", "alice@example.com", "Alice", "system:node:n1", "system:serviceaccount:ci:deploy", "100%", "a_b", `back\slash`, "ΣΊΣΥΦΟΣ", "jürgen", cutText("alice"), ""}
-	someNames      = []string{"checkout", "check", "CHECKOUT", "o'neill", `"quoted"`, "%", "_", `\`, "größe", "ИМЯ", "emoji🙂", cutText("check"), cutText("größe"), ""}
+	someActors     = []string{"alice", "alice@example.com", "Alice", "system:node:n1", "system:serviceaccount:ci:deploy", "100%", "a_b", `back\slash`, "ΣΊΣΥΦΟΣ", "jürgen", cutText("alice"), "ali*", "=ali*", "*", ""}
+	someNames      = []string{"checkout", "check", "CHECKOUT", "o'neill", `"quoted"`, "%", "_", `\`, "größe", "ИМЯ", "emoji🙂", cutText("check"), cutText("größe"), "che*", "=", "=check", ""}
 	somePaths      = []string{"/api/v1/pods", "/API/V1/Pods", "/apis/apps/v1/namespaces/shop/deployments/checkout?limit=10%25", "/api/v1/pods?watch=true", "/api/v1/pods??", `/a\b`, "/a_b", "/ÄÖÜ", "/äöü", ""}
-	someNamespaces = []string{"shop", "shop2", "Shop", "kube-system", ""}
+	someNamespaces = []string{"shop", "shop2", "Shop", "kube-system", "-", "=-", ""}
 	someClusters   = []string{"prod", "staging", ""}
 	someTypes      = []string{"application", "datastore", "cluster", "my_type", ""}
-	someActions    = []string{"application.create", "application.create2", "application.delete", "project.token", "application.exec", "cluster.exec", "application.a.exec", "exec", "cluster.", ".exec", "a_b.100%", cutText("application.exec"), ""}
+	someActions    = []string{"application.create", "application.create2", "application.delete", "project.token", "application.exec", "cluster.exec", "application.a.exec", "exec", "cluster.", ".exec", "a_b.100%", "a.=a", cutText("application.exec"), ""}
 	someSources    = []string{"s", "S", "other", audit.OwnSource, ""}
 	someKinds      = []string{audit.ActorUser, audit.ActorServiceAccount, audit.ActorAnonymous, ""}
 	someMethods    = []string{"GET", "POST", "DELETE", "OTHER", ""}
@@ -108,17 +108,17 @@ func drawTerms(t *rapid.T, label string) query.Terms {
 	}
 	return query.Terms{
 		ResourceTypes: someOf(t, label+"types", someTypes),
-		Actors:        someOf(t, label+"actors", append([]string{"*", "alice*", "system:*", "a_*", "%*", "al*e"}, someActors...)),
+		Actors:        someOf(t, label+"actors", append([]string{"*", "alice*", "system:*", "a_*", "%*", "al*e", "=alice", "=ali*", "==ali*", "=*"}, someActors...)),
 		Methods:       someOf(t, label+"methods", []string{"GET", "post", "Delete"}),
-		Actions:       someOf(t, label+"actions", append([]string{"*", "application.*", "application.create*", "*.exec", "*.create", "*.create*", "*.*", "*.a.exec", "*.100%", "*.1*", "*._", "*.EXEC", "*.exec" + cutText("application.exec")[16:]}, someActions...)),
+		Actions:       someOf(t, label+"actions", append([]string{"*", "application.*", "application.create*", "*.exec", "*.create", "*.create*", "*.*", "*.a.exec", "*.100%", "*.1*", "*._", "*.=a", "*.=a*", "*.EXEC", "*.exec" + cutText("application.exec")[16:]}, someActions...)),
 		IPs:           prefixes,
 		StatusCodes:   someOf(t, label+"codes", someTerms),
-		ResourceNames: someOf(t, label+"names", append([]string{"*", "check*", `\*`, "_*"}, someNames...)),
-		Clusters:      someOf(t, label+"clusters", someClusters),
+		ResourceNames: someOf(t, label+"names", append([]string{"*", "check*", `\*`, "_*", "=che*", "==", "==check", "=check"}, someNames...)),
+		Clusters:      someOf(t, label+"clusters", append([]string{"=prod"}, someClusters...)),
 		Clients:       someOf(t, label+"clients", audit.Clients),
 		Stages:        someOf(t, label+"stages", audit.Stages),
-		Namespaces:    someOf(t, label+"namespaces", append([]string{query.NoNamespace}, someNamespaces...)),
-		Sources:       someOf(t, label+"sources", someSources),
+		Namespaces:    someOf(t, label+"namespaces", append([]string{query.NoNamespace, "=-", "==-", "=shop"}, someNamespaces...)),
+		Sources:       someOf(t, label+"sources", append([]string{"=s"}, someSources...)),
 		Paths:         someOf(t, label+"paths", append([]string{"*", "/api/*", "/api/v1/pods*", "/api/v1/pods?*", "/api/v1/pods?", `/a\*`, "/a_*", "?"}, somePaths...)),
 		ActorKinds:    someOf(t, label+"kinds", someKinds),
 	}

@@ -30,10 +30,10 @@ func Match(e *audit.Event, scope query.Scope, f *query.Filter) bool {
 		(len(in.IPs) == 0 || slices.ContainsFunc(e.IPs, func(ip netip.Addr) bool { return within(ip, in.IPs) })) &&
 		(len(in.StatusCodes) == 0 || status(e.StatusCode, in.StatusCodes)) &&
 		(len(in.ResourceNames) == 0 || pattern(e.ResourceName, in.ResourceNames)) &&
-		(len(in.Clusters) == 0 || exact(e.Cluster, in.Clusters)) &&
+		(len(in.Clusters) == 0 || written(e.Cluster, in.Clusters)) &&
 		(len(in.Clients) == 0 || exact(e.Client, in.Clients)) &&
 		(len(in.Namespaces) == 0 || namespace(e.Namespace, in.Namespaces)) &&
-		(len(in.Sources) == 0 || exact(e.Source, in.Sources)) &&
+		(len(in.Sources) == 0 || written(e.Source, in.Sources)) &&
 		(len(in.Paths) == 0 || path(e.Path, in.Paths)) &&
 		(len(in.ActorKinds) == 0 || exact(e.ActorKind, in.ActorKinds)) &&
 		(f.Truncated == nil || e.Truncated == *f.Truncated) &&
@@ -46,11 +46,11 @@ func Match(e *audit.Event, scope query.Scope, f *query.Filter) bool {
 		(len(e.IPs) > 0 && within(e.IPs[len(e.IPs)-1], out.IPs)) ||
 		status(e.StatusCode, out.StatusCodes) ||
 		wholePattern(e.ResourceName, out.ResourceNames) ||
-		exact(e.Cluster, out.Clusters) ||
+		written(e.Cluster, out.Clusters) ||
 		exact(e.Client, out.Clients) ||
 		exact(e.Stage, out.Stages) ||
 		namespace(e.Namespace, out.Namespaces) ||
-		exact(e.Source, out.Sources) ||
+		written(e.Source, out.Sources) ||
 		path(e.Path, out.Paths) ||
 		exact(e.ActorKind, out.ActorKinds)
 	return included && !excluded
@@ -62,6 +62,9 @@ func exact(value string, terms []string) bool {
 
 func pattern(value string, terms []string) bool {
 	return value != "" && slices.ContainsFunc(terms, func(term string) bool {
+		if strings.HasPrefix(term, "=") {
+			return value == term[1:]
+		}
 		if prefix, open := strings.CutSuffix(term, "*"); open {
 			return strings.HasPrefix(value, prefix)
 		}
@@ -69,10 +72,15 @@ func pattern(value string, terms []string) bool {
 	})
 }
 
+// written is exact where a term that begins with = is literal after it.
+func written(value string, terms []string) bool {
+	return value != "" && (slices.Contains(terms, "="+value) || slices.Contains(terms, value) && value[0] != '=')
+}
+
 // wholePattern is what an exclude matches: of a cut text nobody knows the rest.
 func wholePattern(value string, terms []string) bool {
 	return pattern(value, slices.DeleteFunc(slices.Clone(terms), func(term string) bool {
-		return audit.IsCut(value) && strings.HasSuffix(term, "*")
+		return audit.IsCut(value) && strings.HasSuffix(term, "*") && !strings.HasPrefix(term, "=")
 	}))
 }
 
@@ -82,7 +90,8 @@ func action(value string, terms []string, matches func(string, []string) bool) b
 	return slices.ContainsFunc(terms, func(term string) bool {
 		if strings.HasPrefix(term, "*.") {
 			_, rest, ok := strings.Cut(value, ".")
-			return ok && matches(rest, []string{term[2:]})
+			// Nothing escapes there: a space before both keeps = from it.
+			return ok && rest != "" && matches(" "+rest, []string{" " + term[2:]})
 		}
 		return matches(value, []string{term})
 	})
@@ -93,12 +102,15 @@ func method(value string, terms []string) bool {
 }
 
 func namespace(value string, terms []string) bool {
-	return exact(value, terms) || value == "" && slices.Contains(terms, query.NoNamespace)
+	return value == "" && slices.Contains(terms, query.NoNamespace) || value != query.NoNamespace && written(value, terms) ||
+		value == query.NoNamespace && slices.Contains(terms, "=-")
 }
 
 func path(value string, terms []string) bool {
 	bare, _, _ := strings.Cut(value, "?")
-	return pattern(value, terms) || pattern(bare, slices.DeleteFunc(slices.Clone(terms), func(term string) bool { return strings.HasSuffix(term, "*") }))
+	return pattern(value, terms) || pattern(bare, slices.DeleteFunc(slices.Clone(terms), func(term string) bool {
+		return strings.HasSuffix(term, "*") && !strings.HasPrefix(term, "=")
+	}))
 }
 
 func within(ip netip.Addr, prefixes []netip.Prefix) bool {

@@ -46,6 +46,7 @@ func Run(t *testing.T, open func(t *testing.T, opts Options) store.Store) {
 		"AnswerBytes":           testAnswerBytes,
 		"CaptureStops":          testCaptureStops,
 		"FacetContains":         testFacetContains,
+		"FacetValuesChosen":     testFacetValuesCanBeChosen,
 		"Tail":                  testTail,
 		"TailManyDays":          testTailManyDays,
 		"TailGenerated":         testTailGenerated,
