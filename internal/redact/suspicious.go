@@ -99,6 +99,9 @@ func suspicious(text []byte) bool {
 			return true
 		case c == '-':
 			// A flag whose value is the next word, or PEM.
+			if hasPrefixAt(text, i, "-----") {
+				return true
+			}
 			if i == 0 || class[text[i-1]]&(isSpace|isQuote) != 0 || text[i-1] == '[' || text[i-1] == ',' {
 				if flagAt(text, i) {
 					return true
