@@ -50,6 +50,10 @@ func (f *finder) words() {
 		for end < len(text) && class[text[end]]&(isSpace|isQuote|isSeparate) == 0 && text[end] != '\\' && text[end] != ')' && text[end] != '(' {
 			end++
 		}
+		if end == i { // a bracket, which is no word
+			i++
+			continue
+		}
 		if f.command.next == nothing || end-i == 1 {
 			// A list's elements: ["--password","x"], [--password, x].
 			for end-1 > i && (text[end-1] == ',' || text[end-1] == ']') {
