@@ -5,6 +5,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/porter-dev/audit-operator/internal/redact"
 	"github.com/porter-dev/audit-operator/internal/store"
 )
 
@@ -51,7 +52,10 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 			Name: "audit_delivery_bytes_in_flight", Help: "Memory that deliveries hold now, in bytes; at --max-bytes-in-flight sources are put off.",
 		}),
 	}
-	r.MustRegister(m.events, m.truncated, m.withheld, m.skipped, m.deliveries, m.inFlight)
+	failures := prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Name: "audit_redaction_failures_total", Help: "Values that were taken out whole because a rule of redaction failed on them.",
+	}, func() float64 { return float64(redact.Failures()) })
+	r.MustRegister(m.events, m.truncated, m.withheld, m.skipped, m.deliveries, m.inFlight, failures)
 	return m
 }
 

@@ -84,11 +84,19 @@ func (p Policy) Arguments(words []string) (changed bool) {
 			if program, _, more := bytes.Cut([]byte(word), []byte(" ")); i == 0 && !more {
 				out = string(program)
 			}
-		} else if redacted, ok := r.element([]byte(word), &line); ok {
-			out = string(redacted)
+		} else {
+			out = r.argument(word, &line)
 		}
 		changed = changed || out != word
 		words[i] = out
 	}
 	return changed
+}
+
+func (r *redactor) argument(word string, line *command) (redacted string) {
+	defer takeOut(&redacted, Mark)
+	if out, ok := r.element([]byte(word), line); ok {
+		return string(out)
+	}
+	return word
 }

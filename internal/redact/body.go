@@ -30,7 +30,8 @@ const (
 // in it. The value is returned as it is where nothing changes. What is no JSON,
 // or nests too deep, is taken out whole. Kind is what the request says the
 // value is.
-func (p Policy) Body(v jsontext.Value, kind Kind) jsontext.Value {
+func (p Policy) Body(v jsontext.Value, kind Kind) (redacted jsontext.Value) {
+	defer takeOut(&redacted, markValue)
 	if len(v) == 0 {
 		return v
 	}
@@ -41,7 +42,8 @@ func (p Policy) Body(v jsontext.Value, kind Kind) jsontext.Value {
 
 // Names returns a value of JSON with its names, and without its texts and
 // numbers: for what is not known to be anything.
-func (p Policy) Names(v jsontext.Value) jsontext.Value {
+func (p Policy) Names(v jsontext.Value) (names jsontext.Value) {
+	defer takeOut(&names, markValue)
 	r := redactor{Policy: p}
 	out, _ := r.json(v, place{mode: values})
 	return out

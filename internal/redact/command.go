@@ -197,7 +197,7 @@ func (f *finder) takeEcho() {
 func (c *command) keyword(f *finder, word []byte, to int) {
 	isWordOf := func(list ...string) bool {
 		for _, w := range list {
-			if bytes.EqualFold(word, []byte(w)) {
+			if len(word) == len(w) && bytes.EqualFold(word, []byte(w)) { // letters of ASCII alone
 				return true
 			}
 		}

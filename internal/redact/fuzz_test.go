@@ -20,6 +20,7 @@ func FuzzText(f *testing.F) {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
+		defer noFailure(t)
 		Text(Text(text))
 		if !suspicious([]byte(text)) {
 			fd := finder{redactor: &redactor{}, text: []byte(text)}
@@ -42,6 +43,7 @@ func FuzzBody(f *testing.F) {
 		f.Add([]byte(v), uint8(0))
 	}
 	f.Fuzz(func(t *testing.T, v []byte, kind uint8) {
+		defer noFailure(t)
 		p := Policy{KeepConfigMapValues: kind&8 != 0}
 		out := p.Body(bytes.Clone(v), Kind(kind%4))
 		if len(v) == 0 || !jsontext.Value(v).IsValid(lax...) {
@@ -64,6 +66,7 @@ func FuzzURI(f *testing.F) {
 		f.Add(uri, false)
 	}
 	f.Fuzz(func(t *testing.T, uri string, drop bool) {
+		defer noFailure(t)
 		p := Policy{DropExecArguments: drop}
 		once := p.URI(uri)
 		if strings.Count(uri, "?") == 1 && strings.Count(once, "&") > strings.Count(uri, "&") {
@@ -78,6 +81,7 @@ func FuzzArguments(f *testing.F) {
 		f.Add([]byte(words))
 	}
 	f.Fuzz(func(t *testing.T, in []byte) {
+		defer noFailure(t)
 		var words []string
 		if json.Unmarshal(in, &words) != nil {
 			return

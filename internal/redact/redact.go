@@ -56,7 +56,8 @@ type redactor struct {
 
 // Text takes out of a text what is secret in it: a message, an annotation, a
 // user agent. The same text is returned where nothing is.
-func (p Policy) Text(text string) string {
+func (p Policy) Text(text string) (redacted string) {
+	defer takeOut(&redacted, Mark)
 	if !suspicious(bytesOf(text)) {
 		return text
 	}

@@ -3,7 +3,6 @@ package redact
 import (
 	"bytes"
 	"encoding/base64"
-	"strings"
 	"unicode/utf8"
 )
 
@@ -14,9 +13,8 @@ type shape struct {
 	least  int
 }
 
-// tokenShapes are prefixes by which issuers make their tokens known. They were
-// taken as facts from the rules of gitleaks 8; docs/adr/0025 says why not as a
-// library.
+// tokenShapes are prefixes by which issuers make their tokens known;
+// docs/adr/0025 says why they are no library's.
 var tokenShapes = []shape{
 	{"ghp_", 30}, {"gho_", 30}, {"ghu_", 30}, {"ghs_", 30}, {"ghr_", 30}, {"github_pat_", 22}, // GitHub
 	{"glpat-", 16}, {"gldt-", 16}, {"glrt-", 16}, {"glcbt-", 16}, {"glptt-", 16}, {"glft-", 16}, {"glimt-", 16}, {"glagent-", 16}, {"gloas-", 16}, {"glsoat-", 16}, // GitLab
@@ -37,7 +35,7 @@ var tokenShapes = []shape{
 
 // words are what commands and headers are known by, in lower case; programs
 // are there too.
-var words = []string{"bearer", "basic", "identified", "password", "passwd", "pass", "pwd", "echo", "printf"}
+var words = []string{"bearer", "basic", "identified", "password", "passwd", "pass", "passphrase", "pwd", "echo", "printf"}
 
 // starts has the first three bytes of shapes and of words: hardly any word of
 // most texts has such.
@@ -47,9 +45,15 @@ var starts = func() *startSet {
 		set.add(s.prefix)
 	}
 	for _, w := range words {
-		set.add(w)
-		set.add(strings.ToUpper(w))
-		set.add(strings.ToUpper(w[:1]) + w[1:])
+		for cases := range 8 { // of three letters
+			begin := []byte(w[:3])
+			for i := range begin {
+				if cases&(1<<i) != 0 {
+					begin[i] -= 'a' - 'A'
+				}
+			}
+			set.add(string(begin))
+		}
 	}
 	for name := range programs {
 		set.add(name)

@@ -11,7 +11,8 @@ var lax = []jsontext.Options{jsontext.AllowInvalidUTF8(true), jsontext.AllowDupl
 
 // Document redacts a text that is JSON about an object of a kind, such as the
 // patch that a webhook made. What is none is taken out whole.
-func (p Policy) Document(text string, kind Kind) string {
+func (p Policy) Document(text string, kind Kind) (document string) {
+	defer takeOut(&document, Mark)
 	r := redactor{Policy: p}
 	in := bytes.TrimSpace([]byte(text))
 	if !isStructured(in) || !jsontext.Value(in).IsValid(lax...) {

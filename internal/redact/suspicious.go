@@ -240,6 +240,20 @@ func flagAt(text []byte, i int) bool {
 	if end == len(text) && i == 0 {
 		return false // a flag alone
 	}
-	v := names.judge(bytes.TrimLeft(name, "-"))
-	return v == secretName || v == secretText || string(name) == "--from-literal"
+	if isSecretFlag(name) || string(name) == "--from-literal" {
+		return true
+	}
+	if end == len(text) || class[text[end]]&isSpace != 0 {
+		return false
+	}
+	// Something odd stands in the word, which the finder reads as a whole.
+	for end < len(text) && class[text[end]]&(isSpace|isQuote) == 0 && end-i < maxName {
+		end++
+	}
+	return isSecretFlag(text[i:end])
+}
+
+func isSecretFlag(word []byte) bool {
+	v := names.judge(bytes.TrimLeft(word, "-"))
+	return v == secretName || v == secretText
 }

@@ -7,7 +7,8 @@ import (
 
 // URI takes out of the URI of a request what is secret in its path and in its
 // query. The rest stays as it was written.
-func (p Policy) URI(uri string) string {
+func (p Policy) URI(uri string) (redacted string) {
+	defer takeOut(&redacted, Mark)
 	path, query, ok := strings.Cut(uri, "?")
 	if strings.IndexByte(path, '%') < 0 && !suspicious(bytesOf(path)) && (!ok || !p.DropExecArguments && isHarmless(query)) {
 		return uri
