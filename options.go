@@ -186,7 +186,7 @@ func (o *options) validate() error {
 	if len(o.platform) > maxPlatformNamespaces {
 		wrong("platform-namespaces", fmt.Sprintf("give at most %d names, not %d", maxPlatformNamespaces, len(o.platform)))
 	} else if i := slices.IndexFunc(o.platform, func(p string) bool { return !namespacePatterns.MatchString(p) }); i >= 0 {
-		wrong("platform-namespaces", fmt.Sprintf("%q is no name of a namespace; give names with commas between, each with one * at its end perhaps, like kube-system,openshift-*", quotable(o.platform[i:i+1])[0]))
+		wrong("platform-namespaces", fmt.Sprintf("%q is no name of a namespace; give names with commas between, each with one * at its end perhaps, like kube-system,openshift-*", quotable(o.platform[i : i+1])[0]))
 	}
 	o.validateAddresses(wrong)
 	return errors.Join(errs...)

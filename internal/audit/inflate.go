@@ -66,7 +66,7 @@ func newInflater(in *bufio.Reader, from *counter, w *wire, free int) (*inflater,
 	f.base = *from.n - int64(in.Buffered())
 	f.z = inflaters.Get().(*gzip.Reader)
 	err := f.z.Reset(in)
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		err = io.ErrUnexpectedEOF
 	}
 	return f, f.problem(err)
@@ -92,9 +92,9 @@ func (f *inflater) Read(p []byte) (int, error) {
 // arrival.
 func (f *inflater) problem(err error) error {
 	switch {
-	case err == nil || err == io.EOF:
+	case err == nil || errors.Is(err, io.EOF):
 		return err
-	case f.from.err != nil && f.from.err != io.EOF:
+	case f.from.err != nil && !errors.Is(f.from.err, io.EOF):
 		return f.from.err
 	}
 	return errGzip

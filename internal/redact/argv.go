@@ -78,7 +78,7 @@ func (p Policy) Arguments(words []string) (changed bool) {
 	r := redactor{Policy: p}
 	var line command
 	for i, word := range words {
-		out := word
+		var out string
 		if p.DropExecArguments {
 			out = Mark
 			if program, _, more := bytes.Cut([]byte(word), []byte(" ")); i == 0 && !more {

@@ -128,7 +128,7 @@ func (f *finder) setting(i int) int {
 	}
 	v := names.judge(name)
 	isSecret := v == secretName || v == secretText || string(name) == "value" && f.isInvalidSecret(from)
-	if !isSecret && !(from > 0 && isQuery(f.text[from-1]) && names.isSecretParameter(name)) {
+	if !isSecret && (from == 0 || !isQuery(f.text[from-1]) || !names.isSecretParameter(name)) {
 		return i
 	}
 	return f.value(i, from, quoted, isStrong(name))
@@ -236,7 +236,7 @@ func (f *finder) quotedEnd(at int) (last int, ok bool) {
 	}
 	closing := f.text[at : open+1] // with its backslashes
 	end := open + 1
-	for end < len(f.text) && !(f.text[end] == closing[0] && bytes.HasPrefix(f.text[end:], closing)) {
+	for end < len(f.text) && (f.text[end] != closing[0] || !bytes.HasPrefix(f.text[end:], closing)) {
 		if f.text[end] == '\\' && closing[0] != '\\' {
 			end++
 		}

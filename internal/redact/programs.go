@@ -37,7 +37,7 @@ var programs = func() map[string]*program {
 	add(program{user: "a", header: "h"}, "httpie xh wrk hey")
 	add(program{secret: "w", user: ""}, "ldapsearch ldapadd ldapmodify ldapdelete ldapwhoami ldapcompare ldapmodrdn")
 	add(program{secret: "wsa"}, "ldappasswd")
-	add(program{secret: "P"}, "sqlcmd bcp tsql isql zip unzip ipmitool mosquitto_pub mosquitto_sub wsadmin osql go-sqlcmd dsmadmc")
+	add(program{secret: "P"}, "sqlcmd bcp tsql isql zip unzip ipmitool mosquitto_pub mosquitto_sub wsadmin osql go-sqlcmd dsmadmc") //nolint:misspell // a program's name
 	add(program{secret: "p", after: []string{"hp"}}, "7z 7za rar unrar")
 	add(program{secret: "kK"}, "openssl")
 	add(program{secret: "AXc"}, "snmpwalk snmpget snmpset snmpbulkwalk")

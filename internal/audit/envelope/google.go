@@ -164,11 +164,9 @@ var httpCodes = map[int]int{
 // status is the answer's. A refusal that the entry holds says its code itself.
 func (r *reconstruction) status(method method) []byte {
 	status, response := r.payload.object("status"), r.payload.object("response")
-	code := 200
 	grpc, _ := strconv.Atoi(number(status.value("code")))
-	if known, ok := httpCodes[grpc]; ok {
-		code = known
-	} else {
+	code, known := httpCodes[grpc]
+	if !known {
 		code = 500
 	}
 	if grpc == 0 && isUpgrade(method.subresource) {

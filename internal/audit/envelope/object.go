@@ -80,26 +80,6 @@ func (o object) object(name string) object {
 	return inner
 }
 
-// elements returns the elements of an array.
-func elements(in []byte) [][]byte {
-	in = skipSpace(in)
-	if len(in) == 0 || in[0] != '[' {
-		return nil
-	}
-	var all [][]byte
-	for in = skipSpace(in[1:]); len(in) > 0 && in[0] != ']'; in = skipSpace(in) {
-		if in[0] == ',' {
-			in = skipSpace(in[1:])
-		}
-		n := valueLength(in)
-		if n == 0 {
-			return all
-		}
-		all, in = append(all, in[:n]), in[n:]
-	}
-	return all
-}
-
 // valueLength is the length of the value that begins the input; 0 where it does
 // not end there.
 func valueLength(in []byte) int {
