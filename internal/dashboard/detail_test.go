@@ -73,6 +73,22 @@ func someEvent(age time.Duration) audit.Event {
 	}
 }
 
+// What nobody knows to be a dry run is not called one.
+func TestDryRunIsShown(t *testing.T) {
+	for dryRun, want := range map[audit.DryRun][2]int{
+		audit.DryRunFalse: {0, 0}, audit.DryRunUnknown: {0, 0}, audit.DryRunTrue: {1, 1},
+	} {
+		e := someEvent(time.Minute)
+		e.DryRun, e.ID = dryRun, audit.ID{7}
+		b := at(t, everywhere, e)
+		list, event := b.Get(t, "/security/audit-logs"), b.Get(t, "/security/audit-logs/events/"+e.ID.String())
+		got := [2]int{strings.Count(list.Body, "<small>dry run</small>"), strings.Count(event.Body, ", dry run")}
+		if got != want || !strings.Contains(event.Body, dryRun.String()) {
+			t.Errorf("%s: the list and the event's page say so %v times, want %v", dryRun, got, want)
+		}
+	}
+}
+
 // The links to related events are plain addresses that find the event itself,
 // within the reader's namespaces.
 func TestRelatedEvents(t *testing.T) {
