@@ -17,7 +17,7 @@ import (
 const policy = `apiVersion: audit.k8s.io/v1
 kind: Policy
 omitStages: [RequestReceived]
-rules: [{level: Metadata}]
+rules: [{level: Request, verbs: [delete, deletecollection]}, {level: Metadata}]
 `
 
 const webhook = `apiVersion: v1
