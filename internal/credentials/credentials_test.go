@@ -164,8 +164,19 @@ func TestSourceFilesAreWhatAnAPIServerReads(t *testing.T) {
 			}
 			var policy auditv1.Policy
 			err = yaml.UnmarshalStrict(w.secret(t, got.SecretName).Data["policy.yaml"], &policy)
-			if err != nil || len(policy.Rules) != 1 || policy.Rules[0].Level != "Metadata" || len(policy.OmitStages) != 1 {
-				t.Errorf("policy %+v, %v", policy, err)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := auditv1.Policy{
+				TypeMeta: metav1.TypeMeta{APIVersion: "audit.k8s.io/v1", Kind: "Policy"}, OmitStages: []auditv1.Stage{auditv1.StageRequestReceived},
+				Rules: []auditv1.PolicyRule{
+					{Level: auditv1.LevelRequest, Verbs: []string{"delete", "deletecollection"}},
+					{Level: auditv1.LevelRequest, Verbs: []string{"create"}, Resources: []auditv1.GroupResources{{Resources: []string{"pods/eviction"}}}},
+					{Level: auditv1.LevelMetadata},
+				},
+			}
+			if diff := cmp.Diff(want, policy); diff != "" {
+				t.Error(diff)
 			}
 		})
 	}
