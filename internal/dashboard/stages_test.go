@@ -81,7 +81,7 @@ func stages(t *testing.T) []stage {
 			}},
 			{"event-not-found", listPath + "/events/" + noEvent, nil},
 			{"not-found", "/security/elsewhere", nil},
-			{"save-wrong", listPath + "/query?cluster=A%20B", visible("#wrong")},
+			{"save-wrong", listPath + "/query?path=/healthz", visible("#wrong")},
 			{"unavailable", listPath + "?search=unavailable", nil},
 			{"busy", listPath + "?search=busy", nil},
 			{"busy-in-place", ofTwo, after("busy", "#results .problem")},
