@@ -91,6 +91,9 @@ type listing struct {
 	// named is what the door takes of the selection, nil for all of it; false
 	// where it can't be asked so.
 	request func(s *selection, h *holdings) (request, bool)
+	// more is the request for what an answer says there is more of, where the
+	// caller reads on; nil where one answer has all.
+	more func(request, webtest.Answer) (request, bool)
 	// forbidden is the answer to those without the right; 403 by default.
 	forbidden int
 	// check looks at an answer for what the caller must see of it.

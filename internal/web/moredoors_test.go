@@ -1,8 +1,10 @@
 package web_test
 
 import (
+	"html"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -16,6 +18,21 @@ import (
 func tailed(s *selection, h *holdings) (request, bool) {
 	req, _ := at(logs+"/tail", "after", h.begin)(s, h)
 	req.header = http.Header{"Hx-Request": {"true"}}
+	return req, true
+}
+
+var (
+	tailNext = regexp.MustCompile(`<table data-next="([^"]+)"[^>]* data-more>`)
+	tailFrom = regexp.MustCompile(`after=[^&]+`)
+)
+
+// tailedOn asks for what came after a full answer.
+func tailedOn(req request, got webtest.Answer) (request, bool) {
+	next := tailNext.FindStringSubmatch(got.Body)
+	if next == nil {
+		return request{}, false
+	}
+	req.path = tailFrom.ReplaceAllLiteralString(req.path, "after="+url.QueryEscape(html.UnescapeString(next[1])))
 	return req, true
 }
 
@@ -87,7 +104,7 @@ func moreListings() []*listing {
 	all := []*listing{
 		{name: "snapshots by the API", rights: true, request: named("/api/v1/snapshots"), check: checkSnapshots},
 		{name: "Porter's query", request: porter("query", `{"limit":1000}`), matches: inProject, check: checkItems(0, 1000)},
-		{name: "tail", page: true, request: tailed, check: checkTail},
+		{name: "tail", page: true, request: tailed, more: tailedOn, check: checkTail},
 		{name: "save as a query", page: true, refuses: true, request: at(logs + "/query")},
 		{name: "snapshots", page: true, rights: true, request: named("/security/snapshots"), check: checkSnapshots},
 		{name: "the list as CSV", page: true, request: at(logs + "/csv"), check: checkFile},

@@ -140,6 +140,20 @@ func (v *visitor) send(t *testing.T, req request) webtest.Answer {
 	return webtest.Answer{Status: resp.StatusCode, Header: resp.Header, Body: string(body)}
 }
 
+// readOn asks at a door until there is no more, and returns all of it as one
+// answer.
+func (v *visitor) readOn(t *testing.T, door *listing, req request) webtest.Answer {
+	t.Helper()
+	got := v.send(t, req)
+	for last, more := got, door.more != nil; more; {
+		if req, more = door.more(req, last); more {
+			last = v.send(t, req)
+			got.Status, got.Body = max(got.Status, last.Status), got.Body+last.Body
+		}
+	}
+	return got
+}
+
 // ask asks at every door as one caller.
 func (m *matrix) ask(t *testing.T, c *caller) {
 	v := m.visit(t, c)
@@ -158,7 +172,7 @@ func (m *matrix) ask(t *testing.T, c *caller) {
 
 func (m *matrix) askListing(t *testing.T, v *visitor, door *listing, s *selection, req request) {
 	m.cell(t, door.name+", "+s.name, func(t *testing.T) {
-		got := v.send(t, req)
+		got := v.readOn(t, door, req)
 		scope, may := v.scope(s.named)
 		if all, ok := v.scope(nil); door.wide && ok {
 			scope, may = all, true
