@@ -137,7 +137,7 @@ func TestPostgresAway(t *testing.T) {
 		name: "away", lasts: time.Second, // and until a source is looked at again
 		begin: func() { server.Stop(t, "fast"); told.ask(t) },
 		meanwhile: func() {
-			told.await(t, "audit_store_up 0; query Ready False/StoreUnavailable; source Receiving Unknown/Unknown")
+			told.await(t, "audit_store_up 0; query Ready False/StoreUnavailable; source Receiving False/DeliveriesPutOff")
 		},
 		end:        func() { server.Restart(t) },
 		afterwards: func() { told.await(t, well) },

@@ -149,6 +149,32 @@ func TestQuarantinedHashIsKeyed(t *testing.T) {
 	}
 }
 
+// failsOnce fails as a request's body that was cut off: once, and then it ends.
+type failsOnce struct {
+	io.Reader
+	failed bool
+}
+
+func (f *failsOnce) Read(p []byte) (int, error) {
+	n, err := f.Reader.Read(p)
+	if errors.Is(err, io.EOF) && !f.failed {
+		f.failed = true
+		return n, io.ErrUnexpectedEOF
+	}
+	return n, err
+}
+
+// A delivery that was cut off is never taken for a whole one, wherever that was.
+func TestCutOff(t *testing.T) {
+	body := `{"kind":"EventList","items":[` + deployment + `,{"log":"x"}]}` + "\n" + deployment + "\n"
+	for n := range len(body) {
+		err := newDecoder(t).Decode(&failsOnce{Reader: strings.NewReader(body[:n])}, func(Item) error { return nil })
+		if !errors.Is(err, io.ErrUnexpectedEOF) {
+			t.Fatalf("cut off after %d bytes: %v", n, err)
+		}
+	}
+}
+
 func TestOneBadItemOf400(t *testing.T) {
 	for bad, reason := range map[string]string{
 		`{"level":"Metadata","stage":"ResponseComplete"}`:                        "neither requestReceivedTimestamp",

@@ -30,11 +30,15 @@ type wire struct{ arrived, inflated int64 }
 type counter struct {
 	r io.Reader
 	n *int64
-	// err is the reader's, so that it is told from one of what reads it.
+	// err is the reader's, so that it is told from one of what reads it. It stays:
+	// who looks ahead may not heed it, and a request's body says EOF the next time.
 	err error
 }
 
 func (c *counter) Read(p []byte) (int, error) {
+	if c.err != nil {
+		return 0, c.err
+	}
 	n, err := c.r.Read(p)
 	*c.n += int64(n)
 	if err != nil {
