@@ -4,8 +4,8 @@ package main
 var filters = []mutant{
 	{
 		name: "literal-values-are-patterns", file: "internal/query/literal.go",
-		old:      "		if text, literal := strings.CutPrefix(v, literalMark); literal {\n",
-		new:      "		if text, literal := strings.CutPrefix(v, literalMark); literal && false {\n",
+		old:      "	if text, literal := strings.CutPrefix(v, literalMark); literal {\n",
+		new:      "	if text, literal := strings.CutPrefix(v, literalMark); literal && text == \"\" {\n",
 		packages: []string{"./internal/store/embedded"}, tests: "TestStore/(Generated|FacetValuesChosen)",
 	},
 	{

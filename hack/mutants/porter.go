@@ -45,9 +45,9 @@ var porter = []mutant{
 		packages: []string{"./internal/httpapi"}, tests: "TestPorterExport",
 	},
 	{
-		name: "paths-need-their-query", file: "internal/store/embedded/wherepath.go",
-		old:      "			if !strings.Contains(v.Text, \"?\") {\n",
-		new:      "			if false {\n",
+		name: "paths-need-their-query", file: "internal/query/literal.go",
+		old:      "		if !p.Open && !strings.Contains(p.Text, \"?\") {\n",
+		new:      "		if p.Text == \"\" && strings.Contains(p.Text, \"?\") {\n",
 		packages: []string{"./internal/store/embedded"}, tests: "TestStore/Generated",
 	},
 	{

@@ -55,10 +55,30 @@ type Pattern struct {
 func Patterns(values []string) []Pattern {
 	patterns := make([]Pattern, len(values))
 	for i, v := range values {
-		if text, literal := strings.CutPrefix(v, literalMark); literal {
-			patterns[i].Text = text
-		} else {
-			patterns[i].Text, patterns[i].Open = strings.CutSuffix(v, "*")
+		patterns[i] = patternOf(v)
+	}
+	return patterns
+}
+
+func patternOf(v string) (p Pattern) {
+	if text, literal := strings.CutPrefix(v, literalMark); literal {
+		return Pattern{Text: text}
+	}
+	p.Text, p.Open = strings.CutSuffix(v, "*")
+	return p
+}
+
+// PathPatterns are what values of paths stand for. One that is given without a
+// query matches whatever its query is; an empty one matches none.
+func PathPatterns(values []string) []Pattern {
+	var patterns []Pattern
+	for _, p := range Patterns(values) {
+		if p == (Pattern{}) {
+			continue
+		}
+		patterns = append(patterns, p)
+		if !p.Open && !strings.Contains(p.Text, "?") {
+			patterns = append(patterns, Pattern{Text: p.Text + "?", Open: true})
 		}
 	}
 	return patterns
@@ -83,7 +103,7 @@ func Canonical(parameter string, values []string) []string {
 // isFreeText reports whether a field's values are any texts, so that = begins a
 // literal one.
 func isFreeText(parameter string) bool {
-	return slices.ContainsFunc(termFieldsOfText, func(name string) bool { return name == parameter })
+	return slices.Contains(termFieldsOfText, parameter)
 }
 
 // termFieldsOfText are the parameters of the fields of text.

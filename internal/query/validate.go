@@ -180,12 +180,20 @@ func trailingStar(v string) string {
 // anyType begins an action of whatever resource type, like *.exec.
 const anyType = "*."
 
-// OfAnyType reports whether a term for actions leaves the resource type open,
-// and returns what the action is to be, in which one * may trail.
-func OfAnyType(term string) (action Pattern, ok bool) {
-	rest, ok := strings.CutPrefix(term, anyType)
-	action.Text, action.Open = strings.CutSuffix(rest, "*")
-	return action, ok
+// ActionPatterns are what values of actions stand for: whole actions, and what
+// follows the resource type of those that leave it open, in which = is no mark.
+func ActionPatterns(values []string) (whole, ofAnyType []Pattern) {
+	for _, v := range values {
+		rest, open := strings.CutPrefix(v, anyType)
+		if !open {
+			whole = append(whole, patternOf(v))
+			continue
+		}
+		var action Pattern
+		action.Text, action.Open = strings.CutSuffix(rest, "*")
+		ofAnyType = append(ofAnyType, action)
+	}
+	return whole, ofAnyType
 }
 
 func actionPattern(v string) string {

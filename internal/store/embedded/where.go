@@ -151,7 +151,7 @@ func (c *where) filter(t *query.Terms, include bool) error {
 	add(len(t.Clusters), c.anyOf("cluster", query.Texts(t.Clusters)))
 	add(len(t.Clients), c.anyOf("client", t.Clients))
 	add(len(t.Sources), c.anyOf("source", query.Texts(t.Sources)))
-	add(len(t.Paths), c.anyPath(t.Paths))
+	add(len(t.Paths), c.anyPattern("path", query.PathPatterns(t.Paths), true))
 	add(len(t.ActorKinds), c.anyOf("actor_kind", t.ActorKinds))
 	add(len(t.Namespaces), c.anyNamespace(t.Namespaces))
 	if !include { // included stages are those of EffectiveStages
@@ -241,19 +241,11 @@ func (c *where) anyPattern(column string, values []query.Pattern, include bool) 
 // action is what follows the first dot, since no type has one.
 func (c *where) anyAction(values []string, include bool) string {
 	const action = "substr(action, strpos(action, '.') + 1)"
-	var whole []string
-	var ofAnyType []query.Pattern
-	for _, v := range values {
-		if rest, ok := query.OfAnyType(v); ok {
-			ofAnyType = append(ofAnyType, rest)
-		} else {
-			whole = append(whole, v)
-		}
-	}
+	whole, ofAnyType := query.ActionPatterns(values)
 	if len(ofAnyType) == 0 {
-		return c.anyPattern("action", query.Patterns(whole), include)
+		return c.anyPattern("action", whole, include)
 	}
-	return "(" + c.anyPattern("action", query.Patterns(whole), include) + " OR contains(action, '.') AND " + c.anyPattern(action, ofAnyType, include) + ")"
+	return "(" + c.anyPattern("action", whole, include) + " OR contains(action, '.') AND " + c.anyPattern(action, ofAnyType, include) + ")"
 }
 
 func (c *where) anyNamespace(values []string) string {

@@ -138,7 +138,7 @@ func (c *where) filter(t *query.Terms, include bool) error {
 	add(&c.actors, len(t.Actors), c.actor(t.Actors, include))
 	add(&c.agents, len(t.Sources), c.anyOf("g.source", query.Texts(t.Sources)))
 	add(&c.actors, len(t.ActorKinds), c.anyOf("a.actor_kind", t.ActorKinds))
-	add(&c.rows, len(t.Paths), c.anyPath(t.Paths))
+	add(&c.rows, len(t.Paths), c.anyPattern("r.path", query.PathPatterns(t.Paths), true))
 	add(&c.rows, len(t.ResourceNames), c.anyPattern("r.resource_name", query.Patterns(t.ResourceNames), include))
 	return c.ips(t.IPs, include)
 }
@@ -192,39 +192,11 @@ func (c *where) anyPattern(column string, values []query.Pattern, include bool) 
 // action is what follows the first dot, since no type has one.
 func (c *where) anyAction(values []string, include bool) string {
 	const action = "substr(k.action, strpos(k.action, '.') + 1)"
-	var whole []string
-	var ofAnyType []query.Pattern
-	for _, v := range values {
-		if rest, ok := query.OfAnyType(v); ok {
-			ofAnyType = append(ofAnyType, rest)
-		} else {
-			whole = append(whole, v)
-		}
-	}
+	whole, ofAnyType := query.ActionPatterns(values)
 	if len(ofAnyType) == 0 {
-		return c.anyPattern("k.action", query.Patterns(whole), include)
+		return c.anyPattern("k.action", whole, include)
 	}
-	return "(" + c.anyPattern("k.action", query.Patterns(whole), include) + " OR strpos(k.action, '.') > 0 AND " + c.anyPattern(action, ofAnyType, include) + ")"
-}
-
-// anyPath matches paths of requests. One that is given without a query matches
-// whatever its query is.
-func (c *where) anyPath(values []string) string {
-	var whole, alternatives []string
-	for _, v := range query.Patterns(values) {
-		switch {
-		case v == query.Pattern{}: // no event that has a path matches it
-		case v.Open:
-			alternatives = append(alternatives, "(r.path <> '' AND starts_with(r.path, "+c.bind(store.Text(v.Text))+"))")
-		default:
-			whole = append(whole, v.Text)
-			if !strings.Contains(v.Text, "?") {
-				alternatives = append(alternatives, "starts_with(r.path, "+c.bind(store.Text(v.Text)+"?")+")")
-			}
-		}
-	}
-	alternatives = append(alternatives, c.anyOf("r.path", whole))
-	return "(" + strings.Join(alternatives, " OR ") + ")"
+	return "(" + c.anyPattern("k.action", whole, include) + " OR strpos(k.action, '.') > 0 AND " + c.anyPattern(action, ofAnyType, include) + ")"
 }
 
 // actor matches an event by its identities: one of them to include it, every
