@@ -158,6 +158,22 @@ func (w *walker) peek() byte {
 	return w.in[w.at]
 }
 
+// more goes on to the next of an object's or an array's parts, of which n were
+// read: another is false at the end.
+func (w *walker) more(n int, end byte) (another, ok bool) {
+	switch c := w.peek(); {
+	case c == end:
+		w.at++
+		return false, true
+	case n > 0 && c != ',':
+		return false, false
+	case n > 0:
+		w.at++
+		w.space()
+	}
+	return true, true
+}
+
 // value copies the next value.
 func (w *walker) value(p place) bool {
 	switch c := w.peek(); {
@@ -320,19 +336,10 @@ func (w *walker) array(p place) bool {
 // go on with what the words before them said.
 func (w *walker) arrayOf(element place, isLine bool, line *command) bool {
 	for n := 0; ; n++ {
-		c := w.peek()
-		if c == ']' {
-			w.at++
-			return true
+		if another, ok := w.more(n, ']'); !another || !ok {
+			return ok
 		}
-		if n > 0 {
-			if c != ',' {
-				return false
-			}
-			w.at++
-			c = w.peek()
-		}
-		if isLine && c == '"' {
+		if isLine && w.peek() == '"' {
 			if !w.lineElement(line) {
 				return false
 			}

@@ -21,19 +21,10 @@ func (w *walker) object(p place) bool {
 	}
 	w.at++
 	for n := 0; ; n++ {
-		c := w.peek()
-		if c == '}' {
-			w.at++
-			return true
+		if another, ok := w.more(n, '}'); !another || !ok {
+			return ok
 		}
-		if n > 0 {
-			if c != ',' {
-				return false
-			}
-			w.at++
-			c = w.peek()
-		}
-		if c != '"' {
+		if w.peek() != '"' {
 			return false
 		}
 		name, ok := w.name()
