@@ -88,11 +88,7 @@ func (w *wireEvent) lostBodies() bool {
 // verb.
 func connects(e *Event) bool {
 	subresource, _, _ := strings.Cut(e.Subresource, "/")
-	switch subresource {
-	case "exec", "attach", "portforward", "proxy":
-		return true
-	}
-	return false
+	return subresource == "proxy" || shellSubresources[subresource]
 }
 
 // dryRunOf tells it of DeleteOptions.

@@ -29,6 +29,7 @@ func TestDryRun(t *testing.T) {
 		"watch":                            {verb: "watch", query: all, want: DryRunFalse},
 		"exec":                             {verb: "create", subresource: "exec", query: all, want: DryRunFalse},
 		"attach by WebSocket":              {verb: "get", subresource: "attach", query: all, want: DryRunFalse},
+		"a machine's screen":               {verb: "create", subresource: "vnc", query: all, want: DryRunFalse},
 		"deletion through a proxy":         {verb: "delete", subresource: "proxy/api", query: all, want: DryRunFalse},
 		"delete":                           {verb: "delete", want: DryRunUnknown},
 		"delete, the body may overrule it": {verb: "delete", query: all, want: DryRunUnknown},

@@ -207,7 +207,7 @@ func (n *naiveEvent) dryRun(query url.Values) DryRun {
 		DeleteOptions jsontext.Value `json:"deleteOptions"`
 	}
 	unreadable := len(n.RequestObject) > 0 && json.Unmarshal(n.RequestObject, &body, parseOptions) != nil
-	if o := n.ObjectRef; o == nil || o.Resource == "" || slices.Contains([]string{"exec", "attach", "portforward", "proxy"}, strings.Split(o.Subresource, "/")[0]) {
+	if o := n.ObjectRef; o == nil || o.Resource == "" || slices.Contains([]string{"exec", "attach", "portforward", "proxy", "console", "vnc", "usbredir", "vsock"}, strings.Split(o.Subresource, "/")[0]) {
 		return DryRunFalse
 	}
 	said := map[bool]DryRun{true: DryRunTrue}
