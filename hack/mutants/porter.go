@@ -48,7 +48,7 @@ var porter = []mutant{
 		name: "paths-need-their-query", file: "internal/query/literal.go",
 		old:      "		if !p.Open && !strings.Contains(p.Text, \"?\") {\n",
 		new:      "		if p.Text == \"\" && strings.Contains(p.Text, \"?\") {\n",
-		packages: []string{"./internal/store/embedded"}, tests: "TestStore/Generated",
+		packages: []string{"./internal/query"},
 	},
 	{
 		name: "kept-queries-forget-paths", file: "internal/query/crdconv/manifest.go",

@@ -79,3 +79,14 @@ func TestLiteralBounds(t *testing.T) {
 		}
 	}
 }
+
+func TestPathPatterns(t *testing.T) {
+	got := PathPatterns([]string{"/healthz", "/api/*", "/x?a=*", "/x?a=1", "=/a*", "=", "*"})
+	want := []Pattern{
+		{Text: "/healthz"}, {Text: "/healthz?", Open: true}, {Text: "/api/", Open: true}, {Text: "/x?a=", Open: true}, {Text: "/x?a=1"},
+		{Text: "/a*"}, {Text: "/a*?", Open: true}, {Open: true},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
