@@ -45,21 +45,20 @@ type copyServer struct {
 }
 
 func (c *copyServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if !c.running.TryLock() {
-		http.Error(w, "another copy between stores is running", http.StatusServiceUnavailable)
-		return
-	}
-	defer c.running.Unlock()
 	order, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxOrder))
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	if !c.running.TryLock() {
+		http.Error(w, "another copy between stores is running", http.StatusServiceUnavailable)
 		return
 	}
 	began := time.Now()
 	c.log.Info("A copy between stores begins")
 	t := &teller{out: &patient{w, http.NewResponseController(w)}}
 	w.Header().Set("Content-Type", "application/x-ndjson")
-	summary, err := c.run(r.Context(), order, t.progress)
+	summary, err := c.copy(r.Context(), order, t.progress)
 	if err != nil && r.Context().Err() != nil {
 		err = errCutOff
 	}
@@ -71,6 +70,13 @@ func (c *copyServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	c.log.Info("A copy between stores ended", "took", time.Since(began).String())
+}
+
+// copy lets go of the lock before the answer's last line is written, since who
+// reads that line may order the next copy at once.
+func (c *copyServer) copy(ctx context.Context, order json.RawMessage, progress func(done, total int64)) (any, error) {
+	defer c.running.Unlock()
+	return c.run(ctx, order, progress)
 }
 
 // teller writes steps.
