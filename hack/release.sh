@@ -43,7 +43,7 @@ for arch in amd64 arm64; do
   step "$name"
   mkdir "$work/$name"
   make --no-print-directory build ARCH="$arch" VERSION="$version" BINARY="$work/$name/manager"
-  cp README.md CHANGELOG.md "$work/$name"
+  cp LICENSE README.md CHANGELOG.md "$work/$name"
   tar -C "$work" --sort=name --owner=0 --group=0 --numeric-owner --mtime="@$epoch" -c "$name" | gzip -n >"$dist/$name.tar.gz"
   # The SBOM finds licences in the cache alone. What a build leaves there may lack
   # the file that names a version; the sources were checked against go.sum. Of the

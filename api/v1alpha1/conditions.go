@@ -112,10 +112,6 @@ const (
 	// ReasonBeyondRetention: the window begins before the oldest event that the
 	// operator keeps. Complete is False.
 	ReasonBeyondRetention = "BeyondRetention"
-
-	// ReasonSourceSilent: a source did not report in a part of the window.
-	// Complete is False.
-	ReasonSourceSilent = "SourceSilent"
 )
 
 // Reasons of AuditSource.
