@@ -6,7 +6,7 @@ SHELL := bash
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 # Without symbols: a panic still names functions and lines.
-LDFLAGS := -s -w -X main.version=$(VERSION)
+LDFLAGS := -s -w -X github.com/porter-dev/audit-operator/internal/version.Version=$(VERSION)
 # The embedded store needs cgo, and so the C++ compiler of the architecture that
 # is built for (on Debian: crossbuild-essential-arm64).
 export CGO_ENABLED := 1
@@ -55,7 +55,7 @@ generate: bin/controller-gen ## Write deepcopy code, CRDs and RBAC from the Go t
 	bin/controller-gen object paths=./api/...
 	bin/controller-gen crd paths=./api/... output:crd:artifacts:config=config/crd/bases
 	bin/controller-gen rbac:roleName=audit-operator paths=./controllers/... output:rbac:artifacts:config=config/rbac
-	bin/controller-gen rbac:roleName=audit-operator-leader paths=. output:rbac:artifacts:config=config/overlays/postgres
+	bin/controller-gen rbac:roleName=audit-operator-leader paths=./internal/manager/... output:rbac:artifacts:config=config/overlays/postgres
 
 ##@ Check
 

@@ -75,9 +75,9 @@ var admission = []mutant{
 		packages: []string{"./internal/store/embedded"}, tests: "TestReadsDontKeepTheLogLong",
 	},
 	{
-		name: "shipped-memory-is-not-summed", file: "memory.go",
+		name: "shipped-memory-is-not-summed", file: "internal/manager/memory.go",
 		old:      "p.needed = beside + o.maxBytesInFlight + pendingMemory",
 		new:      "p.needed = beside + pendingMemory",
-		packages: []string{"."}, tests: "TestShippedMemory|TestPlanMemory",
+		packages: []string{"./internal/manager"}, tests: "TestShippedMemory|TestPlanMemory",
 	},
 }

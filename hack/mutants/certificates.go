@@ -76,10 +76,10 @@ var certificates = []mutant{
 		packages: []string{"./internal/credentials"}, tests: "TestAuthorityIsRenewed",
 	},
 	{
-		name: "certificates-by-a-clock-ahead", file: "clock.go",
+		name: "certificates-by-a-clock-ahead", file: "internal/manager/clock.go",
 		old:      "known && server.Before(own)",
 		new:      "known && own.Before(server)",
-		packages: []string{"."}, tests: "TestEarlierClock",
+		packages: []string{"./internal/manager"}, tests: "TestEarlierClock",
 	},
 	{
 		name: "files-to-copy-untold", file: "internal/credentials/metrics.go",

@@ -27,6 +27,9 @@ const (
 	day        = 24 * time.Hour
 )
 
+// Max is the longest retention.
+const Max = 87600 * time.Hour
+
 // ErrWaits means that days are past the retention that a person must confirm.
 var ErrWaits = errors.New("more days are past the retention than are dropped without being asked")
 
@@ -118,6 +121,16 @@ func (k *Keeper) Plan(ctx context.Context) (Plan, error) {
 		}
 	}
 	return p, nil
+}
+
+// Retain returns the days that are past the retention, and drops them where a
+// person has confirmed it.
+func (k *Keeper) Retain(ctx context.Context, confirmed bool) (Plan, error) {
+	p, err := k.Plan(ctx)
+	if err == nil && confirmed {
+		_, err = k.Confirmed(ctx, p)
+	}
+	return p, err
 }
 
 // Confirmed drops all days of a plan that a person has seen.
