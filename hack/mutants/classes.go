@@ -71,7 +71,7 @@ var classes = []mutant{
 	{
 		name: "apply-creates-nothing", file: "internal/audit/classify.go",
 		old:      "	case e.Verb == \"patch\" && e.Resource != \"\" && e.StatusCode == http.StatusCreated:\n",
-		new:      "	case e.Verb == \"apply\":\n",
+		new:      "	case e.Verb == \"apply\" && e.StatusCode == http.StatusCreated:\n",
 		packages: []string{"./internal/audit"}, tests: "Types?$|Secret|Class|Index|Shell|Apply|Clients|Platform|Former",
 	},
 	{
