@@ -80,4 +80,16 @@ var pages = []mutant{
 		new:      "		if true {\n",
 		packages: []string{"./internal/store/embedded"}, tests: "TestStore/Generated",
 	},
+	{
+		name: "literal-namespace-lists-nothing", file: "internal/snapshot/list.go",
+		old:      "	namespaces = query.Canonical(string(query.ByNamespace), namespaces)\n",
+		new:      "",
+		packages: []string{"./internal/snapshot"}, tests: "TestList$",
+	},
+	{
+		name: "long-filter-is-cut-without-a-word", file: "internal/dashboard/snapshot.go",
+		old:      "	return out, len(all) - len(out)\n",
+		new:      "	return out, 0\n",
+		packages: []string{"./internal/dashboard"}, tests: "TestSnapshotOfLongFilter",
+	},
 }

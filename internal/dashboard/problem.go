@@ -111,12 +111,13 @@ func itemNamespaces(r *http.Request) ([]string, error) {
 	return namespaces, noMore(values, string(query.ByNamespace))
 }
 
-// namedNamespaces removes the namespaces that an address names, and returns them.
+// namedNamespaces removes the namespaces that an address names, and returns
+// them in their canonical form.
 func namedNamespaces(values url.Values) []string {
 	name := string(query.ByNamespace)
 	named := slices.DeleteFunc(values[name], func(n string) bool { return n == "" })
 	delete(values, name)
-	return named
+	return query.Canonical(name, named)
 }
 
 // noMore refuses a parameter that a page has not read.

@@ -26,7 +26,8 @@ type snapshotData struct {
 	Download string
 	Types    map[string]int64 // counts by display name
 	Preview  []string
-	Asked    []parameter // the filter, in words
+	Asked    []parameter // the filter, in words: the first mostAsked values
+	Unshown  int         // how many values it has besides
 	File     string      // what the download is called
 	History  []snapshotRow
 	List     string
@@ -52,9 +53,10 @@ func (d *dashboard) snapshot(w http.ResponseWriter, r *http.Request, user auth.U
 	}
 	data := snapshotData{
 		Manifest: m, Live: liveView(m), Download: query.SnapshotsPath + m.ID + ndjsonFile,
-		Types: map[string]int64{}, Preview: rows, Asked: asked(m.Filter), File: "audit-snapshot-" + m.ID + ".ndjson",
+		Types: map[string]int64{}, Preview: rows, File: "audit-snapshot-" + m.ID + ".ndjson",
 		History: d.history(r, scope, user, m), List: snapshotsPath + namespaceOf(scope, m.Namespace),
 	}
+	data.Asked, data.Unshown = asked(m.Filter)
 	if m.Namespace != "" {
 		data.Download += "?" + encode(parameter{"namespace", m.Namespace})
 	}
@@ -65,18 +67,19 @@ func (d *dashboard) snapshot(w http.ResponseWriter, r *http.Request, user auth.U
 	d.render(w, r, http.StatusOK, "snapshot", page{Title: "Snapshot", User: user.Name, Place: inSnapshots, Wide: scope.IsClusterWide(), Data: data})
 }
 
-// asked returns a filter's parameters in words.
-func asked(encoded string) []parameter {
+// asked returns a filter's first parameters in words, and how many it has
+// besides.
+func asked(encoded string) (out []parameter, unshown int) {
 	values, err := url.ParseQuery(encoded)
 	if err != nil {
-		return nil
+		return nil, 0
 	}
 	f, err := query.ParseValues(values)
 	if err != nil {
-		return nil
+		return nil, 0
 	}
-	out := parameters(f)
-	out = out[:min(len(out), mostAsked)]
+	all := parameters(f)
+	out = all[:min(len(all), mostAsked)]
 	for i, p := range out {
 		name, excluded := strings.CutSuffix(p.Name, exclude)
 		name = strings.ReplaceAll(name, "_", " ")
@@ -85,7 +88,7 @@ func asked(encoded string) []parameter {
 		}
 		out[i].Name = name
 	}
-	return out
+	return out, len(all) - len(out)
 }
 
 // openSnapshot opens the snapshot that the path names, if the user may see it.

@@ -3,8 +3,11 @@ package dashboard_test
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"io"
 	"net/http"
+	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -60,6 +63,33 @@ func TestShortenedSnapshot(t *testing.T) {
 	for path, says := range map[string]string{"/security/snapshots/" + m.ID: "Texts of 2 were cut to keep it within 64 MiB", "/security/snapshots": "texts cut"} {
 		if page := b.Get(t, path); page.Status != http.StatusOK || !strings.Contains(page.Body, says) || strings.Contains(page.Body, "only the newest") {
 			t.Errorf("%s: status %d: %s", path, page.Status, textOf(page.Body))
+		}
+	}
+}
+
+// A page that does not show all of a filter says how much it leaves out.
+func TestSnapshotOfLongFilter(t *testing.T) {
+	s := embeddedtest.Open(t, embedded.Options{})
+	b := world.NewBrowserOver(t, s)
+	b.Login(t, world.Tokens[everywhere], "/")
+	fields := []string{"actor", "action", "resource_name", "cluster", "source", "path"}
+	for values, says := range map[int]string{500: "", 501: "and 1 more value, which", 502: "and 2 more values, which"} {
+		filter := url.Values{}
+		for i := range values {
+			name := fields[i%len(fields)]
+			filter.Add(name, name+".v"+strconv.Itoa(i))
+		}
+		m := world.Snapshots[""]
+		m.ID, m.Filter = fmt.Sprintf("%032d", values), filter.Encode()
+		if err := s.SaveSnapshot(t.Context(), m.ID, store.SnapshotSpace{}, func(w io.Writer) (store.Manifest, error) {
+			_, err := io.WriteString(w, "{}\n")
+			return m, err
+		}); err != nil {
+			t.Fatal(err)
+		}
+		page := b.Get(t, "/security/snapshots/"+m.ID)
+		if shown := strings.Count(page.Body, "<li>"); shown != 500 || strings.Contains(page.Body, " more value") != (says != "") || !strings.Contains(page.Body, says) {
+			t.Errorf("of %d values %d are shown: status %d: %s", values, shown, page.Status, textOf(page.Body))
 		}
 	}
 }

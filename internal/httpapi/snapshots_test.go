@@ -34,6 +34,8 @@ func TestSnapshots(t *testing.T) {
 		{everywhere, "?namespace=shop", 200, []string{"shop"}},
 		{everywhere, "?namespace=shop&namespace=-", 200, []string{"", "shop"}},
 		{everywhere, "?namespace=other", 200, nil},
+		{everywhere, "?namespace==shop", 200, []string{"shop"}},
+		{inShop, "?namespace==shop", 200, []string{"shop"}},
 		{inShop, "", 200, []string{"shop"}},
 		{inShop, "?namespace=shop", 200, []string{"shop"}},
 		{inShop, "?namespace=billing", 403, nil},

@@ -33,9 +33,11 @@ type Page struct {
 
 // List returns up to limit snapshots that the scope covers, after a position,
 // or the newest where it is nil. Those of namespaces alone, where any are
-// named; query.NoNamespace names those of the whole cluster.
+// named, as a filter has them; query.NoNamespace names those of the whole
+// cluster.
 func List(ctx context.Context, s store.Snapshots, scope query.Scope, namespaces []string, before *store.SnapshotPosition, limit int) (Page, error) {
 	var page Page
+	namespaces = query.Canonical(string(query.ByNamespace), namespaces)
 	most := min(limit+1, listedAtOnce) // one more tells whether there is a next page
 	if len(namespaces) > 0 {
 		most = listedAtOnce
@@ -70,12 +72,12 @@ func List(ctx context.Context, s store.Snapshots, scope query.Scope, namespaces 
 	}
 }
 
-// ofNamespaces reports whether a snapshot is of one of the namespaces, if any
-// are named.
+// ofNamespaces reports whether a snapshot is of one of the namespaces, in their
+// canonical form, if any are named.
 func ofNamespaces(m *store.Manifest, namespaces []string) bool {
-	of := m.Namespace
-	if of == "" {
-		of = query.NoNamespace
+	of := query.NoNamespace
+	if m.Namespace != "" {
+		of = query.Literal(string(query.ByNamespace), m.Namespace)
 	}
 	return len(namespaces) == 0 || slices.Contains(namespaces, of)
 }

@@ -62,6 +62,8 @@ func TestList(t *testing.T) {
 		{query.NoNamespace, []string{"shop"}, []string{"shop"}},
 		{query.NoNamespace, []string{query.NoNamespace, "bills"}, []string{query.NoNamespace, "bills"}},
 		{query.NoNamespace, []string{"none"}, nil},
+		{query.NoNamespace, []string{"=shop"}, []string{"shop"}},
+		{query.NoNamespace, []string{"=-", "==shop", "="}, nil},
 		{"shop", nil, []string{"shop"}},
 		{"shop", []string{"bills"}, nil},
 	} {
