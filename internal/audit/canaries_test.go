@@ -2,10 +2,12 @@ package audit
 
 import (
 	"bytes"
+	"embed"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -13,7 +15,20 @@ import (
 	"github.com/porter-dev/audit-operator/internal/redact"
 )
 
-// In the forms below CANARY stands for a secret.
+// In the forms below, and in those of testdata/canaries, CANARY stands for a
+// secret. The files have one form a line.
+
+//go:embed testdata/canaries/*.txt testdata/evidence/*.txt
+var corpora embed.FS
+
+// corpus returns the lines of a file of forms.
+func corpus(name string) []string {
+	text, err := corpora.ReadFile("testdata/" + name + ".txt")
+	if err != nil {
+		panic(err)
+	}
+	return strings.Split(strings.TrimSuffix(string(text), "\n"), "\n")
+}
 
 // commandLines are what a shell is given.
 var commandLines = []string{
@@ -27,7 +42,7 @@ var commandLines = []string{
 	`kubectl --token CANARY get pods`, `kubectl create secret docker-registry x --docker-password=CANARY`, `htpasswd -b /etc/f admin CANARY`, `rabbitmqctl change_password guest CANARY`, `rabbitmqctl add_user a CANARY`, `java -Dspring.datasource.password=CANARY -jar x`,
 	`aws configure set aws_secret_access_key CANARY`, `AWS_SECRET_ACCESS_KEY=CANARY aws s3 ls`, `etcdctl --user root:CANARY get x`, `smbclient -U a%CANARY //x/y`, `sqlcmd -S x -U sa -P CANARY`, `env API_KEY=CANARY ./x`, `./x --client-secret=CANARY`, `./x --api-key CANARY`, `./x -token CANARY`, `./x --token="CANARY"`,
 	`git clone https://CANARY@git.example/x`, `git clone https://a:CANARY@git.example/x`, `cqlsh -u a -p CANARY`, `keytool -storepass CANARY -list`, `bash -c "redis-cli -a CANARY"`, `sh -c 'sh -c "mysql -pCANARY"'`, `timeout 5 mysql -pCANARY`, `cat x | mysql -pCANARY`, `true; mysql -pCANARY`, `true && curl -u a:CANARY x`,
-	`mysql -pCANARY>/dev/null`, `PASSWORD=CANARY; export PASSWORD`, `argocd login x --username a --password CANARY`, `oc login -u a -p CANARY`, `twine upload -u a -p CANARY`, `zip -P CANARY x`, `7z x -pCANARY`, `ncftpput -p CANARY x`, `snmpwalk -A CANARY x`, `curl -sSLu a:CANARY x`, `echo CANARY | docker login --password-stdin`, `echo root:CANARY | chpasswd`, `ssh-keygen -N CANARY -f x`,
+	`mysql -pCANARY>/dev/null`, `PASSWORD=CANARY; export PASSWORD`, `argocd login x --username a --password CANARY`, `oc login -u a -p CANARY`, `twine upload -u a -p CANARY`, `zip -P CANARY x`, `7z x -pCANARY`, `ncftpput -p CANARY x`, `snmpwalk -A CANARY x`, `curl -sSLu a:CANARY x`, `echo CANARY | docker login --password-stdin`, `echo root:CANARY | chpasswd`, `ssh-keygen -N CANARY -f x`, "mysql -h db \\\n  -u root \\\n  -pCANARY",
 }
 
 // lists are command lines as lists of words.
@@ -125,7 +140,7 @@ func plant() (all []planted) {
 			add(form, "agent", event(`"kubectl/v1.37.2"`, q))
 		}
 	}
-	for _, line := range commandLines {
+	for _, line := range slices.Concat(commandLines, corpus("canaries/commands")) {
 		inText(line, line)
 		add(line, "args", body(`{"spec":{"containers":[{"args":["sh","-c",`+quotedText(line)+`]}]}}`))
 		add(line, "command", body(`{"spec":{"containers":[{"livenessProbe":{"exec":{"command":["/bin/bash","-ec",`+quotedText(line)+`]}}}]}}`))
@@ -148,16 +163,16 @@ func plant() (all []planted) {
 		add(form, "exec", event(`/apis/apps/v1/namespaces/shop/deployments/web/scale?dryRun=All`, `/api/v1/namespaces/a/pods/b/exec?container=c`+query))
 		add(form, "yaml", body(`{"spec":{"values":`+quotedText("args: "+form+"\nx: y\n")+`}}`))
 	}
-	for _, text := range texts {
+	for _, text := range slices.Concat(texts, corpus("canaries/texts")) {
 		inText(text, text)
 		encoded := "BASE64" + text
 		add(encoded, "base64", body(`{"spec":{"blob":"`+encoded+`"}}`))
 	}
-	for _, uri := range uris {
+	for _, uri := range slices.Concat(uris, corpus("canaries/uris")) {
 		add(uri, "requestURI", event(`/apis/apps/v1/namespaces/shop/deployments/web/scale?dryRun=All`, uri))
 		add(uri, "quarantine", `{"requestURI":`+quotedText(uri)+`}`)
 	}
-	for _, object := range objects {
+	for _, object := range slices.Concat(objects, corpus("canaries/objects")) {
 		add(object, "request", body(object))
 		add(object, "response", event(`"responseStatus"`, `"responseObject":{"items":[`+object+`]},"responseStatus"`))
 		add(object, "quarantine", `{"object":`+object+`}`)
@@ -248,12 +263,12 @@ func TestCanaries(t *testing.T) {
 	t.Logf("%d of %d canaries stayed", found, len(all))
 }
 
-// A canary that stays is seen: those that no rule can know.
+// A canary that stays is seen: those that no rule can know, as the page says.
 func TestCanariesAreFound(t *testing.T) {
 	d := newDecoder(t)
-	for _, text := range []string{"the swordfish is CANARY", "CANARY"} {
+	for _, text := range append(corpus("canaries/unknown"), "the swordfish is CANARY", "CANARY") {
 		secret := canary(1)
-		in := change(t, `"annotations":{`, `"annotations":{"a":"`+strings.ReplaceAll(text, "CANARY", secret)+`",`)
+		in := change(t, `"annotations":{`, `"annotations":{"a":`+quotedText(strings.ReplaceAll(text, "CANARY", secret))+`,`)
 		if !stays(Item{Event: one(t, d, in)}, "", secret) {
 			t.Errorf("%q is not found in what keeps it", text)
 		}

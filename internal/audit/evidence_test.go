@@ -62,6 +62,9 @@ const leastEvidence = 100
 // What an auditor needs stays, in each of the places where it may stand.
 func TestEvidence(t *testing.T) {
 	d := newDecoder(t)
+	evidence := append(corpus("evidence/objects"), evidence...)
+	messages := append(corpus("evidence/messages"), messages...)
+	requests := append(corpus("evidence/requests"), requests...)
 	if n := len(evidence) + len(messages) + len(requests); n < leastEvidence {
 		t.Fatalf("%d pieces of evidence, want at least %d", n, leastEvidence)
 	}

@@ -11,6 +11,9 @@ func (r *redactor) element(text []byte, line *command) (out []byte, changed bool
 		return text, false
 	case next == aSecret && !isFlag(text):
 		line.next = nothing
+		if line.program != nil && line.isSecretNext() {
+			line.next = aSecret
+		}
 		if bytes.Equal(text, markText) || isReference(text) {
 			return text, false
 		}
@@ -18,9 +21,7 @@ func (r *redactor) element(text []byte, line *command) (out []byte, changed bool
 	case bytes.ContainsAny(text, " \t\r\n'\"`|;&(") && next != aUser && next != aPair || len(text) > maxArgument:
 		// A script, or a value: what it says is said within it.
 		line.next = nothing
-		if next == anything {
-			line.next = aSecret
-		}
+		line.pass()
 		if p := attachedSecret(text, line); p > 0 {
 			return append(append([]byte(nil), text[:p]...), Mark...), true
 		}

@@ -309,6 +309,11 @@ func (w *walker) textIn(m mode, text []byte) (out []byte, changed bool) {
 		}
 		return markText, !bytes.Equal(text, markText)
 	case variable, variables:
+		if m == variables {
+			if out, ok := w.structuredAt(text, place{mode: m}); ok {
+				return out, !bytes.Equal(out, text)
+			}
+		}
 		// NAME=value, as a list of texts has it.
 		if eq := bytes.IndexByte(text, '='); eq > 0 && eq < len(text)-1 && m == variable {
 			out := append(append([]byte(nil), text[:eq+1]...), Mark...)

@@ -6,17 +6,17 @@ import "bytes"
 type wanted uint8
 
 const (
-	nothing       wanted = iota
-	aSecret              // all of it goes
-	aUser                // what follows its : or % goes
-	aPair                // what follows its = goes
-	inQuotes             // all of it goes, if it stands in quotes
-	aHeader              // what follows its : goes
-	anything             // the word after it is secret
-	anythingTwice        // the word after the next one is secret
-	afterEquals          // what follows an = is secret: SET PASSWORD FOR a = 'x'
-	scheme               // it goes if it looks like a token: Bearer x
-	sqlSecret            // BY may follow, and then a secret
+	nothing     wanted = iota
+	aSecret            // all of it goes
+	aUser              // what follows its : or % goes
+	aPair              // what follows its = goes
+	inQuotes           // all of it goes, if it stands in quotes
+	aHeader            // what follows its : goes
+	told               // it goes if it stands in quotes or looks random: password is x
+	afterEquals        // what follows an = is secret: SET PASSWORD FOR a = 'x'
+	scheme             // it goes if it looks like a token: Bearer x
+	sqlSecret          // BY may follow, and then a secret
+	sqlValue           // it goes, but for the word PASSWORD, after which the next goes
 )
 
 // command is what the words of a command line say so far.
@@ -24,7 +24,11 @@ type command struct {
 	program *program
 	// only says that the word was there by which the program takes credentials.
 	only bool
-	next wanted
+	// progress is how far the phrases of the program are read, and stdin says
+	// that it reads a password from its standard input.
+	progress progress
+	stdin    bool
+	next     wanted
 	// echo is where the words of the last echo are, which a pipe may lead to a
 	// program that reads a password.
 	echo cut
@@ -36,7 +40,7 @@ func (f *finder) words() {
 	text := f.text
 	for i := 0; i < len(text); {
 		c := text[i]
-		if class[c]&isSeparate != 0 {
+		if class[c]&isSeparate != 0 && !f.isContinued(i) {
 			f.command.next, f.command.program = nothing, nil
 			if c == '|' && f.command.echo.to == 0 {
 				f.command.echo.to = i
@@ -65,6 +69,14 @@ func (f *finder) words() {
 	}
 }
 
+// isContinued reports whether the line that ends here goes on with the next.
+func (f *finder) isContinued(i int) bool {
+	if f.text[i] == '\n' && i > 0 && f.text[i-1] == '\r' {
+		i--
+	}
+	return i > 0 && f.text[i-1] == '\\'
+}
+
 func beginsWord(c byte) bool {
 	return class[c]&(isSpace|isQuote|isSeparate) == 0 && c != ',' && c != '[' && c != ']' && c != '(' && c != ')' && c != '\\' && c != '{' && c != '}'
 }
@@ -78,6 +90,9 @@ func (f *finder) wordOf(from, to int) int {
 	switch next {
 	case aSecret:
 		if !isFlag(word) {
+			if c.program != nil && c.isSecretNext() {
+				c.next = aSecret
+			}
 			return f.takeWord(from, to)
 		}
 	case aUser:
@@ -88,12 +103,11 @@ func (f *finder) wordOf(from, to int) int {
 		if i := bytes.IndexByte(word, ':'); i >= 0 {
 			return to // settings knows the names
 		}
-	case anythingTwice:
-		c.next = anything
-		return to
 	case afterEquals:
 		if c.next = afterEquals; string(word) == "=" {
 			c.next = aSecret
+		} else if isOneOf(word, "is", "is:") {
+			c.next = told
 		}
 		return to
 	case inQuotes:
@@ -101,22 +115,40 @@ func (f *finder) wordOf(from, to int) int {
 			c.next = afterEquals
 			return to
 		}
-		if from > 0 && class[f.text[from-1]]&isQuote != 0 {
+		if f.isOpen(from) {
 			return f.takeWord(from, to)
 		}
-	case anything:
-		c.next = aSecret
-		return to
+		if f.isStringPrefix(from, to) {
+			c.next = inQuotes
+			return to
+		}
+		if isOneOf(word, "is", "was", "is:", "to") {
+			c.next = told
+			return to
+		}
+		if looksRandom(word) && hasDigit(word) && hasLetter(word) && isToken(word) || f.endsConfiguration(from, to) {
+			return f.takeWord(from, to)
+		}
+	case told:
+		if f.isOpen(from) || looksRandom(word) && hasDigit(word) {
+			return f.takeWord(from, to)
+		}
 	case scheme:
 		if looksRandom(word) && len(word) >= 8 && isToken(word) || bytes.Contains(word, []byte("==")) {
 			return f.takeWord(from, to)
 		}
-	case sqlSecret:
-		switch {
-		case bytes.EqualFold(word, []byte("by")):
+	case sqlValue:
+		if bytes.EqualFold(word, []byte("password")) && !f.isOpen(from) {
 			c.next = aSecret
 			return to
-		case bytes.EqualFold(word, []byte("with")), from > 0 && class[f.text[from-1]]&isQuote != 0, !hasUpper(word):
+		}
+		return f.takeWord(from, to)
+	case sqlSecret:
+		switch {
+		case isOneOf(word, "by", "using"):
+			c.next = sqlValue
+			return to
+		case isOneOf(word, "with", "via"), f.isOpen(from), !hasUpper(word):
 			c.next = sqlSecret
 		}
 	}
@@ -134,26 +166,47 @@ func (c *command) learn(f *finder, word []byte, from, to int) {
 	case "echo", "printf":
 		c.echo = cut{from: to}
 		return
-	case "chpasswd":
-		f.takeEcho()
+	}
+	if c.stdin && bytes.HasPrefix(word, []byte("<<<")) {
+		if c.next = aSecret; to > from+3 {
+			c.next = nothing
+			f.takeWord(from+3, to)
+		}
 		return
+	}
+	if c.program != nil {
+		// A word of a phrase is no program.
+		if c.wordOfProgram(word); c.next != nothing || c.progress != (progress{}) {
+			return
+		}
 	}
 	name := word
 	if slash := bytes.LastIndexByte(word, '/'); slash >= 0 {
 		name = word[slash+1:]
 	}
 	if p, ok := programs[string(name)]; ok {
-		c.program, c.only = p, p.only == ""
-		return
+		*c = command{program: p, only: p.only == "", echo: c.echo}
+		c.readsSecret(f, p.stdin == "*")
+		if len(p.phrases) > 0 && c.isSecretNext() {
+			c.next = aSecret
+		}
+		if p.stdin != "*" {
+			return
+		}
 	}
 	if p := c.program; p != nil {
 		c.only = c.only || string(word) == p.only
-		if p.pairs && bytes.IndexByte(word, '=') > 0 {
+		switch {
+		case p.pairs && bytes.IndexByte(word, '=') > 0:
 			f.afterByte(from, to, "=")
 			return
-		}
-		c.wordOfProgram(word)
-		if c.next != nothing {
+		case p.logins:
+			f.login(from, to)
+			return
+		case p.addresses:
+			f.account(from, to)
+		case p.attached != "" && bytes.HasPrefix(word, []byte(p.attached)):
+			f.takeWord(from+len(p.attached), to)
 			return
 		}
 	}
@@ -161,20 +214,17 @@ func (c *command) learn(f *finder, word []byte, from, to int) {
 }
 
 func (c *command) wordOfProgram(word []byte) {
-	for _, w := range c.program.after {
-		if bytes.EqualFold(word, []byte(w)) {
-			c.next = aSecret
-		}
+	if len(c.program.phrases) > 0 && c.follow(word) {
+		c.next = aSecret
 	}
-	for _, w := range c.program.afterTwo {
-		if string(word) == w {
-			c.next = anything
-		}
-	}
-	for _, w := range c.program.afterThree {
-		if string(word) == w {
-			c.next = anythingTwice
-		}
+}
+
+// readsSecret notes that the program reads a password from its standard input,
+// if it does: what was written to it goes.
+func (c *command) readsSecret(f *finder, does bool) {
+	if does {
+		c.stdin = true
+		f.takeEcho()
 	}
 }
 
@@ -195,20 +245,14 @@ func (f *finder) takeEcho() {
 
 // keyword notes words of headers and of SQL.
 func (c *command) keyword(f *finder, word []byte, to int) {
-	isWordOf := func(list ...string) bool {
-		for _, w := range list {
-			if len(word) == len(w) && bytes.EqualFold(word, []byte(w)) { // letters of ASCII alone
-				return true
-			}
-		}
-		return false
-	}
 	switch {
-	case isWordOf("bearer", "basic"):
+	case isOneOf(word, "bearer", "basic"):
 		c.next = scheme
-	case isWordOf("identified"):
+	case isOneOf(word, "identified"):
 		c.next = sqlSecret
-	case isWordOf("password", "passwd", "pass", "pwd", "passphrase"):
+	case isOneOf(word, "requirepass", "masterauth"):
+		c.next = aSecret
+	case isOneOf(word, "password", "passwd", "pass", "pwd", "passphrase"):
 		// PASSWORD 'x', but not the end of a quoted name.
 		if to < len(f.text) && class[f.text[to]]&isSpace != 0 {
 			c.next = inQuotes
@@ -228,29 +272,59 @@ func (c *command) flag(f *finder, word []byte, from, to int) {
 			return
 		}
 	}
-	if bytes.IndexByte(word, '=') >= 0 {
+	name := bytes.TrimLeft(word, "-")
+	if eq := bytes.IndexByte(name, '='); eq >= 0 {
+		if isUserFlag(name[:eq]) && (c.program != nil || string(name[:eq]) != "user") {
+			f.afterByte(to-len(name)+eq+1, to, ":%,")
+		}
 		return // settings knows the names
 	}
-	name := bytes.TrimLeft(word, "-")
 	switch string(name) {
-	case "password-stdin", "stdin":
-		f.takeEcho()
+	case "password-stdin", "stdin", "with-token":
+		c.readsSecret(f, true)
 		return
 	case "from-literal", "build-arg", "set-string":
 		c.next = aPair
 		return
-	case "user", "proxy-user", "creds", "src-creds", "dest-creds", "source-creds", "destination-creds":
-		if c.program != nil || string(name) != "user" {
-			c.next = aUser
-		}
+	}
+	if isUserFlag(name) && (c.program != nil || string(name) != "user") {
+		c.next = aUser
 		return
 	}
-	if len(name) < 2 {
+	if len(name) < 2 || namesKubeconfig(name) {
 		return
 	}
 	if v := names.judge(name); v == secretName || v == secretText {
 		c.next = aSecret
 	}
+}
+
+// endsConfiguration reports whether a word is the second and last of its line,
+// which is not the first one, as in a configuration: password x.
+func (f *finder) endsConfiguration(from, to int) bool {
+	if to < len(f.text) && class[f.text[to]]&isEnd == 0 {
+		return false
+	}
+	words := 0
+	for i := from - 1; i >= 0 && from-i < maxName; i-- {
+		switch {
+		case f.text[i] == '\n':
+			return words == 1
+		case class[f.text[i]]&isSpace == 0 && class[f.text[i+1]]&isSpace != 0:
+			words++
+		}
+	}
+	return false
+}
+
+// isUserFlag reports whether the value of a flag is user:secret, whatever the
+// program; --user is that of some that we know alone.
+func isUserFlag(name []byte) bool {
+	switch string(name) {
+	case "user", "auth", "cert", "proxy-cert", "proxy-user", "creds", "src-creds", "dest-creds", "source-creds", "destination-creds":
+		return true
+	}
+	return false
 }
 
 // shortFlag reads a flag of one letter of a known program.
@@ -259,6 +333,18 @@ func (c *command) shortFlag(f *finder, p *program, word []byte, from, to int) bo
 		return false
 	}
 	letter := word[1]
+	if p.attached != "" && bytes.HasPrefix(word, []byte(p.attached)) {
+		if attached := from + len(p.attached); attached < to {
+			f.takeWord(attached, to)
+		} else {
+			c.next = aSecret
+		}
+		return true
+	}
+	if p.stdin != "" && p.stdin[0] == letter {
+		c.readsSecret(f, true)
+		return true
+	}
 	has := func(letters string) bool { return bytes.IndexByte([]byte(letters), letter) >= 0 }
 	attached := from + 2
 	if attached < to && f.text[attached] == '=' {
@@ -272,11 +358,12 @@ func (c *command) shortFlag(f *finder, p *program, word []byte, from, to int) bo
 	case has(p.user):
 		c.next = aUser
 	case has(p.secret) && attached < to:
-		if string(word) != "-pass" && string(word) != "-passin" && string(word) != "-passout" {
+		switch string(word) {
+		case "-pass", "-passin", "-passout", "-password", "-passwd", "-passphrase":
+			c.next = aSecret
+		default:
 			f.takeWord(attached, to)
-			return true
 		}
-		c.next = aSecret
 	case has(p.secret):
 		c.next = aSecret
 	case has(p.header):
@@ -330,7 +417,7 @@ func (f *finder) takeWord(from, to int) int {
 // afterByte takes out what follows the first of some bytes in a word.
 func (f *finder) afterByte(from, to int, any string) int {
 	i := bytes.IndexAny(f.text[from:to], any)
-	if i < 0 {
+	if i < 0 || isDigits(f.text[from:from+i]) && isDigits(f.text[from+i+1:to]) { // 1000:1000
 		return to
 	}
 	begin := from + i + 1
@@ -373,6 +460,21 @@ func isFlag(word []byte) bool {
 
 func isToken(word []byte) bool {
 	return !bytes.ContainsFunc(word, func(r rune) bool { return r > 0x7f || class[byte(r)]&(isEncoded|isWord) == 0 && r != '.' && r != '~' })
+}
+
+// isOneOf reports whether a word is one of a list, in upper or lower case; of
+// letters of ASCII alone.
+func isOneOf(word []byte, list ...string) bool {
+	for _, w := range list {
+		if len(word) == len(w) && bytes.EqualFold(word, []byte(w)) {
+			return true
+		}
+	}
+	return false
+}
+
+func hasLetter(word []byte) bool {
+	return bytes.ContainsFunc(word, func(r rune) bool { return 'a' <= r|0x20 && r|0x20 <= 'z' })
 }
 
 func hasUpper(word []byte) bool {

@@ -20,6 +20,7 @@ const (
 	hasPath
 	hasOp
 	hasCommand
+	hasSecretField // a cause of a refusal whose field holds a secret
 )
 
 // Kind is what an object is, as far as that says what is secret in it.
@@ -122,7 +123,12 @@ func (o *facts) note(in, name []byte, i int) {
 			o.command = uint32(i)
 		}
 		return
-	case "name", "Name", "key", "Key", "kind", "op", "path", "parameter", "ParameterKey", "parameterName", "headerName", "variable", "varName", "header", "envName":
+	case "sensitive", "secure", "secret", "isSecret", "encrypted":
+		if hasPrefixAt(in, i, "true") {
+			o.flags |= hasSecretName
+		}
+		return
+	case "name", "Name", "key", "Key", "kind", "op", "path", "field", "parameter", "ParameterKey", "parameterName", "headerName", "variable", "varName", "header", "envName":
 	default:
 		return
 	}
@@ -144,6 +150,10 @@ func (o *facts) note(in, name []byte, i int) {
 		switch string(text) {
 		case "add", "replace", "test", "remove", "copy", "move":
 			o.flags |= hasOp
+		}
+	case "field":
+		if isSecretField(text) {
+			o.flags |= hasSecretField
 		}
 	case "path":
 		o.flags |= hasPath

@@ -2,6 +2,7 @@ package redact
 
 import (
 	"bytes"
+	"cmp"
 	"slices"
 )
 
@@ -17,11 +18,15 @@ type finder struct {
 }
 
 // cut is what is taken out: the bytes from one place to another.
-type cut struct{ from, to int }
+// and what stands there then, if that is not the mark.
+type cut struct {
+	from, to int
+	by       []byte
+}
 
 func (f *finder) take(from, to int) {
 	if from < to {
-		f.cuts = append(f.cuts, cut{from, to})
+		f.cuts = append(f.cuts, cut{from: from, to: to})
 	}
 }
 
@@ -31,6 +36,9 @@ func (f *finder) find() {
 	f.settings()
 	f.tokens()
 	f.words()
+	f.markup()
+	f.embedded()
+	f.escapes()
 }
 
 // cut returns the text with a mark for each of the cuts.
@@ -38,15 +46,21 @@ func (f *finder) cut() (out []byte, changed bool) {
 	if len(f.cuts) == 0 {
 		return f.text, false
 	}
-	slices.SortFunc(f.cuts, func(a, b cut) int { return a.from - b.from })
+	slices.SortFunc(f.cuts, func(a, b cut) int { return cmp.Or(a.from-b.from, b.to-a.to, len(a.by)-len(b.by)) })
 	at := 0
 	for i := 0; i < len(f.cuts); {
-		from, to := f.cuts[i].from, f.cuts[i].to
-		for i++; i < len(f.cuts) && f.cuts[i].from <= to; i++ {
-			to = max(to, f.cuts[i].to)
+		c := f.cuts[i]
+		for i++; i < len(f.cuts) && f.cuts[i].from <= c.to; i++ {
+			// What stands within an object that was read is redacted with it.
+			if next := f.cuts[i]; c.by == nil || next.to > c.to {
+				c.to, c.by = max(c.to, next.to), nil
+			}
 		}
-		out = append(append(out, f.text[at:from]...), Mark...)
-		at = to
+		if c.by == nil {
+			c.by = markText
+		}
+		out = append(append(out, f.text[at:c.from]...), c.by...)
+		at = c.to
 	}
 	out = append(out, f.text[at:]...)
 	return out, !bytes.Equal(out, f.text)
@@ -97,6 +111,8 @@ func (f *finder) settings() {
 			i = f.setting(i)
 		case '@':
 			f.dataSource(i)
+		case '(':
+			i = f.call(i)
 		case '>':
 			if opensElement(f.text, i) { // <password>x</password>
 				end := i + 1
@@ -126,9 +142,12 @@ func (f *finder) setting(i int) int {
 		}
 		return i
 	}
-	v := names.judge(name)
-	isSecret := v == secretName || v == secretText || string(name) == "value" && f.isInvalidSecret(from)
-	if !isSecret && (from == 0 || !isQuery(f.text[from-1]) || !names.isSecretParameter(name)) {
+	goes := isSecret(name) || isOneOf(name, "value") && (f.isInvalidSecret(from) || isPairBefore(f.text, from))
+	if !goes {
+		from, goes = wordBefore(f.text, from, to)
+	}
+	goes = goes || setsBot(f.text, name, i)
+	if !goes && (from == 0 || !isQuery(f.text[from-1]) || !names.isSecretParameter(name)) {
 		return i
 	}
 	return f.value(i, from, quoted, isStrong(name))
@@ -146,7 +165,12 @@ func (f *finder) isInvalidSecret(at int) bool {
 	for from > 0 && to-from < maxName && (class[f.text[from-1]]&isName != 0 || f.text[from-1] == '[' || f.text[from-1] == ']') {
 		from--
 	}
-	field := f.text[from:to]
+	return isSecretField(f.text[from:to])
+}
+
+// isSecretField reports whether a field of an object, as a refusal names it,
+// holds what is secret.
+func isSecretField(field []byte) bool {
 	for _, secret := range []string{"args[", "command[", "data[", "Data["} {
 		if bytes.Contains(field, []byte(secret)) {
 			return true
@@ -155,8 +179,7 @@ func (f *finder) isInvalidSecret(at int) bool {
 	if bytes.HasSuffix(field, []byte("].value")) {
 		return true
 	}
-	v := names.judge(bytes.TrimRight(field, "]"))
-	return v == secretName || v == secretText
+	return isSecret(bytes.TrimRight(field, "]"))
 }
 
 func isLiteral(name []byte) bool {
@@ -192,7 +215,7 @@ func (f *finder) value(i, from int, quoted, strong bool) int {
 	if at == len(text) || class[text[at]]&isEnd != 0 {
 		return i
 	}
-	if end, ok := f.quotedEnd(at); ok {
+	if end, ok := f.quotedEnd(f.stringBegin(at)); ok {
 		return end
 	}
 	if text[i] == ':' && quoted && text[at] != '{' && text[at] != '[' && !hasDigit(text[at:min(at+1, len(text))]) {
@@ -210,11 +233,13 @@ func (f *finder) value(i, from int, quoted, strong bool) int {
 			end++
 		}
 	default:
-		end = f.valueEnd(at)
+		if end = f.valueEnd(at); end > at && end < len(text) && text[end-1] == '(' && class[text[end]]&isQuote != 0 {
+			end = f.callEnd(end)
+		}
 	}
 	value := bytes.TrimRight(text[at:end], " \t")
 	switch {
-	case len(value) == 0, bytes.Equal(value, markText), isReference(value):
+	case len(value) == 0, isMarked(value), isReference(value), isAnswer(value), isFile(value) && namesKubeconfig(bytes.TrimRight(text[from:i], " \t")):
 		return end - 1
 	case text[i] == ':' && !lineStart && !strong && at > begin && !looksRandom(value) && !isHeader(text[from:i]):
 		return i
@@ -293,7 +318,7 @@ func (f *finder) setsName(at int) bool {
 	for n < len(f.text) && n-at < maxWord && class[f.text[n]]&isName != 0 {
 		n++
 	}
-	return n == len(f.text) || n > at && class[f.text[n]]&isSetter != 0 || class[f.text[n]]&isSpace != 0
+	return n == at && n == len(f.text) || n < len(f.text) && (n > at && class[f.text[n]]&isSetter != 0 || class[f.text[n]]&isSpace != 0)
 }
 
 // beginsLine reports whether a name is the first of its line, as in YAML and in
@@ -334,6 +359,25 @@ func isReference(value []byte) bool {
 		}
 	}
 	return true
+}
+
+// isMarked reports whether a value was taken out already, in parentheses too.
+func isMarked(value []byte) bool { return bytes.Equal(bytes.TrimRight(value, ")],;}"), bytes.TrimRight(markText, "]")) }
+
+// isAnswer reports whether a value is one of a question, as in: using password:
+// YES.
+func isAnswer(value []byte) bool {
+	return isOneOf(bytes.TrimRight(value, ").,;"), "yes", "no", "true", "false", "null", "none")
+}
+
+// isFile reports whether a value begins as the path of a file.
+func isFile(value []byte) bool { return value[0] == '/' || value[0] == '~' || value[0] == '.' }
+
+// namesKubeconfig reports whether a name is a kubeconfig's, which is a file on
+// command lines and in variables.
+func namesKubeconfig(name []byte) bool {
+	const end = "kubeconfig"
+	return len(name) >= len(end) && bytes.EqualFold(name[len(name)-len(end):], []byte(end))
 }
 
 // isBlock reports whether a value is only the beginning of one: of YAML's

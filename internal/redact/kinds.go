@@ -1,6 +1,9 @@
 package redact
 
-import "bytes"
+import (
+	"bytes"
+	"strings"
+)
 
 // KindOf returns what a kind, or that of a list, says.
 func KindOf(kind []byte) Kind {
@@ -13,8 +16,10 @@ func KindOf(kind []byte) Kind {
 	case "ExternalSecret", "ClusterExternalSecret", "SecretStore", "ClusterSecretStore", "PushSecret", "ClusterPushSecret", "SecretProviderClass", "SecretProviderClassPodStatus":
 		return Other // they say where secrets are
 	}
-	if bytes.Contains(kind, []byte("Secret")) {
-		return SecretLike
+	for _, part := range []string{"Secret", "Credential", "Password"} {
+		if bytes.Contains(kind, []byte(part)) {
+			return SecretLike
+		}
 	}
 	return Other
 }
@@ -31,8 +36,10 @@ func KindOfResource(group, resource string) Kind {
 	case "externalsecrets", "clusterexternalsecrets", "secretstores", "clustersecretstores", "pushsecrets", "clusterpushsecrets", "secretproviderclasses", "secretproviderclasspodstatuses":
 		return Other
 	}
-	if bytes.Contains(bytesOf(resource), []byte("secret")) {
-		return SecretLike
+	for _, part := range []string{"secret", "credential", "password"} {
+		if strings.Contains(resource, part) {
+			return SecretLike
+		}
 	}
 	return Other
 }

@@ -31,6 +31,7 @@ type nameList struct {
 	plainEnd        [256][]string // by the last byte
 	whole, query    map[string]bool
 	wholeVerdicts   map[string]verdict
+	plainPart       []string
 	longest         int
 }
 
@@ -64,6 +65,8 @@ func (l *nameList) add(section, name string) {
 		l.word[first] = append(l.word[first], name)
 	case "[end]":
 		l.end[last] = append(l.end[last], name)
+	case "[plain-part]":
+		l.plainPart = append(l.plainPart, name)
 	case "[plain-end]":
 		l.plainEnd[last] = append(l.plainEnd[last], name)
 	case "[whole]":
@@ -160,6 +163,11 @@ func (l *nameList) judge(name []byte) verdict {
 		return plainName
 	case plain < len(f.text) && reach < len(f.text):
 		return aboutSecret
+	}
+	for _, part := range l.plainPart {
+		if bytes.Contains(f.text, bytesOf(part)) {
+			return aboutSecret
+		}
 	}
 	return secretName
 }

@@ -8,18 +8,18 @@ func TestNames(t *testing.T) {
 			"password", "DB_PASSWORD", "dbPassword", "db.password", "Password1", "passwd", "pass", "dbPass", "DB_PASS", "userpass", "pwd", "user-pwd", "passcode", "passphrase",
 			"token", "authToken", "X-Auth-Token", "tokens", "secret", "clientSecret", "secretKey", "apiKey", "api-key", "API_KEY", "x-api-key", "accessKey", "awsSecretAccessKey", "privateKey",
 			"client-key-data", "encryptionKey", "signingKey", "dsn", "DATABASE_DSN", "connectionString", "databaseURL", "DATABASE_URL", "database-url", "REDIS_URL", "credentials", "dbCreds",
-			"Authorization", "Proxy-Authorization", "cookie", "Set-Cookie", ".dockerconfigjson", ".dockercfg", "kubeconfig", "tls.key", "jwt", "secretId", "openshift.io/token-secret.value",
+			"Authorization", "Proxy-Authorization", "cookie", "Set-Cookie", ".dockerconfigjson", ".dockercfg", "kubeconfig", "tls.key", "jwt", "secretId", "openshift.io/token-secret.value", "Ocp-Apim-Subscription-Key",
 			"to\u212aen", "PRIVATE_KEY_PEM", "accountKey", "requirepass",
 		},
 		secretText: {"auth", "Auth", "id_rsa", "PGPASS"},
 		secretMap:  {"secrets"},
 		plainName: {
 			"image", "replicas", "compass-needle", "passive", "author", "authority", "monkey", "keyboard", "patch", "spinning", "rbac.authorization.k8s.io/aggregate-to-admin", "scopes.authorization.openshift.io",
-			"authorization.k8s.io/decision", "", "-", "token.example.com/owner", "assert", "design", "saltstack", "description",
+			"authorization.k8s.io/decision", "", "-", "token.example.com/colour", "assert", "design", "saltstack", "description",
 		},
 		aboutSecret: {
 			"secretName", "secretKeyRef", "imagePullSecrets", "automountServiceAccountToken", "serviceAccountToken", "accessKeyId", "bearerTokenFile", "tokenFile", "tls-private-key-file", "passwordSecretRef",
-			"tokenExpirationSeconds", "secretNamespace", "token-ttl", "secretStoreRef", "bypass", "credential-id", "authentication.kubernetes.io/credential-id",
+			"tokenExpirationSeconds", "secretNamespace", "token-ttl", "secrets-owner", "agent-inject-secret-db", "maxTokens", "secretStoreRef", "bypass", "credential-id", "authentication.kubernetes.io/credential-id",
 		},
 	} {
 		for _, name := range list {

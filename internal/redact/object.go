@@ -128,7 +128,7 @@ func (w *walker) member(p place, o *facts, name []byte) place {
 	if m, ok := w.byName(p, name); ok {
 		return in(m)
 	}
-	if isValue(name) && o.flags&hasSecretName != 0 {
+	if isValue(name) && o.flags&hasSecretName != 0 || o.flags&hasSecretField != 0 && string(name) == "message" && !hasPrefixAt(w.in, w.at, `"Required`) {
 		return in(goes)
 	}
 	switch n.verdict {
@@ -151,10 +151,10 @@ func (w *walker) member(p place, o *facts, name []byte) place {
 	return in(plain)
 }
 
-// inPlainVariables is variables for a list or a map, and not for a text such as
-// environment: production.
+// inPlainVariables is variables for a list, a map, or a text that may be one.
 func (w *walker) inPlainVariables() mode {
-	if c := w.peek(); c == '{' || c == '[' || c == 0 {
+	switch w.peek() {
+	case '{', '[', '"', 0:
 		return variables
 	}
 	return plain
@@ -186,8 +186,8 @@ func (w *walker) inSecrets(o *facts, name []byte, v verdict) mode {
 func (w *walker) byName(p place, name []byte) (mode, bool) {
 	switch string(name) {
 	case "data", "stringData", "binaryData":
-		return w.data(p.kind), true
-	case "encryptedData":
+		return w.data(p.kind, name), true
+	case "encryptedData", "secretData", "content", "contents", "payload":
 		return goes, p.kind == SecretLike
 	case lastApplied:
 		return document, true
@@ -198,11 +198,11 @@ func (w *walker) byName(p place, name []byte) (mode, bool) {
 	case "httpHeaders", "http_headers":
 		return headers, true
 	}
-	return plain, false
+	return goes, p.kind == SecretLike && isValue(name)
 }
 
 // data is how the data of an object is read.
-func (w *walker) data(k Kind) mode {
+func (w *walker) data(k Kind, name []byte) mode {
 	c := w.peek()
 	switch {
 	case k == ConfigMap && w.KeepConfigMapValues:
@@ -211,7 +211,7 @@ func (w *walker) data(k Kind) mode {
 		return values
 	case k == Secret, k == SecretLike, c == '"':
 		return goes
-	case c == '{' && w.holdsTexts():
+	case c == '{' && (len(name) > len("data") || w.holdsTexts()):
 		return goes
 	case c == 0: // the path of a patch goes on
 		return values

@@ -20,7 +20,7 @@ var tokenShapes = []shape{
 	{"glpat-", 16}, {"gldt-", 16}, {"glrt-", 16}, {"glcbt-", 16}, {"glptt-", 16}, {"glft-", 16}, {"glimt-", 16}, {"glagent-", 16}, {"gloas-", 16}, {"glsoat-", 16}, // GitLab
 	{"xoxb-", 10}, {"xoxp-", 10}, {"xoxa-", 10}, {"xoxr-", 10}, {"xoxs-", 10}, {"xoxe-", 10}, {"xoxe.", 10}, {"xapp-", 10}, // Slack
 	{"sk_live_", 10}, {"sk_test_", 10}, {"rk_live_", 10}, {"rk_test_", 10}, {"whsec_", 10}, // Stripe
-	{"sk-ant-", 16}, {"sk-proj-", 16}, {"sk-svcacct-", 16}, {"sk-or-v1-", 16}, {"hf_", 30}, {"gsk_", 30}, {"r8_", 30}, {"pplx-", 30}, {"xai-", 30},
+	{"sk-ant-", 16}, {"sk-proj-", 16}, {"sk-svcacct-", 16}, {"sk-or-v1-", 16}, {"sk-", 40}, {"hf_", 30}, {"gsk_", 30}, {"r8_", 30}, {"pplx-", 30}, {"xai-", 30},
 	{"AIza", 30}, {"ya29.", 20}, {"GOCSPX-", 20}, // Google
 	{"hvs.", 20}, {"hvb.", 20}, {"hvr.", 20}, // Vault
 	{"npm_", 30}, {"pypi-", 30}, {"rubygems_", 30}, {"dckr_pat_", 20}, {"dckr_oat_", 20}, {"NRAK-", 20}, {"NRJS-", 15},
@@ -29,13 +29,13 @@ var tokenShapes = []shape{
 	{"AGE-SECRET-KEY-", 20}, {"glsa_", 20}, {"glc_", 30}, {"lin_api_", 20}, {"dp.pt.", 20}, {"dp.st.", 20}, {"pul-", 30}, {"tfp_", 30}, {"figd_", 20}, {"ATATT3", 20}, {"ATCTT3", 20}, {"ATBB", 28},
 	{"PMAK-", 20}, {"rdme_", 30}, {"sgp_", 30}, {"dapi", 30}, {"dt0c01.", 30}, {"EAACEdEose0cBA", 10}, {"EZAK", 40}, {"EZTK", 40}, {"eyJrIjoi", 20}, {"nfp_", 30}, {"sntrys_", 30}, {"sntryu_", 30},
 	{"tskey-", 20}, {"CFPAT-", 30}, {"vcp_", 20}, {"cio_", 20}, {"ntn_", 30}, {"secret_", 40}, {"key-", 32}, {"phx_", 30},
-	{"hooks.slack.com/services/", 20}, {"discord.com/api/webhooks/", 20},
-	{"$2a$", 20}, {"$2b$", 20}, {"$2y$", 20}, {"$5$", 20}, {"$6$", 20}, {"$1$", 20}, {"$apr1$", 20}, {"$y$", 20}, {"$argon2", 20}, {"$pbkdf2", 20}, {"$scrypt$", 20}, {"$7$", 20}, // hashes of passwords
+	{"hooks.slack.com/services/", 20}, {"discord.com/api/webhooks/", 20}, {"discordapp.com/api/webhooks/", 20}, {"webhook.office.com/webhookb2/", 20}, {"outlook.office.com/webhook/", 20}, {"IncomingWebhook/", 20},
+	{"$2a$", 20}, {"$2b$", 20}, {"$2y$", 20}, {"$5$", 20}, {"$6$", 20}, {"$1$", 20}, {"$apr1$", 20}, {"$y$", 20}, {"$argon2", 20}, {"$pbkdf2", 20}, {"$scrypt$", 20}, {"$7$", 20}, {"SSHA}", 20}, {"SHA}", 20}, {"pbkdf2_sha", 20}, // hashes of passwords
 }
 
 // words are what commands and headers are known by, in lower case; programs
 // are there too.
-var words = []string{"bearer", "basic", "identified", "password", "passwd", "pass", "passphrase", "pwd", "echo", "printf"}
+var words = []string{"bearer", "basic", "identified", "password", "passwd", "requirepass", "masterauth", "pass", "passphrase", "pwd", "echo", "printf"}
 
 // starts has the first three bytes of shapes and of words: hardly any word of
 // most texts has such.
@@ -111,6 +111,10 @@ func begins(text []byte) bool {
 	}
 	if end < 2 || end == len(text) {
 		return false // nothing follows it
+	}
+	switch text[end] {
+	case ':', '/', '=', '@', '%', '+':
+		return false // it is a part of a longer word
 	}
 	return isTelling(text[:end])
 }

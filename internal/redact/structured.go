@@ -28,18 +28,23 @@ func (p Policy) Document(text string, kind Kind) (document string) {
 // structured redacts a text that is JSON or YAML itself. What begins as JSON,
 // and is none, is taken out whole where it may hold a secret.
 func (r *redactor) structured(text []byte) (out []byte, ok bool) {
+	return r.structuredAt(text, place{})
+}
+
+// structuredAt is structured for a text whose place says how it is read.
+func (r *redactor) structuredAt(text []byte, at place) (out []byte, ok bool) {
 	if isStructured(text) {
-		if out, ok := r.jsonText(text); ok {
+		if out, ok := r.jsonText(text, at); ok {
 			return out, true
 		}
 	}
-	if bytes.IndexByte(text, '\n') >= 0 && mayBeYAML(text) {
-		return r.yamlText(text)
+	if bytes.IndexByte(text, '\n') >= 0 && (at.mode != plain || mayBeYAML(text)) {
+		return r.yamlText(text, at)
 	}
 	return nil, false
 }
 
-func (r *redactor) jsonText(text []byte) (out []byte, ok bool) {
+func (r *redactor) jsonText(text []byte, at place) (out []byte, ok bool) {
 	defer r.leave()
 	if !r.enter() {
 		return markText, true
@@ -53,7 +58,7 @@ func (r *redactor) jsonText(text []byte) (out []byte, ok bool) {
 		}
 		return markText, true
 	}
-	out, redacted := r.json(trimmed, place{})
+	out, redacted := r.json(trimmed, at)
 	if !redacted {
 		return text, true
 	}
@@ -81,7 +86,7 @@ func mayBeYAML(text []byte) bool {
 
 // yamlText redacts the documents of a text of YAML. Those that have something
 // to take out are written anew, without their comments.
-func (r *redactor) yamlText(text []byte) (out []byte, ok bool) {
+func (r *redactor) yamlText(text []byte, at place) (out []byte, ok bool) {
 	defer r.leave()
 	r.yamls++
 	if !r.enter() || len(text) > maxYAMLBytes || r.yamls > maxYAMLTexts {
@@ -92,7 +97,7 @@ func (r *redactor) yamlText(text []byte) (out []byte, ok bool) {
 		if i > 0 {
 			out = append(out, "---\n"...)
 		}
-		redacted, isYAML := r.yamlDocument(doc)
+		redacted, isYAML := r.yamlDocument(doc, at)
 		if !isYAML {
 			return r.noYAML(text)
 		}
@@ -134,7 +139,7 @@ func documents(text []byte) (docs [][]byte) {
 }
 
 // yamlDocument redacts one document; not ok where it is no object and no list.
-func (r *redactor) yamlDocument(doc []byte) (out []byte, ok bool) {
+func (r *redactor) yamlDocument(doc []byte, at place) (out []byte, ok bool) {
 	if len(bytes.TrimSpace(doc)) == 0 {
 		return doc, true
 	}
@@ -142,7 +147,7 @@ func (r *redactor) yamlDocument(doc []byte) (out []byte, ok bool) {
 	if err != nil || len(asJSON) == 0 || asJSON[0] != '{' && asJSON[0] != '[' {
 		return nil, false
 	}
-	redacted, changed := r.json(asJSON, place{})
+	redacted, changed := r.json(asJSON, at)
 	if changed {
 		out, err := yaml.JSONToYAML(redacted)
 		if err != nil {

@@ -107,7 +107,9 @@ func suspicious(text []byte) bool {
 					return true
 				}
 			}
-		case c == '>' && opensElement(text, i):
+		case c == '>' && (text[max(i-1, 0)] == '/' || opensElement(text, i)):
+			return true
+		case c == '<' && i+1 < len(text) && text[i+1] == '/', c == '{' && opensObject(text, i), isEscape(text, i), c == '(' && callsSecret(text, i):
 			return true
 		case c == '$' && i+2 < len(text) && class[text[i+1]]&isWord != 0 && begins(text[i:]):
 			return true
@@ -192,12 +194,14 @@ func nameBounds(text []byte, i int) (quoted bool, from, to int) {
 
 // maySet reports whether a name is one whose value is secret where it is set.
 func maySet(name, text []byte, at int) bool {
-	switch names.judge(name) {
-	case secretName, secretText:
+	if isSecret(name) || isPairName(name) || setsBot(text, name, at) {
 		return true
 	}
-	_, from, _ := nameBounds(text, at)
-	return isPairName(name) || from > 0 && isQuery(text[from-1]) && names.isSecretParameter(name)
+	_, from, to := nameBounds(text, at)
+	if _, ok := wordBefore(text, from, to); ok {
+		return true
+	}
+	return from > 0 && isQuery(text[from-1]) && names.isSecretParameter(name)
 }
 
 func isQuery(c byte) bool { return c == '?' || c == '&' || c == '#' || c == ';' }

@@ -1,6 +1,7 @@
 package redact
 
 import (
+	"bytes"
 	"net/url"
 	"strings"
 )
@@ -73,11 +74,34 @@ func (r *redactor) path(path string) string {
 func (r *redactor) pathText(path []byte) (string, bool) {
 	f := finder{redactor: r, text: path}
 	f.settings()
+	f.proxied()
 	if !strings.Contains(string(path), "/apis/oauth.openshift.io/") {
 		f.tokens()
 	}
 	out, changed := f.cut()
 	return string(out), changed
+}
+
+// proxied takes out what stands before the host in the name of what a request is
+// proxied to, services/http:user:x@host/proxy, or of an address without a scheme.
+// Names of users have the same form elsewhere and stay.
+func (f *finder) proxied() {
+	at, before := 0, []byte("services")
+	for segment := range bytes.SplitSeq(f.text, []byte("/")) {
+		host := bytes.LastIndexByte(segment, '@')
+		if host >= 0 && isOneOf(before, "services", "pods", "nodes", "") {
+			from := 0
+			for _, scheme := range []string{"http:", "https:"} {
+				if bytes.HasPrefix(segment, []byte(scheme)) {
+					from = len(scheme)
+				}
+			}
+			if colon := bytes.IndexByte(segment[from:max(host, from)], ':'); colon >= 0 {
+				f.take(at+from+colon+1, at+host)
+			}
+		}
+		at, before = at+len(segment)+1, segment
+	}
 }
 
 // query redacts the parameters of a query. Those that are the words of a command
