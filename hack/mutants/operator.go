@@ -4,8 +4,8 @@ package main
 var operator = []mutant{
 	{
 		name: "digest-over-unsorted-keys", file: "internal/snapshot/record.go",
-		old:      "	ActedVia     string       `json:\"actedVia,omitzero\"`\n	Action       string       `json:\"action,omitzero\"`\n",
-		new:      "	Action       string       `json:\"action,omitzero\"`\n	ActedVia     string       `json:\"actedVia,omitzero\"`\n",
+		old:      "	ActedVia       string       `json:\"actedVia,omitzero\"`\n	ActedViaGroups []string     `json:\"actedViaGroups,omitempty\"`\n",
+		new:      "	ActedViaGroups []string     `json:\"actedViaGroups,omitempty\"`\n	ActedVia       string       `json:\"actedVia,omitzero\"`\n",
 		packages: []string{"./internal/snapshot"},
 	},
 	{

@@ -52,9 +52,9 @@ func (c *Classifier) classify(p *parser, e *Event) {
 	effective := &w.User
 	if w.ImpersonatedUser != nil {
 		effective = w.ImpersonatedUser
-		e.ActedVia = w.User.Username
+		e.ActedVia, e.ActedViaGroups = w.User.Username, p.room.groups(w.User.Groups)
 	}
-	e.Actor = effective.Username
+	e.Actor, e.Groups = effective.Username, p.room.groups(effective.Groups)
 	e.CredentialID = w.User.Extra.first("authentication.kubernetes.io/credential-id")
 	e.ActorKind = actorKind(e.Actor)
 	e.Verb = w.Verb

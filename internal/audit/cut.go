@@ -84,6 +84,7 @@ func (c *cutter) row(e *Event) {
 			*text = c.exact(*text)
 		}
 	}
+	e.Groups, e.ActedViaGroups = c.groups(e.Groups), c.groups(e.ActedViaGroups)
 	e.UserAgent = c.bytes(e.UserAgent, MaxUserAgent)
 	e.Path = c.bytes(e.Path, MaxPath)
 	e.Truncated = e.Truncated || c.cut

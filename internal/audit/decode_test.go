@@ -54,7 +54,7 @@ func TestDecodeEvent(t *testing.T) {
 		Source: "s", Cluster: "c", AuditID: "a1", Level: "Metadata", Stage: StageResponseComplete,
 		OccurredAt: time.Date(2026, 11, 23, 11, 0, 0, 123456000, time.UTC),
 		StageAt:    time.Date(2026, 11, 23, 11, 0, 0, 223456000, time.UTC),
-		Actor:      "alice@example.com", ActorKind: ActorUser, CredentialID: "X509SHA256=ab",
+		Actor:      "alice@example.com", ActorKind: ActorUser, CredentialID: "X509SHA256=ab", Groups: []string{"dev"},
 		Method: "PATCH", Verb: "patch", ResourceType: "application", Action: "application.scale",
 		APIGroup: "apps", APIVersion: "v1", Resource: "deployments", Subresource: "scale", Namespace: "shop", ResourceName: "web",
 		Path: "/apis/apps/v1/namespaces/shop/deployments/web/scale?dryRun=All", StatusCode: 200, DryRun: DryRunTrue,

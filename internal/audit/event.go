@@ -80,7 +80,7 @@ const OwnSource = "audit-operator"
 // Event is one stage of one request: the typed row that is stored, filtered
 // and shown. Text comes from clients and is never to be trusted as markup.
 // Times are in UTC and whole microseconds. An empty string, a zero StatusCode
-// and an empty IPs mean that the event lacks the field.
+// and an empty list mean that the event lacks the field.
 type Event struct {
 	ID      ID
 	Source  string // the AuditSource that delivered it
@@ -97,6 +97,11 @@ type Event struct {
 	ActorKind    string
 	ActedVia     string // the authenticated user, when it impersonates Actor
 	CredentialID string // the token or certificate that was used
+
+	// Groups of Actor, and ActedViaGroups of ActedVia, in their order. Whoever
+	// impersonates chooses the groups of Actor too.
+	Groups         []string
+	ActedViaGroups []string
 
 	Method       string // one of Methods
 	Verb         string // as Kubernetes wrote it

@@ -124,6 +124,9 @@ func naiveTime(v jsontext.Value) time.Time {
 func (n *naiveEvent) classify(c *Classifier, e *Event) {
 	if n.ImpersonatedUser != nil {
 		e.Actor, e.ActedVia = n.ImpersonatedUser.Username, n.User.Username
+		e.Groups, e.ActedViaGroups = naiveGroups(n.ImpersonatedUser), naiveGroups(&n.User)
+	} else {
+		e.Groups = naiveGroups(&n.User)
 	}
 	e.ActorKind = actorKind(e.Actor)
 	if ids := n.User.Extra["authentication.kubernetes.io/credential-id"]; len(ids) > 0 {
@@ -172,6 +175,16 @@ func (n *naiveEvent) classify(c *Classifier, e *Event) {
 			e.IPs = append(e.IPs, addr.Unmap().WithZone(""))
 		}
 	}
+}
+
+func naiveGroups(u *naiveUser) []string {
+	var groups []string
+	for _, group := range u.Groups {
+		if group != "" {
+			groups = append(groups, group)
+		}
+	}
+	return groups
 }
 
 func naivePlace(uri string) (path, namespace string, query url.Values) {

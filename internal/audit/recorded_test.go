@@ -24,7 +24,8 @@ const (
 // row is what the golden file says of an event.
 type row struct {
 	ID, AuditID, Level, Stage, OccurredAt, StageAt               string
-	Actor, ActorKind, ActedVia, CredentialID                     string `json:",omitempty"`
+	Actor, ActorKind, ActedVia, CredentialID                     string   `json:",omitempty"`
+	Groups, ActedViaGroups                                       []string `json:",omitempty"`
 	Method, Verb, ResourceType, Action                           string
 	APIGroup, APIVersion, Resource, Subresource, Namespace, Name string `json:",omitempty"`
 	Path, Client, UserAgent                                      string
@@ -39,6 +40,7 @@ func rowOf(e *Event) row {
 		ID: e.ID.String(), AuditID: e.AuditID, Level: e.Level, Stage: e.Stage,
 		OccurredAt: e.OccurredAt.Format(time.RFC3339Nano), StageAt: e.StageAt.Format(time.RFC3339Nano),
 		Actor: e.Actor, ActorKind: e.ActorKind, ActedVia: e.ActedVia, CredentialID: e.CredentialID,
+		Groups: e.Groups, ActedViaGroups: e.ActedViaGroups,
 		Method: e.Method, Verb: e.Verb, ResourceType: e.ResourceType, Action: e.Action,
 		APIGroup: e.APIGroup, APIVersion: e.APIVersion, Resource: e.Resource, Subresource: e.Subresource,
 		Namespace: e.Namespace, Name: e.ResourceName, Path: e.Path, Client: e.Client, UserAgent: e.UserAgent,

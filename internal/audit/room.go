@@ -13,6 +13,7 @@ type room struct {
 	raws   []byte
 	events []Event
 	addrs  []netip.Addr
+	names  []string
 }
 
 const (

@@ -3,6 +3,7 @@ package dashboard
 import (
 	"encoding/hex"
 	"encoding/json"
+	"strconv"
 	"strings"
 	"time"
 
@@ -50,7 +51,8 @@ func (d *dashboard) sections(e *audit.Event) []section {
 			{Label: "Subresource", Value: e.Subresource}, {Label: "Namespace", Value: e.Namespace}, {Label: "Resource name", Value: e.ResourceName},
 		}},
 		{"Who", []field{
-			{Label: "Actor", Value: e.Actor}, {Label: "Kind of actor", Value: e.ActorKind}, {Label: "Acted via", Value: e.ActedVia},
+			{Label: "Actor", Value: e.Actor}, {Label: "Kind of actor", Value: e.ActorKind}, {Label: "Groups", Value: groupsText(e.Groups)},
+			{Label: "Acted via", Value: e.ActedVia}, {Label: "Groups of acted via", Value: groupsText(e.ActedViaGroups)},
 			{Label: "Impersonation constraint", Value: constraintOf(e.Raw)},
 			{Label: "Credential", Value: e.CredentialID}, {Label: "IP addresses", Value: strings.Join(ips, ", "), Note: ipNote},
 			{Label: "Client", Value: e.Client}, {Label: "User agent", Value: e.UserAgent},
@@ -80,6 +82,19 @@ func dryRunNote(e *audit.Event) string {
 		return "The options of this request, which say so, were not recorded."
 	}
 	return ""
+}
+
+// groupsText writes a list of groups. One whose name could be taken for two is
+// quoted.
+func groupsText(groups []string) string {
+	texts := make([]string, len(groups))
+	for i, group := range groups {
+		texts[i] = group
+		if strings.ContainsAny(group, `,"`) || strings.TrimSpace(group) != group {
+			texts[i] = strconv.Quote(group)
+		}
+	}
+	return strings.Join(texts, ", ")
 }
 
 // constraintOf returns the verb by which a constrained impersonation was

@@ -7,6 +7,9 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
 	"github.com/porter-dev/audit-operator/internal/audit"
 	"github.com/porter-dev/audit-operator/internal/snapshot"
 )
@@ -17,7 +20,7 @@ var Columns = []string{
 	"occurredAt", "actor", "method", "statusCode", "action", "resourceType", "resourceName", "namespace", "cluster", "path",
 	"client", "userAgent", "ips", "actorKind", "actedVia", "credentialID", "verb", "apiGroup", "apiVersion", "resource", "subresource",
 	"dryRun", "stage", "level", "stageAt", "ingestedAt", "source", "auditID", "id", "rawSHA256",
-	"truncated", "foreign",
+	"truncated", "foreign", "groups", "actedViaGroups",
 }
 
 // PorterColumns are the columns that exports of Porter have.
@@ -37,7 +40,7 @@ func appendRow(row []string, e *audit.Event) []string {
 		r.OccurredAt.UTC().Format(timeLayout), r.Actor, r.Method, status(r.StatusCode), r.Action, r.ResourceType, r.ResourceName, r.Namespace, r.Cluster, r.Path,
 		r.Client, r.UserAgent, strings.Join(r.IPs, " "), r.ActorKind, r.ActedVia, r.CredentialID, r.Verb, r.APIGroup, r.APIVersion, r.Resource, r.Subresource,
 		r.DryRun.String(), r.Stage, r.Level, r.StageAt.UTC().Format(timeLayout), r.IngestedAt.UTC().Format(timeLayout), r.Source, r.AuditID, r.ID, r.RawSHA256,
-		strconv.FormatBool(r.Truncated), strconv.FormatBool(r.Foreign),
+		strconv.FormatBool(r.Truncated), strconv.FormatBool(r.Foreign), groups(r.Groups), groups(r.ActedViaGroups),
 	)
 }
 
@@ -123,4 +126,16 @@ func (c *csvEncoder) failed(int64) error { return c.out.Write([]string{Failed}) 
 func (c *csvEncoder) flush() error {
 	c.out.Flush()
 	return c.out.Error()
+}
+
+// groups writes a list as JSON, since a group's name may hold any character.
+func groups(list []string) string {
+	if len(list) == 0 {
+		return ""
+	}
+	text, err := json.Marshal(list, jsontext.AllowInvalidUTF8(true))
+	if err != nil { // no list of texts makes one
+		return ""
+	}
+	return string(text)
 }

@@ -94,7 +94,7 @@ func TestCSV(t *testing.T) {
 		"ips": "203.0.113.9 192.0.2.7", "actorKind": "user", "actedVia": "", "credentialID": "", "verb": "create", "apiGroup": "apps", "apiVersion": "",
 		"resource": "deployments", "subresource": "", "dryRun": "false", "stage": "ResponseComplete", "level": "Metadata",
 		"stageAt": e.StageAt.Format("2006-01-02T15:04:05.000000Z"), "ingestedAt": got["ingestedAt"], "source": "s", "auditID": "2499", "id": e.ID.String(),
-		"rawSHA256": fmt.Sprintf("%x", e.RawSHA256), "truncated": "false", "foreign": "false",
+		"rawSHA256": fmt.Sprintf("%x", e.RawSHA256), "truncated": "false", "foreign": "false", "groups": `["dev","a, \"b\"\u005cu001b"]`, "actedViaGroups": "",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

@@ -34,7 +34,7 @@ func events(n int, at time.Time) []audit.Event {
 		at := at.UTC().Truncate(time.Microsecond).Add(time.Duration(i) * time.Millisecond)
 		e := audit.Event{
 			Source: "s", Cluster: "own", Stage: audit.StageResponseComplete, Level: "Metadata", OccurredAt: at, StageAt: at, AuditID: fmt.Sprint(i),
-			Actor: "alice", ActorKind: audit.ActorUser, Method: "POST", Verb: "create", ResourceType: "application", Action: "application.create",
+			Actor: "alice", ActorKind: audit.ActorUser, Groups: []string{"dev", "a, \"b\"\x1b"}, Method: "POST", Verb: "create", ResourceType: "application", Action: "application.create",
 			Namespace: "shop", APIGroup: "apps", Resource: "deployments", ResourceName: fmt.Sprint("app-", i), StatusCode: 201, Client: audit.ClientCLI,
 			Path:      fmt.Sprintf("/apis/apps/v1/namespaces/shop/deployments/app-%d?fieldManager=kubectl-client-side-apply&fieldValidation=Strict", i),
 			UserAgent: "kubectl/v1.37.0 (linux/amd64) kubernetes/0123456",

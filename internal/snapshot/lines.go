@@ -105,6 +105,17 @@ func shortened(e *audit.Event, most int) *audit.Event {
 		}
 		*text = (*text)[:end] + "~"
 	}
+	cut.Groups, cut.ActedViaGroups = shortenedGroups(cut.Groups, most), shortenedGroups(cut.ActedViaGroups, most)
 	cut.IPs = cut.IPs[max(0, len(cut.IPs)-1):]
 	return &cut
+}
+
+// bytesOfGroup is how many bytes of text there are for each group that is kept.
+const bytesOfGroup = 16
+
+// shortenedGroups returns groups of at most so many bytes together; none where
+// that is little.
+func shortenedGroups(groups []string, most int) []string {
+	kept, _ := audit.LimitGroups(groups, most/bytesOfGroup, most)
+	return kept
 }

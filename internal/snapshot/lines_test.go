@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
@@ -23,6 +24,8 @@ func largest(n int) *audit.Event {
 		*text = long
 	}
 	e.ActorKind, e.Level, e.Stage, e.Method = audit.ActorServiceAccount, "RequestResponse", audit.StageResponseComplete, "OPTIONS"
+	e.Groups = slices.Repeat([]string{strings.Repeat("\x01", audit.MaxGroupBytes/audit.MaxGroups)}, audit.MaxGroups)
+	e.ActedViaGroups = e.Groups
 	e.IPs = nil
 	for range 100 {
 		e.IPs = append(e.IPs, netip.MustParseAddr("2001:db8:ffff:ffff:ffff:ffff:ffff:ffff"))

@@ -18,38 +18,40 @@ const RecordVersion = 2
 // lacks is left out. The fields stand in the order of their JSON names, so that
 // a line is canonical (RFC 8785) as it is written.
 type Record struct {
-	ActedVia     string       `json:"actedVia,omitzero"`
-	Action       string       `json:"action,omitzero"`
-	Actor        string       `json:"actor,omitzero"`
-	ActorKind    string       `json:"actorKind,omitzero"`
-	APIGroup     string       `json:"apiGroup,omitzero"`
-	APIVersion   string       `json:"apiVersion,omitzero"`
-	AuditID      string       `json:"auditID,omitzero"`
-	Client       string       `json:"client,omitzero"`
-	Cluster      string       `json:"cluster,omitzero"`
-	CredentialID string       `json:"credentialID,omitzero"`
-	DryRun       audit.DryRun `json:"dryRun"`
-	Foreign      bool         `json:"foreign,omitzero"`
-	ID           string       `json:"id"`
-	IngestedAt   recordTime   `json:"ingestedAt"`
-	IPs          []string     `json:"ips,omitempty"`
-	Level        string       `json:"level,omitzero"`
-	Method       string       `json:"method,omitzero"`
-	Namespace    string       `json:"namespace,omitzero"`
-	OccurredAt   recordTime   `json:"occurredAt"`
-	Path         string       `json:"path,omitzero"`
-	RawSHA256    string       `json:"rawSHA256"`
-	Resource     string       `json:"resource,omitzero"`
-	ResourceName string       `json:"resourceName,omitzero"`
-	ResourceType string       `json:"resourceType,omitzero"`
-	Source       string       `json:"source,omitzero"`
-	Stage        string       `json:"stage,omitzero"`
-	StageAt      recordTime   `json:"stageAt"`
-	StatusCode   int          `json:"statusCode,omitzero"`
-	Subresource  string       `json:"subresource,omitzero"`
-	Truncated    bool         `json:"truncated,omitzero"`
-	UserAgent    string       `json:"userAgent,omitzero"`
-	Verb         string       `json:"verb,omitzero"`
+	ActedVia       string       `json:"actedVia,omitzero"`
+	ActedViaGroups []string     `json:"actedViaGroups,omitempty"`
+	Action         string       `json:"action,omitzero"`
+	Actor          string       `json:"actor,omitzero"`
+	ActorKind      string       `json:"actorKind,omitzero"`
+	APIGroup       string       `json:"apiGroup,omitzero"`
+	APIVersion     string       `json:"apiVersion,omitzero"`
+	AuditID        string       `json:"auditID,omitzero"`
+	Client         string       `json:"client,omitzero"`
+	Cluster        string       `json:"cluster,omitzero"`
+	CredentialID   string       `json:"credentialID,omitzero"`
+	DryRun         audit.DryRun `json:"dryRun"`
+	Foreign        bool         `json:"foreign,omitzero"`
+	Groups         []string     `json:"groups,omitempty"`
+	ID             string       `json:"id"`
+	IngestedAt     recordTime   `json:"ingestedAt"`
+	IPs            []string     `json:"ips,omitempty"`
+	Level          string       `json:"level,omitzero"`
+	Method         string       `json:"method,omitzero"`
+	Namespace      string       `json:"namespace,omitzero"`
+	OccurredAt     recordTime   `json:"occurredAt"`
+	Path           string       `json:"path,omitzero"`
+	RawSHA256      string       `json:"rawSHA256"`
+	Resource       string       `json:"resource,omitzero"`
+	ResourceName   string       `json:"resourceName,omitzero"`
+	ResourceType   string       `json:"resourceType,omitzero"`
+	Source         string       `json:"source,omitzero"`
+	Stage          string       `json:"stage,omitzero"`
+	StageAt        recordTime   `json:"stageAt"`
+	StatusCode     int          `json:"statusCode,omitzero"`
+	Subresource    string       `json:"subresource,omitzero"`
+	Truncated      bool         `json:"truncated,omitzero"`
+	UserAgent      string       `json:"userAgent,omitzero"`
+	Verb           string       `json:"verb,omitzero"`
 }
 
 // recordTime is written in UTC with all of its microseconds, so that equal
@@ -85,7 +87,7 @@ var readDryRun = json.WithUnmarshalers(json.UnmarshalFunc(func(text []byte, d *a
 // NewRecord returns the record of an event.
 func NewRecord(e *audit.Event) Record {
 	r := Record{
-		APIGroup: e.APIGroup, APIVersion: e.APIVersion, ActedVia: e.ActedVia, Action: e.Action,
+		APIGroup: e.APIGroup, APIVersion: e.APIVersion, ActedVia: e.ActedVia, ActedViaGroups: e.ActedViaGroups, Groups: e.Groups, Action: e.Action,
 		Actor: e.Actor, ActorKind: e.ActorKind, AuditID: e.AuditID, Client: e.Client,
 		Cluster: e.Cluster, CredentialID: e.CredentialID, DryRun: e.DryRun, ID: e.ID.String(),
 		IngestedAt: recordTime{e.IngestedAt}, Level: e.Level, Method: e.Method, Namespace: e.Namespace,

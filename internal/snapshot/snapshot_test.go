@@ -116,6 +116,7 @@ func TestTake(t *testing.T) {
 func TestBodyIsTheFormatThatWasPromised(t *testing.T) {
 	e := event(1, "shop")
 	e.IngestedAt, e.ActedVia, e.CredentialID, e.Subresource = now, "admin", "JTI=1", "scale"
+	e.Groups, e.ActedViaGroups = []string{"dev", "system:authenticated"}, []string{"system:masters"}
 	r := NewRecord(&e)
 	if fields := reflect.ValueOf(r); slices.ContainsFunc(reflect.VisibleFields(fields.Type()), func(f reflect.StructField) bool {
 		return fields.FieldByIndex(f.Index).IsZero() && !slices.Contains([]string{"DryRun", "Truncated", "Foreign"}, f.Name) && len(f.Index) == 1

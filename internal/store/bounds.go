@@ -26,12 +26,13 @@ const (
 const MaxAnswerBytes = 8 << 20
 
 // maxEventBytes is the most that EventBytes returns for an event within the
-// bounds: 21 texts, the path and the addresses.
-const maxEventBytes = fixedBytes + MaxPath + 21*MaxText + MaxIPs*ipBytes
+// bounds: 21 texts, the path, the groups of two identities and the addresses.
+const maxEventBytes = fixedBytes + MaxPath + 21*MaxText + 2*(audit.MaxGroupBytes+audit.MaxGroups*groupBytes) + MaxIPs*ipBytes
 
 const (
 	fixedBytes = 256 // of times, numbers and hashes
 	ipBytes    = 40  // of an address, as text
+	groupBytes = 16  // of a group, beside its text
 )
 
 // MaxTail is the most events of one Tail: as many of the largest as fit
@@ -45,7 +46,17 @@ func EventBytes(e *audit.Event) int {
 	for _, text := range texts(e) {
 		n += len(*text)
 	}
+	for _, groups := range [...][]string{e.Groups, e.ActedViaGroups} {
+		n += len(groups)*groupBytes + groupTexts(groups)
+	}
 	return n
+}
+
+func groupTexts(groups []string) (bytes int) {
+	for _, group := range groups {
+		bytes += len(group)
+	}
+	return bytes
 }
 
 // texts are the texts of an event but the path.
@@ -73,7 +84,17 @@ func Bounded(e *audit.Event) *audit.Event {
 	if n := len(e.IPs); n > MaxIPs {
 		cut.IPs = append(e.IPs[:MaxIPs/2:MaxIPs/2], e.IPs[n-MaxIPs/2:]...)
 	}
+	cut.Groups, cut.ActedViaGroups = boundedGroups(e.Groups), boundedGroups(e.ActedViaGroups)
 	return &cut
+}
+
+func boundedGroups(groups []string) []string {
+	cut := make([]string, len(groups))
+	for i, group := range groups {
+		cut[i] = cutText(group, MaxText)
+	}
+	kept, _ := audit.LimitGroups(cut, audit.MaxGroups, audit.MaxGroupBytes)
+	return kept
 }
 
 func isBounded(e *audit.Event) bool {
@@ -83,6 +104,16 @@ func isBounded(e *audit.Event) bool {
 	for _, text := range texts(e) {
 		if len(*text) > MaxText {
 			return false
+		}
+	}
+	for _, groups := range [...][]string{e.Groups, e.ActedViaGroups} {
+		if len(groups) > audit.MaxGroups || groupTexts(groups) > audit.MaxGroupBytes {
+			return false
+		}
+		for _, group := range groups {
+			if len(group) > MaxText {
+				return false
+			}
 		}
 	}
 	return true

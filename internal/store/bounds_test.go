@@ -3,6 +3,7 @@ package store_test
 import (
 	"net/netip"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -55,6 +56,41 @@ func TestEveryTextIsBounded(t *testing.T) {
 		}
 		if n := len(reflect.ValueOf(store.Bounded(&e)).Elem().Field(i).String()); n > store.MaxPath {
 			t.Errorf("%s keeps %d bytes", fields.Field(i).Name, n)
+		}
+	}
+}
+
+// The groups of each identity are bounded by number, bytes and each by itself.
+func TestBoundedGroups(t *testing.T) {
+	list := func(n, size int) []string { return slices.Repeat([]string{strings.Repeat("g", size)}, n) }
+	for name, tc := range map[string]struct {
+		groups      []string
+		kept, bytes int
+	}{
+		"as many":       {list(audit.MaxGroups, 1), audit.MaxGroups, audit.MaxGroups},
+		"one more":      {list(audit.MaxGroups+1, 1), audit.MaxGroups, audit.MaxGroups},
+		"as many bytes": {list(4, audit.MaxGroupBytes/4), 4, audit.MaxGroupBytes},
+		"more bytes":    {append(list(4, audit.MaxGroupBytes/4), "x"), 4, audit.MaxGroupBytes*3/4 + 1},
+		"a long one":    {list(1, store.MaxText+1), 1, store.MaxText},
+	} {
+		for i, of := range []func(*audit.Event) *[]string{
+			func(e *audit.Event) *[]string { return &e.Groups }, func(e *audit.Event) *[]string { return &e.ActedViaGroups },
+		} {
+			var e audit.Event
+			empty := store.EventBytes(&e)
+			*of(&e) = tc.groups
+			bounded := store.Bounded(&e)
+			kept := *of(bounded)
+			if size := len(strings.Join(kept, "")); len(kept) != tc.kept || size != tc.bytes || store.Bounded(bounded) != bounded {
+				t.Errorf("%s: %d groups of %d bytes are kept, want %d of %d", name, len(kept), size, tc.kept, tc.bytes)
+			}
+			whole := slices.Equal(kept, tc.groups)
+			if bounded.Truncated == whole || whole != (bounded == &e) {
+				t.Errorf("%s: list %d: Truncated is %t", name, i, bounded.Truncated)
+			}
+			if n := store.EventBytes(&e) - empty; n < len(strings.Join(tc.groups, "")) {
+				t.Errorf("%s: EventBytes counts %d bytes", name, n)
+			}
 		}
 	}
 }

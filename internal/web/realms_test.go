@@ -64,6 +64,7 @@ func (r *realm) event(i int, at time.Time) audit.Event {
 	e := audit.Event{
 		Foreign: r.foreign, Source: "source-" + m, Cluster: r.cluster, AuditID: "audit-" + m, Level: "Metadata", Stage: audit.StageResponseComplete,
 		OccurredAt: at, StageAt: at, Actor: "actor-" + m + "@example.com", ActorKind: audit.ActorUser, ActedVia: "via-" + m, CredentialID: "JTI=" + m,
+		Groups: []string{"everybody", "team-" + m}, ActedViaGroups: []string{"admins-" + m},
 		Method: "POST", Verb: "verb-" + m, ResourceType: "type_" + m, Action: "action." + m,
 		APIGroup: "group." + m, APIVersion: "v-" + m, Resource: "res-" + m, Subresource: "sub-" + m, Namespace: r.namespace, ResourceName: "name-" + m,
 		Path: "/path/" + m + "/common", StatusCode: r.code, Client: audit.ClientOther, UserAgent: "agent-" + m,

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -36,7 +37,7 @@ func AppendFat(t testing.TB, s store.Store, n int) {
 		e := audit.Event{
 			Source: "s", Cluster: OwnCluster, Stage: audit.StageResponseComplete, Level: "Metadata", AuditID: long,
 			OccurredAt: at.Add(-time.Duration(i) * time.Millisecond), StageAt: at,
-			Actor: fmt.Sprint(i, long), ActorKind: audit.ActorUser, ActedVia: long, CredentialID: long, Method: "GET", Verb: long,
+			Actor: fmt.Sprint(i, long), ActorKind: audit.ActorUser, ActedVia: long, Groups: []string{long, long}, ActedViaGroups: slices.Repeat([]string{long[:100]}, 100), CredentialID: long, Method: "GET", Verb: long,
 			ResourceType: "application", Action: long, APIGroup: long, APIVersion: long, Resource: long, Subresource: long,
 			Namespace: long, ResourceName: fmt.Sprint(i, long), Path: fmt.Sprint("/", i, long), StatusCode: 200, Client: audit.ClientOther,
 			UserAgent: long, Raw: fmt.Appendf(nil, `{"n":%d,"long":%q}`, i, strings.Repeat("&<", 1<<10)),

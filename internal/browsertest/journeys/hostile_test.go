@@ -29,7 +29,7 @@ func hostileEvent(n int, text string, at time.Time) audit.Event {
 	}
 	e := audit.Event{
 		Source: text, Cluster: text, AuditID: text, Level: text, Stage: audit.StageResponseComplete, OccurredAt: at, StageAt: at,
-		Actor: text, ActorKind: text, ActedVia: text, CredentialID: text, Method: "POST", Verb: text, ResourceType: text, Action: text,
+		Actor: text, ActorKind: text, ActedVia: text, Groups: []string{text, text}, ActedViaGroups: []string{text}, CredentialID: text, Method: "POST", Verb: text, ResourceType: text, Action: text,
 		APIGroup: text, APIVersion: text, Resource: text, Subresource: text, Namespace: text, ResourceName: text,
 		Path: text, StatusCode: 200 + n, Client: text, UserAgent: text, Raw: raw,
 		IPs: []netip.Addr{netip.MustParseAddr("192.0.2.7"), netip.MustParseAddr("fe80::1").WithZone(text)},

@@ -170,6 +170,7 @@ func (c *chunk) addEvent(e *audit.Event, place place) {
 	*at[int32](next(), row) = place.size
 	*at[bool](next(), row) = e.Truncated
 	*at[bool](next(), row) = e.Foreign
+	texts(joinGroups(e.Groups), joinGroups(e.ActedViaGroups))
 	c.rows++
 }
 
@@ -194,7 +195,7 @@ var (
 			text, text, text, text, text, text, text, text,
 			text, text, text, text, text, text,
 			text, mapping.TypeInteger, mapping.TypeUTinyInt, text, text, id, mapping.TypeList, id, id,
-			long, mapping.TypeInteger, mapping.TypeInteger, mapping.TypeBoolean, mapping.TypeBoolean,
+			long, mapping.TypeInteger, mapping.TypeInteger, mapping.TypeBoolean, mapping.TypeBoolean, text, text,
 		}
 	}()
 	eventNullable = []int{6, 29, 30}

@@ -39,5 +39,7 @@ CREATE TABLE IF NOT EXISTS {table} (
     raw_start     INTEGER,-- where the event starts in the unpacked frame
     raw_size      INTEGER,-- 0: no raw was given
     truncated     BOOLEAN DEFAULT false, -- from here on columns of format 2, see upgrade.go
-    is_foreign    BOOLEAN DEFAULT false
+    is_foreign    BOOLEAN DEFAULT false,
+    groups        VARCHAR,-- from here on columns of format 4; see groups.go. NULL is unknown
+    acted_via_groups VARCHAR
 )

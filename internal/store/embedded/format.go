@@ -11,7 +11,7 @@ import (
 
 // formatVersion is the version of the directory's layout, its tables and its
 // segments. It grows when an older version could misread what a newer one wrote.
-const formatVersion = 3
+const formatVersion = 4
 
 // formatFile says what the directory holds, restoringFile that it holds half
 // of it.

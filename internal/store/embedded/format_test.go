@@ -18,9 +18,9 @@ func TestFormat(t *testing.T) {
 	}{
 		"new":                 {},
 		"of before":           {content: ""},
-		"this one":            {content: `{"format":3,"version":"v1"}`},
+		"this one":            {content: `{"format":4,"version":"v1"}`},
 		"opened by a newer":   {content: `{"format":1,"version":"v9"}`},
-		"a newer format":      {content: `{"format":4,"version":"v9"}`, want: "has format 4, written by version v9; this version reads formats up to 3: use version v9 or newer"},
+		"a newer format":      {content: `{"format":5,"version":"v9"}`, want: "has format 5, written by version v9; this version reads formats up to 4: use version v9 or newer"},
 		"damaged":             {content: `{"format":`, want: formatFile + " is damaged"},
 		"no format":           {content: `{}`, want: formatFile + " is damaged"},
 		"a database of later": {content: `{"format":1,"version":"v9"}`, database: "not of this engine", want: "last opened by version v9 and this is v1"},
@@ -55,7 +55,7 @@ func TestFormat(t *testing.T) {
 				t.Fatal(err)
 			}
 			closed(t, s)
-			if got := strings.TrimSpace(readFiles(t, dir)[formatFile]); got != `{"format":3,"version":"v1"}` {
+			if got := strings.TrimSpace(readFiles(t, dir)[formatFile]); got != `{"format":4,"version":"v1"}` {
 				t.Errorf("the directory says %q", got)
 			}
 		})

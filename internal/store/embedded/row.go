@@ -18,7 +18,7 @@ const columns = `id, occurred_at, stage_at, ingested_at, source, cluster, audit_
 	actor, actor_kind, acted_via, credential_id, method, verb, resource_type, action,
 	api_group, api_version, resource, subresource, namespace, resource_name,
 	path, status_code, dry_run, client, user_agent, ip, more_ips, raw_sha_high, raw_sha_low,
-	raw_frame, raw_start, raw_size, truncated, is_foreign`
+	raw_frame, raw_start, raw_size, truncated, is_foreign, groups, acted_via_groups`
 
 // boundedColumns are columns with texts and addresses no longer than a store
 // keeps them now: the database never holds more of a row, whoever wrote it.
@@ -115,15 +115,17 @@ func scanRow(rows *sql.Rows, e *audit.Event, at *place, more ...any) error {
 		id, auditUUID, ip, shaHigh, shaLow []byte
 		occurredAt, stageAt, ingestedAt    int64
 		moreIPs                            any
+		groups, actedViaGroups             sql.NullString // NULL in rows of before format 4
 	)
 	if err := rows.Scan(append([]any{&id, &occurredAt, &stageAt, &ingestedAt, &e.Source, &e.Cluster, &auditUUID, &e.AuditID, &e.Level, &e.Stage,
 		&e.Actor, &e.ActorKind, &e.ActedVia, &e.CredentialID, &e.Method, &e.Verb, &e.ResourceType, &e.Action,
 		&e.APIGroup, &e.APIVersion, &e.Resource, &e.Subresource, &e.Namespace, &e.ResourceName,
 		&e.Path, &e.StatusCode, &e.DryRun, &e.Client, &e.UserAgent, &ip, &moreIPs, &shaHigh, &shaLow,
-		&at.frame, &at.start, &at.size, &e.Truncated, &e.Foreign}, more...)...); err != nil {
+		&at.frame, &at.start, &at.size, &e.Truncated, &e.Foreign, &groups, &actedViaGroups}, more...)...); err != nil {
 		return fmt.Errorf("read a row: %w", err)
 	}
 	copy(e.ID[:], id)
+	e.Groups, e.ActedViaGroups = splitGroups(groups.String), splitGroups(actedViaGroups.String)
 	e.OccurredAt = fromMicro(occurredAt)
 	e.StageAt = fromMicro(stageAt)
 	e.IngestedAt = fromMicro(ingestedAt)

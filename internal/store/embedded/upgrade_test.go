@@ -3,6 +3,7 @@ package embedded
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -10,6 +11,28 @@ import (
 	"github.com/porter-dev/audit-operator/internal/query"
 	"github.com/porter-dev/audit-operator/internal/store"
 )
+
+// toFormat3 gives some days' tables the layout of format 3.
+func toFormat3(t *testing.T, s *Store, days ...int) {
+	t.Helper()
+	for _, day := range days {
+		for _, column := range []string{"groups", "acted_via_groups"} {
+			if err := s.writer.bulk.run("ALTER TABLE " + tableOf(day) + " DROP COLUMN " + column); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+// withoutGroups takes them from events of days, whose tables have no room for them.
+func withoutGroups(all everything, days ...int) {
+	for id, e := range all.Events {
+		if slices.Contains(days, dayOf(e.OccurredAt)) {
+			e.Groups, e.ActedViaGroups = nil, nil
+			all.Events[id] = e
+		}
+	}
+}
 
 // toFormat1 gives some days' tables the layout of format 1.
 func toFormat1(t *testing.T, s *Store, days ...int) {
@@ -19,7 +42,7 @@ func toFormat1(t *testing.T, s *Store, days ...int) {
 			t.Fatal(err)
 		}
 		for _, column := range addedColumns {
-			if err := s.writer.bulk.run("ALTER TABLE " + tableOf(day) + " DROP COLUMN " + column); err != nil {
+			if err := s.writer.bulk.run("ALTER TABLE " + tableOf(day) + " DROP COLUMN " + column.name); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -34,6 +57,7 @@ func TestUpgrade(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := filled(t, 3000)
 			want := readEverything(t, s, "bench")
+			withoutGroups(want, old...)
 			toFormat1(t, s, old...)
 			closed(t, s)
 			if err := os.WriteFile(filepath.Join(s.opts.Dir, formatFile), []byte(`{"format":1,"version":"v0"}`), 0o600); err != nil {
@@ -41,7 +65,7 @@ func TestUpgrade(t *testing.T) {
 			}
 			s = mustOpen(t, Options{Dir: s.opts.Dir, Version: "v2"})
 			equal(t, want, readEverything(t, s, "bench"))
-			if got := strings.TrimSpace(readFiles(t, s.opts.Dir)[formatFile]); got != `{"format":3,"version":"v2"}` {
+			if got := strings.TrimSpace(readFiles(t, s.opts.Dir)[formatFile]); got != `{"format":4,"version":"v2"}` {
 				t.Errorf("the directory says %q", got)
 			}
 			for days := range 3 {
@@ -91,10 +115,62 @@ func checkMarks(t *testing.T, s *Store, want map[audit.ID]audit.Event) {
 	}
 }
 
+// TestUpgradeOfGroups opens a store of format 3: events of before have no groups,
+// those of after have them, and a dry run that was known stays known.
+func TestUpgradeOfGroups(t *testing.T) {
+	s := filled(t, 200)
+	newest := dayOf(noon(-1))
+	want := readEverything(t, s, "bench")
+	n := 0
+	for _, e := range want.Events {
+		n += len(e.Groups)
+	}
+	withoutGroups(want, newest, newest-1, newest-2)
+	if n == 0 {
+		t.Fatal("no event has a group")
+	}
+	shell := newMakerAt(9, noon(-1)).batch(1)
+	e := &shell.Events[0]
+	e.Level, e.Verb, e.Resource, e.Subresource, e.DryRun = "Metadata", "delete", "virtualmachineinstances", "console", audit.DryRunFalse
+	e.Groups, e.ActedViaGroups = nil, nil
+	if _, err := s.Append(t.Context(), shell); err != nil {
+		t.Fatal(err)
+	}
+	toFormat3(t, s, newest, newest-1, newest-2)
+	closed(t, s)
+	if err := os.WriteFile(filepath.Join(s.opts.Dir, formatFile), []byte(`{"format":3,"version":"v0"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s = mustOpen(t, Options{Dir: s.opts.Dir, Version: "v2"})
+	young := newMakerAt(10, noon(-1)).batch(100)
+	if _, err := s.Append(t.Context(), young); err != nil {
+		t.Fatal(err)
+	}
+	closed(t, s)
+	s = mustOpen(t, Options{Dir: s.opts.Dir, Version: "v2"}) // from the log
+	defer closed(t, s)
+	for _, later := range []store.Batch{shell, young} {
+		for i := range later.Events {
+			want.Events[later.Events[i].ID] = later.Events[i]
+		}
+	}
+	eachStored(t, s, func(e *audit.Event) {
+		w := want.Events[e.ID]
+		if !slices.Equal(e.Groups, w.Groups) || !slices.Equal(e.ActedViaGroups, w.ActedViaGroups) || e.DryRun != w.DryRun {
+			t.Errorf("event %s has the groups %q and %q and dry run %s, want %q, %q, %s", e.ID, e.Groups, e.ActedViaGroups, e.DryRun, w.Groups, w.ActedViaGroups, w.DryRun)
+		}
+		delete(want.Events, e.ID)
+	})
+	if len(want.Events) > 0 {
+		t.Errorf("%d events are missing", len(want.Events))
+	}
+}
+
 // TestUpgradeOfBackup restores a backup of format 1.
 func TestUpgradeOfBackup(t *testing.T) {
 	s := filled(t, 200)
 	want := readEverything(t, s, "bench")
+	withoutGroups(want, dayOf(noon(-1)), dayOf(noon(-2)), dayOf(noon(-3)))
 	toFormat1(t, s, dayOf(noon(-1)), dayOf(noon(-2)), dayOf(noon(-3)))
 	b, err := s.Backup(t.Context())
 	if err != nil {

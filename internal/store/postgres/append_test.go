@@ -52,7 +52,7 @@ func TestAppendKeepsEveryField(t *testing.T) {
 	e := audit.Event{
 		ID: audit.ID{1, 2, 3}, Source: "apiserver-1", Cluster: "prod", AuditID: "0f0e0d0c-0b0a-4908-8706-050403020100",
 		Level: "Metadata", Stage: audit.StagePanic, OccurredAt: testNow.Add(-time.Hour), StageAt: testNow,
-		Actor: "al\x00ice\xff", ActorKind: audit.ActorUser, ActedVia: "admin", CredentialID: "X509SHA256=1",
+		Actor: "al\x00ice\xff", ActorKind: audit.ActorUser, ActedVia: "admin", Groups: []string{`a,"b\`, "\xff"}, ActedViaGroups: []string{"system:masters"}, CredentialID: "X509SHA256=1",
 		Method: "POST", Verb: "create", ResourceType: "application", Action: "application.scale",
 		APIGroup: "apps", APIVersion: "v1", Resource: "deployments", Subresource: "scale", Namespace: "shop", ResourceName: "größe\x00",
 		Path: "/apis/apps/v1\xfe", StatusCode: 201, DryRun: audit.DryRunTrue, Client: audit.ClientCLI, UserAgent: "kubectl/1",
@@ -65,7 +65,7 @@ func TestAppendKeepsEveryField(t *testing.T) {
 		e.ID.String(): {
 			"occurred_at": "2026-03-14T14:09:26.535897+00:00", "stage_at": "2026-03-14T15:09:26.535897+00:00", "ingested_at": "2026-03-14T15:09:26.535897+00:00",
 			"source": "apiserver-1", "cluster": "prod", "stage": "Panic", "level": "Metadata", "actor": "al\uFFFDice\uFFFD", "actor_kind": "user",
-			"acted_via": "admin", "credential_id": "X509SHA256=1", "user_agent": "kubectl/1", "client": "cli", "method": "POST", "verb": "create",
+			"acted_via": "admin", "groups": `[a,"b\ �]`, "acted_via_groups": "[system:masters]", "credential_id": "X509SHA256=1", "user_agent": "kubectl/1", "client": "cli", "method": "POST", "verb": "create",
 			"resource_type": "application", "action": "application.scale", "api_group": "apps", "api_version": "v1", "resource": "deployments",
 			"subresource": "scale", "namespace": "shop", "resource_name": "größe\uFFFD", "path": "/apis/apps/v1\uFFFD", "status_code": "201", "dry_run": "true",
 			"truncated": "false", "is_foreign": "false",
@@ -75,7 +75,7 @@ func TestAppendKeepsEveryField(t *testing.T) {
 		bare.ID.String(): {
 			"occurred_at": "2026-03-14T15:09:26.535897+00:00", "stage_at": "0001-01-01T00:00:00+00:00", "ingested_at": "2026-03-14T15:09:26.535897+00:00",
 			"source": "", "cluster": "", "stage": "Panic", "level": "", "actor": "", "actor_kind": "",
-			"acted_via": "", "credential_id": "", "user_agent": "", "client": "", "method": "", "verb": "",
+			"acted_via": "", "groups": "<nil>", "acted_via_groups": "<nil>", "credential_id": "", "user_agent": "", "client": "", "method": "", "verb": "",
 			"resource_type": "", "action": "", "api_group": "", "api_version": "", "resource": "",
 			"subresource": "", "namespace": "", "resource_name": "", "path": "", "status_code": "0", "dry_run": "false",
 			"truncated": "false", "is_foreign": "false",

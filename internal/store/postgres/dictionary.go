@@ -40,6 +40,9 @@ type definition struct {
 	// mark is of a column that was added later, the last of columns. It stands in a
 	// key only where it is set, so that entries from before keep theirs.
 	mark func(e *audit.Event) bool
+	// lists are of columns that were added later, too, the last of columns. They
+	// stand in a key only where one has a value.
+	lists func(e *audit.Event) [2][]string
 }
 
 // columnValues returns an event's values of all columns.
@@ -47,6 +50,11 @@ func (d *definition) columnValues(e *audit.Event) []string {
 	values := d.values(e)
 	if d.mark != nil {
 		values = append(values, strconv.FormatBool(d.mark(e)))
+	}
+	if d.lists != nil {
+		for _, list := range d.lists(e) {
+			values = append(values, arrayText(list))
+		}
 	}
 	return values
 }
@@ -74,7 +82,8 @@ var definitions = [dictionaries]definition{
 	},
 	actors: {
 		table:   "audit_actors",
-		columns: []string{"actor", "actor_kind", "acted_via"},
+		columns: []string{"actor", "actor_kind", "acted_via", "groups text[]", "acted_via_groups text[]"},
+		lists:   func(e *audit.Event) [2][]string { return [2][]string{e.Groups, e.ActedViaGroups} },
 		values:  func(e *audit.Event) []string { return []string{e.Actor, e.ActorKind, e.ActedVia} },
 	},
 	agents: {
@@ -89,19 +98,56 @@ func keysOf(e *audit.Event) (keys [dictionaries]key) {
 	var buffer [512]byte
 	for i := range definitions {
 		encoded := buffer[:0]
-		for _, value := range definitions[i].values(e) {
-			value = store.Text(value)
-			encoded = binary.AppendUvarint(encoded, uint64(len(value)))
-			encoded = append(encoded, value...)
-		}
+		encoded = appendValues(encoded, definitions[i].values(e))
 		if mark := definitions[i].mark; mark != nil && mark(e) {
 			encoded = append(encoded, 1)
+		}
+		if lists := definitions[i].lists; lists != nil {
+			encoded = appendLists(encoded, lists(e))
 		}
 		sum := sha256.Sum256(encoded)
 		keys[i] = key(sum[:16])
 	}
 	return keys
 }
+
+func appendValues(encoded []byte, values []string) []byte {
+	for _, value := range values {
+		value = store.Text(value)
+		encoded = binary.AppendUvarint(encoded, uint64(len(value)))
+		encoded = append(encoded, value...)
+	}
+	return encoded
+}
+
+func appendLists(encoded []byte, lists [2][]string) []byte {
+	if len(lists[0])+len(lists[1]) == 0 {
+		return encoded
+	}
+	for _, list := range lists {
+		encoded = appendValues(binary.AppendUvarint(encoded, uint64(len(list))), list)
+	}
+	return encoded
+}
+
+// arrayText writes a list as PostgreSQL reads an array of texts; "" stands for
+// none.
+func arrayText(list []string) string {
+	if len(list) == 0 {
+		return ""
+	}
+	var text strings.Builder
+	for i, value := range list {
+		text.WriteByte("{,"[min(i, 1)])
+		text.WriteByte('"')
+		text.WriteString(arrayEscaper.Replace(value))
+		text.WriteByte('"')
+	}
+	text.WriteByte('}')
+	return text.String()
+}
+
+var arrayEscaper = strings.NewReplacer(`\`, `\\`, `"`, `\"`)
 
 // entry is what is known of an entry.
 type entry struct {
@@ -273,8 +319,11 @@ var insertEntries = eachDictionary(func(d *definition) string {
 		name, kind, _ := strings.Cut(column, " ")
 		names = append(names, name)
 		value := "w." + name
-		if kind == "boolean" {
+		switch kind {
+		case "boolean":
 			value = "nullif(" + value + ", '" + audit.DryRunUnknown.String() + "')" // the third value of SQL
+		case "text[]":
+			value = "nullif(" + value + ", '')"
 		}
 		values = append(values, value+"::"+cmp.Or(kind, "text"))
 		arrays = append(arrays, fmt.Sprintf("$%d::text[]", i+3))

@@ -68,6 +68,7 @@ func TestKeysOf(t *testing.T) {
 		"border":         {func(e *audit.Event) { e.Actor, e.ActorKind = "a", "bc" }, [dictionaries]bool{actors: true}},
 		"status":         {func(e *audit.Event) { e.StatusCode++ }, [dictionaries]bool{kinds: true}},
 		"dry run":        {func(e *audit.Event) { e.DryRun = audit.DryRunTrue }, [dictionaries]bool{kinds: true}},
+		"groups":         {func(e *audit.Event) { e.Groups = []string{"a", "b"} }, [dictionaries]bool{actors: true}},
 		"namespace":      {func(e *audit.Event) { e.Namespace = "" }, [dictionaries]bool{places: true}},
 		"credential":     {func(e *audit.Event) { e.CredentialID = "x" }, [dictionaries]bool{agents: true}},
 		"source and all": {func(e *audit.Event) { e.Source, e.ActedVia, e.Verb = "x", "x", "x" }, [dictionaries]bool{kinds: true, actors: true, agents: true}},
@@ -75,6 +76,22 @@ func TestKeysOf(t *testing.T) {
 		if got := changed(test.change); got != test.want {
 			t.Errorf("%s changes the keys of the dictionaries %v, want %v", name, got, test.want)
 		}
+	}
+}
+
+// TestKeysOfGroups tells lists apart, whichever one a group is in.
+func TestKeysOfGroups(t *testing.T) {
+	seen := map[key][2][]string{}
+	for _, lists := range [][2][]string{
+		{}, {{"a"}, nil}, {nil, {"a"}}, {{"a", "b"}, nil}, {{"b", "a"}, nil}, {{"ab"}, nil}, {{"a"}, {"b"}}, {{""}, nil}, {{"", ""}, nil}, {nil, {""}},
+	} {
+		e := plain(1, testNow)
+		e.Groups, e.ActedViaGroups = lists[0], lists[1]
+		k := keysOf(&e)[actors]
+		if other, ok := seen[k]; ok {
+			t.Errorf("%q and %q have one key", lists, other)
+		}
+		seen[k] = lists
 	}
 }
 

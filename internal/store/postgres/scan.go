@@ -20,7 +20,7 @@ const eventColumns = `r.id, r.occurred_at, r.stage_at, r.ingested_at, g.source, 
 	a.actor, a.actor_kind, a.acted_via, g.credential_id, k.method, k.verb, k.resource_type, k.action,
 	k.api_group, k.api_version, k.resource, k.subresource, p.namespace, r.resource_name,
 	r.path, k.status_code, k.dry_run, k.client, g.user_agent, r.ip, r.more_ips, r.raw_sha256, r.raw_batch, r.raw_start, r.raw_size,
-	k.truncated, p.is_foreign`
+	k.truncated, p.is_foreign, a.groups, a.acted_via_groups`
 
 // boundedColumns are eventColumns with texts and addresses no longer than a
 // store keeps them now, so that no row takes more of a connection, whoever
@@ -72,7 +72,7 @@ func scanEvent(row pgx.CollectableRow) (audit.Event, rawPlace, error) {
 		&e.Actor, &e.ActorKind, &e.ActedVia, &e.CredentialID, &e.Method, &e.Verb, &e.ResourceType, &e.Action,
 		&e.APIGroup, &e.APIVersion, &e.Resource, &e.Subresource, &e.Namespace, &e.ResourceName,
 		&e.Path, &e.StatusCode, &dryRun, &e.Client, &e.UserAgent, &ip, &e.IPs, &sum, &at.batch, &at.start, &at.size,
-		&e.Truncated, &e.Foreign)
+		&e.Truncated, &e.Foreign, &e.Groups, &e.ActedViaGroups)
 	if err != nil {
 		return e, at, err
 	}

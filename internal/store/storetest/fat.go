@@ -38,12 +38,21 @@ func fatEvents(now time.Time) oracle {
 	for i := range 20 {
 		add(func(e *audit.Event) { e.UserAgent = fmt.Sprint("agent", i, long) })
 		add(func(e *audit.Event) { e.IPs = ips[i:] })
+		add(func(e *audit.Event) { e.Groups, e.ActedViaGroups = []string{fmt.Sprint(i, long)}, groupsOf(1000+i) })
 		add(func(e *audit.Event) {
 			e.Actor, e.ActedVia, e.CredentialID, e.AuditID = fmt.Sprint("a", i, long), fmt.Sprint("v", i, long), long, long
 			e.Verb, e.Action, e.Resource, e.ResourceName = long, long, long, fmt.Sprint(long, i)
 		})
 	}
 	return events
+}
+
+func groupsOf(n int) []string {
+	groups := make([]string, n)
+	for i := range groups {
+		groups[i] = fmt.Sprint("group-", i)
+	}
+	return groups
 }
 
 // bounded are events as a store keeps them.
@@ -173,6 +182,8 @@ func testAnswerBytes(t *testing.T, b *bench) {
 			&e.Resource, &e.Subresource, &e.Namespace, &e.ResourceName, &e.UserAgent} {
 			*text = long
 		}
+		e.Groups = slices.Repeat([]string{strings.Repeat("g", audit.MaxGroupBytes/audit.MaxGroups)}, audit.MaxGroups)
+		e.ActedViaGroups = e.Groups
 		given = append(given, e)
 	}
 	f := b.follow(t, query.ClusterWide(), query.Filter{}, time.Time{})

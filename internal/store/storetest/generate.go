@@ -20,6 +20,7 @@ var (
 	someActors     = []string{"alice", "alice@example.com", "Alice", "system:node:n1", "system:serviceaccount:ci:deploy", "100%", "a_b", `back\slash`, "ΣΊΣΥΦΟΣ", "jürgen", cutText("alice"), "ali*", "=ali*", "*", ""}
 	someNames      = []string{"checkout", "check", "CHECKOUT", "o'neill", `"quoted"`, "%", "_", `\`, "größe", "ИМЯ", "emoji🙂", cutText("check"), cutText("größe"), "che*", "=", "=check", ""}
 	somePaths      = []string{"/api/v1/pods", "/API/V1/Pods", "/apis/apps/v1/namespaces/shop/deployments/checkout?limit=10%25", "/api/v1/pods?watch=true", "/api/v1/pods??", `/a\b`, "/a_b", "/ÄÖÜ", "/äöü", ""}
+	someUserGroups = []string{"system:masters", "system:authenticated", "dev", "Dev", "de", "dev*", "=dev", "dev,ops", "dev\nops", `dev\nops`, `dev\`, "größe", "{dev}", "*", cutText("dev")}
 	someNamespaces = []string{"shop", "shop2", "Shop", "kube-system", "-", "=-", ""}
 	someClusters   = []string{"prod", "staging", ""}
 	someTypes      = []string{"application", "datastore", "cluster", "my_type", ""}
@@ -61,6 +62,7 @@ func eventsAround(now time.Time) *rapid.Generator[audit.Event] {
 			Source: oneOf(t, "source", someSources), Cluster: oneOf(t, "cluster", someClusters), AuditID: oneOf(t, "auditID", []string{"0f0e0d0c-0b0a-4908-8706-050403020100", "0F0E0D0C-0b0a-4908-8706-050403020100", "chosen by the client", ""}),
 			Level: "Metadata", Stage: oneOf(t, "stage", audit.Stages),
 			Actor: oneOf(t, "actor", someActors), ActorKind: oneOf(t, "actorKind", someKinds), ActedVia: oneOf(t, "actedVia", someActors), CredentialID: "X509SHA256=1",
+			Groups: groups(t, "groups"), ActedViaGroups: groups(t, "actedViaGroups"),
 			Method: oneOf(t, "method", someMethods), Verb: "verb", ResourceType: oneOf(t, "type", someTypes), Action: oneOf(t, "action", someActions),
 			APIGroup: "apps", APIVersion: "v1", Resource: "deployments", Subresource: "scale",
 			Namespace: oneOf(t, "namespace", someNamespaces), ResourceName: oneOf(t, "name", someNames),
@@ -80,6 +82,14 @@ func eventsAround(now time.Time) *rapid.Generator[audit.Event] {
 		e.StageAt = e.OccurredAt.Add(time.Duration(oneOf(t, "lasts", []int{0, 0, 0, 200}))*time.Minute + 1234*time.Microsecond)
 		return e
 	})
+}
+
+func groups(t *rapid.T, label string) []string {
+	list := rapid.SliceOfN(rapid.SampledFrom(someUserGroups), 0, 3).Draw(t, label)
+	if len(list) == 0 {
+		return nil // as stores give it back
+	}
+	return list
 }
 
 // number gives an event an ID and a raw of its own.

@@ -252,6 +252,7 @@ func testRoundTrip(t *testing.T, b *bench) {
 		ID: audit.ID{0xff, 1}, Source: "source", Cluster: "cluster", AuditID: "a2c3e1f0-0000-4000-8000-00000000000f", Level: "RequestResponse", Stage: audit.StagePanic,
 		OccurredAt: b.clock.Now(), StageAt: b.clock.Now().Add(time.Second),
 		Actor: "actor", ActorKind: audit.ActorServiceAccount, ActedVia: "via", CredentialID: "credential",
+		Groups: []string{"system:serviceaccounts", "", "a\nb", `a\nb`, `a\`, `"{x,y}"`, "NULL", "größe"}, ActedViaGroups: []string{"system:masters"},
 		Method: "POST", Verb: "create", ResourceType: "application", Action: "application.create",
 		APIGroup: "group", APIVersion: "v1", Resource: "resource", Subresource: "subresource", Namespace: "namespace", ResourceName: "name",
 		Path: "/path", StatusCode: 599, DryRun: audit.DryRunUnknown, Client: audit.ClientOther, UserAgent: "agent", Truncated: true, Foreign: true,
@@ -281,13 +282,14 @@ func testHostileText(t *testing.T, b *bench) {
 	for i, text := range texts {
 		e := plain(i, b.clock.Now())
 		e.AuditID, e.Actor, e.ActedVia, e.Path, e.ResourceName, e.UserAgent, e.Verb = text, text, text, text, text, text, text
+		e.Groups, e.ActedViaGroups = []string{text}, []string{"before", text, "after"}
 		e.Raw = []byte(text)
 		b.append(t, store.Appended{Stored: 1}, e)
 		got, err := b.Event(t.Context(), query.ClusterWide(), e.ID)
 		if err != nil {
 			t.Fatalf("Event of %.20q: %v", text, err)
 		}
-		for _, field := range []string{got.AuditID, got.Actor, got.ActedVia, got.Path, got.ResourceName, got.UserAgent, got.Verb} {
+		for _, field := range []string{got.AuditID, got.Actor, got.ActedVia, got.Path, got.ResourceName, got.UserAgent, got.Verb, got.Groups[0], got.ActedViaGroups[1]} {
 			kept := store.Bounded(&audit.Event{Path: text, Actor: text})
 			if field != store.Text(kept.Path) && field != store.Text(kept.Actor) {
 				t.Errorf("%.40q came back as %.40q", text, field)

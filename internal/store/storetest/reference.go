@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 
 	"github.com/klauspost/compress/zstd"
@@ -61,6 +62,7 @@ func (r *Reference) Append(_ context.Context, batch store.Batch) (store.Appended
 		func(e *audit.Event) string { return e.Subresource }, func(e *audit.Event) string { return e.Namespace },
 		func(e *audit.Event) string { return e.ResourceName }, func(e *audit.Event) string { return e.Path },
 		func(e *audit.Event) string { return e.Client }, func(e *audit.Event) string { return e.UserAgent },
+		func(e *audit.Event) string { return strings.Join(e.Groups, "\n") }, func(e *audit.Event) string { return strings.Join(e.ActedViaGroups, "\n") },
 	} {
 		for i := range batch.Events {
 			text := column(&batch.Events[i])

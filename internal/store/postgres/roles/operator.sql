@@ -13,7 +13,7 @@ GRANT SELECT ON audit_kinds, audit_places, audit_actors, audit_agents TO audit_o
 GRANT INSERT (key, last_day, level, stage, method, verb, resource_type, action, api_group, api_version,
     resource, subresource, status_code, dry_run, client, truncated) ON audit_kinds TO audit_operator;
 GRANT INSERT (key, last_day, cluster, namespace, is_foreign) ON audit_places TO audit_operator;
-GRANT INSERT (key, last_day, actor, actor_kind, acted_via) ON audit_actors TO audit_operator;
+GRANT INSERT (key, last_day, actor, actor_kind, acted_via, groups, acted_via_groups) ON audit_actors TO audit_operator;
 GRANT INSERT (key, last_day, source, user_agent, credential_id) ON audit_agents TO audit_operator;
 GRANT EXECUTE ON FUNCTION audit_keep_entries(text, uuid[], date[]), audit_prune_dictionaries(date) TO audit_operator;
 GRANT USAGE ON SEQUENCE audit_dictionary_id, audit_raw_batch TO audit_operator;
