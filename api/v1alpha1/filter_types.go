@@ -95,6 +95,39 @@ type Terms struct {
 	// +kubebuilder:validation:MaxItems=100
 	// +kubebuilder:validation:items:Enum=RequestReceived;ResponseStarted;ResponseComplete;Panic
 	Stages []string `json:"stages,omitempty"`
+
+	// resources are resources as kubectl api-resources -o name prints them, with a
+	// subresource after a slash, like pods/exec or deployments.apps/scale. A
+	// leading */ matches any resource, like */exec.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=100
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=771
+	// +kubebuilder:validation:items:XValidation:rule="self.startsWith('=') || self.matches(r'^([*]/)?[^*]+$')",message="resources: * may only be a leading */, like */exec; after = a value is literal"
+	// +kubebuilder:validation:items:XValidation:rule="self.startsWith('=') ? self.size() > 1 : self.size() <= 770",message="resources: write at most 770 characters, not counting the = before a literal value"
+	Resources []string `json:"resources,omitempty"`
+
+	// auditIDs are the IDs of requests. Clients choose them.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=100
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=257
+	// +kubebuilder:validation:items:XValidation:rule="self.startsWith('=') || !self.contains('*')",message="auditIDs: write the whole ID; after = a value is literal"
+	// +kubebuilder:validation:items:XValidation:rule="self.startsWith('=') ? self.size() > 1 : self.size() <= 256",message="auditIDs: write at most 256 characters, not counting the = before a literal value"
+	AuditIDs []string `json:"auditIDs,omitempty"`
+
+	// userAgents are beginnings of user agents, like kubectl/, with or without one
+	// trailing *. After = it is the whole one.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=100
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=1025
+	// +kubebuilder:validation:items:XValidation:rule="self.startsWith('=') || !self.contains('*') || self.indexOf('*') == self.size() - 1",message="userAgents: * may only be the last character, like kubectl/*; after = a value is literal"
+	// +kubebuilder:validation:items:XValidation:rule="self.startsWith('=') ? self.size() > 1 : self.size() <= 1024",message="userAgents: write at most 1024 characters, not counting the = before a literal value"
+	UserAgents []string `json:"userAgents,omitempty"`
 }
 
 // PlaceTerms are the terms that only a cluster-wide query may use.

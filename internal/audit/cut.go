@@ -32,6 +32,16 @@ func IsCut(text string) bool {
 	if len(text) < MaxExactText || utf8.RuneCountInString(text) != MaxExactText {
 		return false
 	}
+	return endsAsCut(text)
+}
+
+// IsCutAt is IsCut of texts that are cut at so many bytes: the path at MaxPath,
+// the user agent at MaxUserAgent.
+func IsCutAt(text string, most int) bool {
+	return len(text) > most-utf8.UTFMax && len(text) <= most && endsAsCut(text)
+}
+
+func endsAsCut(text string) bool {
 	end := text[len(text)-cutEnd:]
 	return end[0] == '~' && strings.Trim(end[1:], "0123456789abcdef") == ""
 }

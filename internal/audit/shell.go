@@ -14,6 +14,13 @@ var shellSubresources = map[string]bool{
 	"console": true, "vnc": true, "usbredir": true, "vsock": true,
 }
 
+// ShellSubresources lists the subresources by whose requests a shell is reached:
+// those of which each one is a shell, and ephemeralcontainers and proxy, of
+// which some are.
+var ShellSubresources = []string{
+	"exec", "attach", "portforward", "ephemeralcontainers", "console", "vnc", "usbredir", "vsock", "proxy",
+}
+
 // opensShell reports whether a request reaches into what runs, or asks for a
 // container in which one can.
 func opensShell(e *Event, where requestPlace) bool {

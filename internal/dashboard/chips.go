@@ -58,15 +58,15 @@ func chips(a address, names map[string]string) []chip {
 			if name == string(query.ByResourceType) {
 				v.Text = nameOf(names, p.Value)
 			}
-			mode := "is any of"
+			label, mode := query.FieldOf(name).Label, "is any of"
 			if excluded {
 				mode = "excludes"
 			}
-			if last := len(out) - 1; last >= 0 && out[last].Label == labels[name] && out[last].Mode == mode {
+			if last := len(out) - 1; last >= 0 && out[last].Label == label && out[last].Mode == mode {
 				out[last].Values = append(out[last].Values, v)
 				continue
 			}
-			out = append(out, chip{Label: labels[name], Mode: mode, Values: []chipValue{v}, Without: without(named)})
+			out = append(out, chip{Label: label, Mode: mode, Values: []chipValue{v}, Without: without(named)})
 		}
 	}
 	return out

@@ -148,6 +148,15 @@ func related(e *audit.Event, scope query.Scope, from query.Filter, now time.Time
 		}
 		add("Same resource", value, f)
 	}
+	if text := query.ResourceText(e); text != "" {
+		add("Same kind of resource", text, query.Filter{Terms: query.Terms{Resources: only(query.ByResource, text)}})
+	}
+	if e.UserAgent != "" {
+		add("Same user agent", e.UserAgent, query.Filter{Terms: query.Terms{UserAgents: only(query.ByUserAgent, e.UserAgent)}})
+	}
+	if e.AuditID != "" {
+		add("Same audit ID", e.AuditID, query.Filter{Terms: query.Terms{AuditIDs: only("audit_id", e.AuditID)}})
+	}
 	add("Around this time", "5 minutes before and after", query.Filter{Range: query.TimeRange{
 		From: e.OccurredAt.Add(-around), To: e.OccurredAt.Add(around),
 	}})

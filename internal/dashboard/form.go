@@ -37,8 +37,10 @@ type menu struct {
 	Rows              []value
 	Chosen            int    // values that the filter has
 	Fixed             bool   // the rows are all there can be
-	Path              string // the address of the log's values, without the filter
+	Path              string // the address of the log's values, without the filter; empty where nothing counts them
 	Page              string // the same with the filter
+	Longest           int    // the most characters of what may be typed
+	Groups            []group
 	// What is set once the log's values were looked up.
 	Contains string
 	Wrong    string // why what was typed can't be a value of the field
@@ -52,6 +54,18 @@ type value struct {
 	In, Out                  bool
 	Counted                  bool
 	Count                    int64
+}
+
+// group is several values that are chosen at once.
+type group struct {
+	Label, Hint string
+	Link        string // to the list with all of them
+}
+
+// shells are the resources by which shells are reached.
+func shells(f query.Filter) group {
+	f.Resources = query.Canonical(string(query.ByResource), append(slices.Clone(f.Resources), query.ShellResources()...))
+	return group{Label: "Shells", Hint: "exec, attach and whatever else reaches into what runs; with proxies, which may", Link: listLink(f.Encode())}
 }
 
 // timeMenu is the menu of time ranges.
@@ -78,33 +92,12 @@ func newMoment(t time.Time) moment {
 	return moment{Kind: "text", Value: rfc3339(t), UTC: rfc3339(t)}
 }
 
-// The names of the fields in menus and on chips.
-var labels = map[string]string{
-	"resource_type": "Resource type", "actor": "Actor", "method": "Method", "action": "Action",
-	"ip": "IP address", "status_code": "Status code", "resource_name": "Resource name", "cluster": "Cluster",
-	"client": "Client", "stage": "Stage", "namespace": "Namespace", "source": "Source",
-	"path": "Path", "actor_kind": "Kind of actor",
-}
-
-// What else may be written than the log's own values.
-var hints = map[string]string{
-	"actor": "A name, or its beginning with * as in system:serviceaccount:ci:*", "action": "An action, its beginning with * as in application.*, or any type’s as in *.exec",
-	"ip": "An address, or a range as in 10.0.0.0/8", "status_code": "A code, or a class as in 5xx",
-	"resource_name": "A name, or its beginning with * as in check*", "cluster": "A cluster’s name", "namespace": "A name, or - for events without a namespace",
-	"source": "The name of an AuditSource",
-}
-
 const exclude = "_exclude"
 
-// The menus of the bar, and those under More. The resource types come first.
-var (
-	barMenus  = []query.Dimension{query.ByResourceType, query.ByActor, query.ByMethod, query.ByAction, query.ByIP, query.ByStatusCode}
-	moreMenus = []query.Dimension{query.ByResourceName, query.ByNamespace, query.ByCluster, query.BySource, query.ByClient, query.ByStage}
-)
-
-// withoutMenu are the fields that addresses may have, which scripts ask for and
-// chips show.
-var withoutMenu = []string{"path", "actor_kind"}
+// barMenus are the menus of the bar. The resource types come first. The others
+// are under More, but for fields that addresses alone have, which scripts ask
+// for and chips show.
+var barMenus = []query.Dimension{query.ByResourceType, query.ByActor, query.ByMethod, query.ByAction, query.ByIP, query.ByStatusCode}
 
 var presetLabels = map[query.Preset]string{
 	query.LastHour: "Last hour", query.Last24Hours: "Last 24 hours", query.Last7Days: "Last 7 days", query.Last30Days: "Last 30 days",
@@ -171,10 +164,16 @@ func readable(name, v string) string {
 
 // newMenu returns a field's menu with its choices. Values that are no choice,
 // such as a type whose definition is gone, stay until they are removed.
-func newMenu(d query.Dimension, f query.Filter, types []ResourceType) menu {
-	name := string(d)
-	in, out := f.Values(name), f.Values(name+exclude)
-	m := menu{Name: name, Label: labels[name], Hint: hints[name], Path: valuesPath + name, Page: valuesLink(d, f), Chosen: len(in) + len(out)}
+func newMenu(field *query.Field, f query.Filter, types []ResourceType) menu {
+	d, name := query.Dimension(field.Name), field.Name
+	in, out := field.Values(&f.Terms), field.Values(&f.Exclude)
+	m := menu{Name: name, Label: field.Label, Hint: field.Hint, Chosen: len(in) + len(out), Longest: 1 + field.MaxLength()}
+	if !field.Uncounted {
+		m.Path, m.Page = valuesPath+name, valuesLink(d, f)
+	}
+	if d == query.ByResource {
+		m.Groups = []group{shells(f)}
+	}
 	m.Fixed = d == query.ByMethod || d == query.ByClient || d == query.ByStage
 	choices := choicesOf(d, types)
 	for _, v := range slices.Concat(in, out) {
@@ -205,15 +204,18 @@ func newForm(a address, types []ResourceType) form {
 		},
 	}
 	for _, d := range barMenus {
-		out.Menus = append(out.Menus, newMenu(d, f, types))
+		out.Menus = append(out.Menus, newMenu(query.FieldOf(string(d)), f, types))
 	}
-	for _, d := range moreMenus {
-		m := newMenu(d, f, types)
+	for _, field := range query.Fields {
+		if field.Spec == "" || slices.Contains(barMenus, query.Dimension(field.Name)) {
+			continue
+		}
+		m := newMenu(field, f, types)
 		out.MoreChosen += m.Chosen
 		out.More = append(out.More, m)
 	}
 	for _, p := range parameters(f) {
-		if slices.Contains(withoutMenu, strings.TrimSuffix(p.Name, exclude)) {
+		if field := query.FieldOf(strings.TrimSuffix(p.Name, exclude)); field != nil && field.Spec == "" {
 			out.Kept = append(out.Kept, p)
 		}
 	}

@@ -79,7 +79,7 @@ func (d *dashboard) values(w http.ResponseWriter, r *http.Request, user auth.Use
 		d.failed(w, r, user, err)
 		return
 	}
-	data := valuesData{menu: newMenu(dimension, filter, d.Types()), List: listLink(filter.Encode())}
+	data := valuesData{menu: newMenu(query.FieldOf(string(dimension)), filter, d.Types()), List: listLink(filter.Encode())}
 	data.Contains, data.Most, data.More = contains, int64(most), len(facet.Values) > most
 	data.merge(dimension, facet.Values[:min(most, len(facet.Values))])
 	if fragment {
@@ -204,6 +204,9 @@ func (data *menu) typed(known map[string]bool) []value {
 		return nil
 	}
 	err := add(data.Contains, "As typed")
+	if full := query.FullResource(data.Contains); data.Name == string(query.ByResource) && full != data.Contains {
+		_ = add(full, "With its API group")
+	}
 	if strings.HasSuffix(data.Hint, "*") || strings.Contains(data.Hint, "* as in") {
 		if !strings.HasSuffix(data.Contains, "*") {
 			_ = add(data.Contains+"*", "Everything that begins so")

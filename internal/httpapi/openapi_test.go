@@ -47,6 +47,9 @@ type spec struct {
 	Components struct {
 		Parameters map[string]parameter `json:"parameters"`
 		Schemas    struct {
+			Dimension struct {
+				Enum []query.Dimension `json:"enum"`
+			} `json:"Dimension"`
 			Problem struct {
 				Properties struct {
 					Type struct {
@@ -130,6 +133,9 @@ func TestDocumentIsComplete(t *testing.T) {
 		if diff := cmp.Diff(query.Parameters(), names); diff != "" {
 			t.Errorf("%s: the filter's parameters (-) and those of the document (+) differ:\n%s", path, diff)
 		}
+	}
+	if diff := cmp.Diff(query.Dimensions, c.Components.Schemas.Dimension.Enum); diff != "" {
+		t.Errorf("dimensions (-) and those of the document (+) differ:\n%s", diff)
 	}
 	var kinds []string
 	for _, kind := range problems.Kinds {

@@ -16,7 +16,7 @@ import (
 //
 // Matching is exact and case-sensitive, except for methods, status classes and
 // Search. One trailing * in an actor, action, resource name or path matches any
-// rest. A value of a field of text that begins with = is literal after it. An
+// rest, and a user agent is matched by its beginning. A value of a field of text that begins with = is literal after it. An
 // event that lacks a field never matches a term on it.
 type Filter struct {
 	Terms
@@ -58,6 +58,11 @@ type Terms struct {
 	// query follows it.
 	Paths      []string
 	ActorKinds []string // of audit.ActorKinds
+	// Resources match ResourceText, and those that begin with */ a subresource.
+	Resources []string
+	AuditIDs  []string // as clients chose them
+	// UserAgents are beginnings of user agents, and with = whole ones.
+	UserAgents []string
 }
 
 // NoNamespace stands in Terms.Namespaces for events that have no namespace.
@@ -109,47 +114,19 @@ const (
 	ByStage        Dimension = "stage"
 	ByNamespace    Dimension = "namespace"
 	BySource       Dimension = "source"
+	ByResource     Dimension = "resource"
+	ByUserAgent    Dimension = "user_agent"
 )
 
 // Dimensions lists every dimension.
-var Dimensions = []Dimension{
-	ByResourceType, ByActor, ByMethod, ByAction, ByIP, ByStatusCode,
-	ByResourceName, ByCluster, ByClient, ByStage, ByNamespace, BySource,
-}
+var Dimensions = counted()
 
 // Without returns a copy of the filter without its own terms, included and
 // excluded, on one dimension.
 func (f Filter) Without(d Dimension) Filter {
-	f.Terms.clear(d)
-	f.Exclude.clear(d)
-	return f
-}
-
-func (t *Terms) clear(d Dimension) {
-	switch d {
-	case ByResourceType:
-		t.ResourceTypes = nil
-	case ByActor:
-		t.Actors = nil
-	case ByMethod:
-		t.Methods = nil
-	case ByAction:
-		t.Actions = nil
-	case ByIP:
-		t.IPs = nil
-	case ByStatusCode:
-		t.StatusCodes = nil
-	case ByResourceName:
-		t.ResourceNames = nil
-	case ByCluster:
-		t.Clusters = nil
-	case ByClient:
-		t.Clients = nil
-	case ByStage:
-		t.Stages = nil
-	case ByNamespace:
-		t.Namespaces = nil
-	case BySource:
-		t.Sources = nil
+	if field := FieldOf(string(d)); field != nil {
+		field.clear(&f.Terms)
+		field.clear(&f.Exclude)
 	}
+	return f
 }

@@ -14,9 +14,14 @@ const literalMark = "="
 // and nothing else: the text itself, or the text after = where it would mean
 // something else.
 func Literal(parameter, text string) string {
-	marked := strings.HasPrefix(text, literalMark) || strings.Contains(text, "*") ||
-		parameter == string(ByNamespace) && text == NoNamespace
-	if marked && isFreeText(parameter) {
+	if f := FieldOf(parameter); f != nil {
+		return f.literal(text)
+	}
+	return text
+}
+
+func (f *Field) literal(text string) string {
+	if f.Text && (strings.HasPrefix(text, literalMark) || strings.Contains(text, "*") || f.special != nil && f.special(text)) {
 		return literalMark + text
 	}
 	return text
@@ -25,7 +30,15 @@ func Literal(parameter, text string) string {
 // IsLiteral returns the text that a value of a field, by its parameter, stands
 // for, where it begins with =.
 func IsLiteral(parameter, v string) (text string, ok bool) {
-	if text, ok = strings.CutPrefix(v, literalMark); !ok || !isFreeText(parameter) {
+	if f := FieldOf(parameter); f != nil {
+		return f.cutMark(v)
+	}
+	return v, false
+}
+
+// cutMark returns the text after the mark of a literal value.
+func (f *Field) cutMark(v string) (text string, ok bool) {
+	if text, ok = strings.CutPrefix(v, literalMark); !ok || !f.Text {
 		return v, false
 	}
 	return text, true
@@ -34,15 +47,6 @@ func IsLiteral(parameter, v string) (text string, ok bool) {
 // Exact returns the text that a value of a field of text without patterns
 // stands for.
 func Exact(v string) string { return strings.TrimPrefix(v, literalMark) }
-
-// Texts are what Exact makes of each value.
-func Texts(values []string) []string {
-	texts := make([]string, len(values))
-	for i, v := range values {
-		texts[i] = Exact(v)
-	}
-	return texts
-}
 
 // Pattern is what a value of a field of text stands for: a text, or where it is
 // Open every text that begins so.
@@ -84,29 +88,64 @@ func PathPatterns(values []string) []Pattern {
 	return patterns
 }
 
-// Canonical returns a field's values without repetitions, each in the one form
-// that its meaning has: = before those alone that need it. It never returns its
-// argument.
+// literals are the texts that values of a field without patterns stand for.
+func literals(values []string) []Pattern {
+	patterns := make([]Pattern, len(values))
+	for i, v := range values {
+		patterns[i].Text = Exact(v)
+	}
+	return patterns
+}
+
+func upperTexts(values []string) []Pattern {
+	patterns := make([]Pattern, len(values))
+	for i, v := range values {
+		patterns[i].Text = strings.ToUpper(v)
+	}
+	return patterns
+}
+
+// beginning leaves out the * after the beginning of a text, which means the same
+// without it.
+func beginning(v string) string {
+	if text, open := strings.CutSuffix(v, "*"); open && text != "" && !strings.Contains(text, "*") {
+		return text
+	}
+	return v
+}
+
+// beginnings are what values stand for that match whatever begins so.
+func beginnings(values []string) []Pattern {
+	patterns := Patterns(values)
+	for i, v := range values {
+		patterns[i].Open = !strings.HasPrefix(v, literalMark)
+	}
+	return patterns
+}
+
+func anyText(string) bool { return true }
+
+// Canonical returns a field's values, by its parameter, without repetitions,
+// each in the one form that its meaning has: = before those alone that need it.
+// It never returns its argument.
 func Canonical(parameter string, values []string) []string {
+	f := FieldOf(parameter)
 	var out []string
 	for _, v := range values {
-		if text, literal := IsLiteral(parameter, v); literal && text != "" {
-			v = Literal(parameter, text)
-		}
-		if !slices.Contains(out, v) {
+		if v = f.canonical(v); !slices.Contains(out, v) {
 			out = append(out, v)
 		}
 	}
 	return out
 }
 
-// isFreeText reports whether a field's values are any texts, so that = begins a
-// literal one.
-func isFreeText(parameter string) bool {
-	return slices.Contains(termFieldsOfText, parameter)
-}
-
-// termFieldsOfText are the parameters of the fields of text.
-var termFieldsOfText = []string{
-	"actor", "action", "resource_name", "cluster", "namespace", "source", "path",
+func (f *Field) canonical(v string) string {
+	text, literal := f.cutMark(v)
+	switch {
+	case literal && text != "":
+		return f.literal(text)
+	case !literal && f.fold != nil:
+		return f.fold(v)
+	}
+	return v
 }

@@ -1,8 +1,8 @@
 package query
 
 import (
+	"fmt"
 	"net/url"
-	"slices"
 	"strings"
 	"testing"
 
@@ -22,6 +22,15 @@ func TestLiteral(t *testing.T) {
 		{"namespace", "=-", "==-"},
 		{"namespace", "shop", "shop"},
 		{"cluster", "*", "=*"},
+		{"resource", "pods", "pods"},
+		{"resource", "pods/exec", "pods/exec"},
+		{"resource", "*/exec", "=*/exec"},
+		{"resource", "deployments", "=deployments"},
+		{"resource", "deployments/scale", "=deployments/scale"},
+		{"resource", "deployments.apps", "deployments.apps"},
+		{"audit_id", "*", "=*"},
+		{"audit_id", "-", "-"},
+		{"user_agent", "kubectl/v1.34", "=kubectl/v1.34"},
 		{"method", "GET", "GET"},
 		{"status_code", "403", "403"},
 	} {
@@ -35,47 +44,48 @@ func TestLiteral(t *testing.T) {
 // written.
 func TestLiteralValuesOfURLs(t *testing.T) {
 	f, err := ParseValues(url.Values{
+		"resource": {"=pods", "pods", "=deployments", "=deployments.apps"}, "user_agent": {"kubectl/*", "kubectl/", "*", "=kubectl/"},
 		"actor": {"=alice", "alice", "=a*", "a*", "==x"}, "namespace": {"-", "=-", "=shop", "shop"}, "cluster_exclude": {"=a*b"},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := Filter{
-		Terms:   Terms{Actors: []string{"alice", "=a*", "a*", "==x"}, Namespaces: []string{"-", "=-", "shop"}},
+		Terms: Terms{Actors: []string{"alice", "=a*", "a*", "==x"}, Namespaces: []string{"-", "=-", "shop"},
+			Resources: []string{"pods", "=deployments", "deployments.apps"}, UserAgents: []string{"kubectl/", "*", "=kubectl/"}},
 		Exclude: Terms{Clusters: []string{"=a*b"}},
 	}
 	if diff := cmp.Diff(want, f, equalPrefixes); diff != "" {
 		t.Error(diff)
 	}
-	const address = "actor=alice&actor=%3Da%2A&actor=a%2A&actor=%3D%3Dx&cluster_exclude=%3Da%2Ab&namespace=-&namespace=%3D-&namespace=shop"
+	const address = "actor=alice&actor=%3Da%2A&actor=a%2A&actor=%3D%3Dx&cluster_exclude=%3Da%2Ab&namespace=-&namespace=%3D-&namespace=shop" +
+		"&resource=pods&resource=%3Ddeployments&resource=deployments.apps&user_agent=kubectl%2F&user_agent=%2A&user_agent=%3Dkubectl%2F"
 	if got := f.Encode(); got != address {
 		t.Errorf("Encode = %s, want %s", got, address)
 	}
 }
 
 func TestLiteralBounds(t *testing.T) {
-	longest := strings.Repeat("ü", MaxValueLength)
-	for v, problem := range map[string]string{
-		longest: "", "=" + longest: "", "=*" + longest[2:]: "",
-		"ü" + longest: "at most 256 characters", "=ü" + longest: "at most 256 characters",
-		"=": "must have a text after =", "=\x00": "UTF-8 without NUL", "=\xff": "UTF-8 without NUL",
-	} {
-		for _, parameter := range termFieldsOfText {
-			for _, suffix := range []string{"", excludeSuffix} {
-				_, err := ParseValues(url.Values{parameter + suffix: {v}})
-				if (err == nil) != (problem == "") || err != nil && (!strings.Contains(err.Error(), problem) || !strings.HasPrefix(err.Error(), parameter+suffix+": ")) {
-					t.Errorf("%s=%.10q…: %v, want %q", parameter+suffix, v, err, problem)
-				}
+	for _, field := range Fields {
+		// Elsewhere = has no meaning, and no value begins with it.
+		if !field.Text {
+			if _, err := ParseValues(url.Values{field.Name: {"=a"}}); err == nil {
+				t.Errorf("%s takes =a", field.Name)
 			}
-		}
-	}
-	// Elsewhere = has no meaning, and no value begins with it.
-	for _, field := range termFields {
-		if slices.Contains(termFieldsOfText, field.name) {
 			continue
 		}
-		if _, err := ParseValues(url.Values{field.name: {"=a"}}); err == nil {
-			t.Errorf("%s takes =a", field.name)
+		longest := strings.Repeat("ü", field.MaxLength())
+		tooLong := fmt.Sprintf("at most %d characters", field.MaxLength())
+		for v, problem := range map[string]string{
+			longest: "", "=" + longest: "", "=*" + longest[2:]: "", "ü" + longest: tooLong, "=ü" + longest: tooLong,
+			"=": "must have a text after =", "=\x00": "UTF-8 without NUL", "=\xff": "UTF-8 without NUL",
+		} {
+			for _, suffix := range []string{"", excludeSuffix} {
+				_, err := ParseValues(url.Values{field.Name + suffix: {v}})
+				if (err == nil) != (problem == "") || err != nil && (!strings.Contains(err.Error(), problem) || !strings.HasPrefix(err.Error(), field.Name+suffix+": ")) {
+					t.Errorf("%s=%.10q…: %v, want %q", field.Name+suffix, v, err, problem)
+				}
+			}
 		}
 	}
 }

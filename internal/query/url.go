@@ -29,8 +29,8 @@ var otherParameters = []string{"truncated", "search", "dry_run", "range", "from"
 // Encode writes them.
 func Parameters() []string {
 	var out []string
-	for _, f := range termFields {
-		out = append(out, f.name, f.name+excludeSuffix)
+	for _, f := range Fields {
+		out = append(out, f.Name, f.Name+excludeSuffix)
 	}
 	return append(out, otherParameters...)
 }
@@ -42,10 +42,8 @@ func (f *Filter) Values(parameter string) []string {
 	if name, ok := strings.CutSuffix(parameter, excludeSuffix); ok {
 		terms, parameter = &f.Exclude, name
 	}
-	for _, field := range termFields {
-		if field.name == parameter {
-			return field.get(terms)
-		}
+	if field := FieldOf(parameter); field != nil {
+		return field.Values(terms)
 	}
 	return nil
 }
@@ -62,12 +60,12 @@ func (f Filter) Encode() string {
 		b.WriteByte('=')
 		b.WriteString(url.QueryEscape(value))
 	}
-	for _, field := range termFields {
-		for _, v := range field.get(&f.Terms) {
-			write(field.name, v)
+	for _, field := range Fields {
+		for _, v := range field.Values(&f.Terms) {
+			write(field.Name, v)
 		}
-		for _, v := range field.get(&f.Exclude) {
-			write(field.name+excludeSuffix, v)
+		for _, v := range field.Values(&f.Exclude) {
+			write(field.Name+excludeSuffix, v)
 		}
 	}
 	if f.Truncated != nil {
@@ -101,15 +99,15 @@ func ParseValues(values url.Values) (Filter, error) {
 	var f Filter
 	var errs []error
 	known := map[string]bool{}
-	for _, field := range termFields {
+	for _, field := range Fields {
 		for suffix, terms := range map[string]*Terms{"": &f.Terms, excludeSuffix: &f.Exclude} {
-			name := field.name + suffix
+			name := field.Name + suffix
 			known[name] = true
 			for _, v := range values[name] {
 				if v == "" {
 					continue
 				}
-				if err := field.add(terms, v); err != nil {
+				if err := field.Add(terms, v); err != nil {
 					errs = append(errs, rename(err, name))
 				}
 			}

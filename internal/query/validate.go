@@ -8,14 +8,12 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
-
-	"github.com/porter-dev/audit-operator/internal/audit"
 )
 
 // Bounds of a filter.
 const (
 	MaxValues       = 100 // of one field
-	MaxValueLength  = 256 // characters of one value, but for the = before a literal one
+	MaxValueLength  = 256 // characters of one value, but for the = before a literal one; some fields take more
 	MaxSearchLength = 255 // characters of the search
 )
 
@@ -54,38 +52,31 @@ func PartOfValue(parameter, s string) (string, error) {
 
 func (t *Terms) validate(suffix string) []error {
 	var errs []error
-	for _, field := range termFields {
-		values := field.get(t)
+	for _, field := range Fields {
+		values := field.Values(t)
 		if len(values) > MaxValues {
-			errs = append(errs, &FieldError{Field: field.name + suffix, Problem: fmt.Sprintf("must have at most %d values, not %d", MaxValues, len(values))})
+			errs = append(errs, &FieldError{Field: field.Name + suffix, Problem: fmt.Sprintf("must have at most %d values, not %d", MaxValues, len(values))})
 			continue
 		}
 		for _, v := range values {
 			if problem := field.problem(v); problem != "" {
-				errs = append(errs, &FieldError{Field: field.name + suffix, Value: Shorten(v), Problem: problem})
+				errs = append(errs, &FieldError{Field: field.Name + suffix, Value: Shorten(v), Problem: problem})
 			}
 		}
 	}
 	return errs
 }
 
-// A termField is one field of Terms, in the order in which URLs write them.
-type termField struct {
-	name  string
-	get   func(*Terms) []string
-	add   func(*Terms, string) error
-	check func(string) string // what is wrong with a value, or nothing
-}
-
-func (f *termField) problem(v string) string {
-	v, literal := IsLiteral(f.name, v)
+// problem says what is wrong with a value, or nothing.
+func (f *Field) problem(v string) string {
+	v, literal := f.cutMark(v)
 	switch {
 	case literal && v == "":
 		return "must have a text after ="
 	case v == "":
 		return "must not be empty"
-	case utf8.RuneCountInString(v) > MaxValueLength:
-		return fmt.Sprintf("must have at most %d characters", MaxValueLength)
+	case utf8.RuneCountInString(v) > f.MaxLength():
+		return fmt.Sprintf("must have at most %d characters", f.MaxLength())
 	}
 	if problem := textual(v); problem != "" {
 		return problem
@@ -96,71 +87,26 @@ func (f *termField) problem(v string) string {
 	return f.check(v)
 }
 
-// termFields are the fields in the order of the URL.
-var termFields = []termField{
-	text("resource_type", func(t *Terms) *[]string { return &t.ResourceTypes }, nil, func(v string) string {
-		if !resourceTypePattern.MatchString(v) {
-			return "is no resource type; use lower-case letters, digits and _, like environment_group"
-		}
-		return ""
-	}),
-	text("actor", func(t *Terms) *[]string { return &t.Actors }, nil, trailingStar),
-	text("method", func(t *Terms) *[]string { return &t.Methods }, strings.ToUpper, oneOf("method", audit.Methods)),
-	text("action", func(t *Terms) *[]string { return &t.Actions }, nil, actionPattern),
-	{
-		name: "ip",
-		get: func(t *Terms) []string {
-			out := make([]string, len(t.IPs))
-			for i, p := range t.IPs {
-				out[i] = FormatPrefix(p)
-			}
-			return out
-		},
-		add: func(t *Terms, v string) error {
-			p, err := ParsePrefix(v)
-			if err == nil && !slices.Contains(t.IPs, p) {
-				t.IPs = append(t.IPs, p)
-			}
-			return err
-		},
-		check: func(v string) string {
-			p, err := ParsePrefix(v)
-			if err != nil || FormatPrefix(p) != v {
-				return "is no address and no masked CIDR range; use one like 192.0.2.7 or 10.0.0.0/8"
-			}
-			return ""
-		},
-	},
-	text("status_code", func(t *Terms) *[]string { return &t.StatusCodes }, strings.ToLower, func(v string) string {
-		if !statusCodePattern.MatchString(v) {
-			return "is no status code; use 100 to 599 or a class from 1xx to 5xx"
-		}
-		return ""
-	}),
-	text("resource_name", func(t *Terms) *[]string { return &t.ResourceNames }, nil, trailingStar),
-	text("cluster", func(t *Terms) *[]string { return &t.Clusters }, nil, exact),
-	text("client", func(t *Terms) *[]string { return &t.Clients }, nil, oneOf("client", audit.Clients)),
-	text("stage", func(t *Terms) *[]string { return &t.Stages }, nil, oneOf("stage", audit.Stages)),
-	text("namespace", func(t *Terms) *[]string { return &t.Namespaces }, nil, exact),
-	text("source", func(t *Terms) *[]string { return &t.Sources }, nil, exact),
-	text("path", func(t *Terms) *[]string { return &t.Paths }, nil, trailingStar),
-	text("actor_kind", func(t *Terms) *[]string { return &t.ActorKinds }, nil, oneOf("kind of actor", audit.ActorKinds)),
+func resourceType(v string) string {
+	if !resourceTypePattern.MatchString(v) {
+		return "is no resource type; use lower-case letters, digits and _, like environment_group"
+	}
+	return ""
 }
 
-func text(name string, list func(*Terms) *[]string, fold func(string) string, check func(string) string) termField {
-	return termField{
-		name: name,
-		get:  func(t *Terms) []string { return *list(t) },
-		add: func(t *Terms, v string) error {
-			if fold != nil {
-				v = fold(v)
-			}
-			l := list(t)
-			*l = Canonical(name, append(*l, v))
-			return nil
-		},
-		check: check,
+func address(v string) string {
+	p, err := ParsePrefix(v)
+	if err != nil || FormatPrefix(p) != v {
+		return "is no address and no masked CIDR range; use one like 192.0.2.7 or 10.0.0.0/8"
 	}
+	return ""
+}
+
+func statusCode(v string) string {
+	if !statusCodePattern.MatchString(v) {
+		return "is no status code; use 100 to 599 or a class from 1xx to 5xx"
+	}
+	return ""
 }
 
 func exact(v string) string {

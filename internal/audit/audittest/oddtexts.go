@@ -14,7 +14,7 @@ func OddTexts() []string {
 	}
 	const cut = "~0123456789abcdef0123456789abcdef"
 	return []string{
-		"a", "*", "**", "a*", "*a", "a*b", "*.exec", "*/exec", "pods/exec", "pods/*",
+		"a", "*", "**", "a*", "*a", "a*b", "*.exec", "*/exec", "pods/exec", "pods/*", "deployments", "deployments/scale",
 		"=", "==", "=a", "=a*", "==a", "=*", "-", "=-", "--", "-a",
 		" ", " a ", "a b", "a\tb", "a\nb", `CORP\alice`, `\`, `\*`, "%", "_", "a%b", "%2A", "'", "''", `"`, "`", ";--",
 		"<b>&amp;</b>", "a&b=c#d?e+f", "+", "?", "#", "a,b", "/", "a/b", "~", cut,

@@ -6,8 +6,8 @@
 package crdconv
 
 import (
+	"encoding/json"
 	"fmt"
-	"net/netip"
 	"strings"
 	"time"
 
@@ -43,7 +43,7 @@ func FilterFromNamespaced(spec *v1alpha1.AuditLogQuerySpec, namespace string) (q
 	}
 	f.Namespaces = []string{namespace}
 	if spec.Exclude != nil {
-		if f.Exclude, err = terms("spec.exclude", spec.Exclude); err != nil {
+		if err := addTerms(&f.Exclude, "spec.exclude", spec.Exclude); err != nil {
 			return query.Filter{}, err
 		}
 	}
@@ -58,26 +58,26 @@ func FilterFromCluster(spec *v1alpha1.ClusterAuditLogQuerySpec) (query.Filter, e
 	if err != nil {
 		return query.Filter{}, err
 	}
-	f.Clusters, f.Namespaces, f.Sources = places(&spec.PlaceTerms)
+	if err := addTerms(&f.Terms, "spec", &spec.PlaceTerms); err != nil {
+		return query.Filter{}, err
+	}
 	if spec.Exclude != nil {
-		if f.Exclude, err = terms("spec.exclude", &spec.Exclude.Terms); err != nil {
+		if err := addTerms(&f.Exclude, "spec.exclude", spec.Exclude); err != nil {
 			return query.Filter{}, err
 		}
-		f.Exclude.Clusters, f.Exclude.Namespaces, f.Exclude.Sources = places(&spec.Exclude.PlaceTerms)
 	}
 	return checked(f)
 }
 
 func shared(spec *v1alpha1.QuerySpec) (query.Filter, error) {
-	included, err := terms("spec", &spec.Terms)
-	if err != nil {
-		return query.Filter{}, err
-	}
 	window, err := timeRange(spec.TimeRange)
 	if err != nil {
 		return query.Filter{}, err
 	}
-	f := query.Filter{Terms: included, Search: strings.TrimSpace(spec.Search), Range: window}
+	f := query.Filter{Search: strings.TrimSpace(spec.Search), Range: window}
+	if err := addTerms(&f.Terms, "spec", &spec.Terms); err != nil {
+		return query.Filter{}, err
+	}
 	if spec.DryRun != nil {
 		dryRun := *spec.DryRun
 		f.DryRun = &dryRun
@@ -89,34 +89,36 @@ func shared(spec *v1alpha1.QuerySpec) (query.Filter, error) {
 	return f, nil
 }
 
-func places(t *v1alpha1.PlaceTerms) (clusters, namespaces, sources []string) {
-	return query.Canonical("cluster", t.Clusters), query.Canonical("namespace", t.Namespaces), query.Canonical("source", t.Sources)
-}
-
-func terms(path string, t *v1alpha1.Terms) (query.Terms, error) {
-	out := query.Terms{
-		ResourceTypes: unique(t.ResourceTypes),
-		Actors:        query.Canonical("actor", t.Actors),
-		Methods:       unique(t.Methods),
-		Actions:       query.Canonical("action", t.Actions),
-		StatusCodes:   unique(t.StatusCodes),
-		ResourceNames: query.Canonical("resource_name", t.ResourceNames),
-		Clients:       unique(t.Clients),
-		Stages:        unique(t.Stages),
+// addTerms adds the lists of an object of the API, which bear the names that
+// query.Fields gives them, at a path of the resource. It shares nothing with the
+// object.
+func addTerms(to *query.Terms, path string, object any) error {
+	encoded, err := json.Marshal(object)
+	if err != nil {
+		return fmt.Errorf("read %s: %w", path, err)
 	}
-	var prefixes []netip.Prefix
-	for i, s := range t.IPAddresses {
-		p, err := query.ParsePrefix(s)
-		if err != nil {
-			return query.Terms{}, &query.FieldError{
-				Field: fmt.Sprintf("%s.ipAddresses[%d]", path, i), Value: s,
-				Problem: "is no address like 192.0.2.7 and no CIDR range like 10.0.0.0/8",
+	var lists map[string][]string
+	if err := json.Unmarshal(encoded, &lists); err != nil {
+		return fmt.Errorf("read %s: %w", path, err)
+	}
+	for _, field := range query.Fields {
+		if field.Spec == "" {
+			continue
+		}
+		for i, v := range lists[field.Spec] {
+			if err := field.Add(to, v); err != nil {
+				return &query.FieldError{
+					Field: fmt.Sprintf("%s.%s[%d]", path, field.Spec, i), Value: v,
+					Problem: "is no address like 192.0.2.7 and no CIDR range like 10.0.0.0/8",
+				}
 			}
 		}
-		prefixes = append(prefixes, p)
+		delete(lists, field.Spec)
 	}
-	out.IPs = unique(prefixes)
-	return out, nil
+	for name := range lists {
+		return fmt.Errorf("%s.%s is a field of no filter", path, name)
+	}
+	return nil
 }
 
 var presets = map[v1alpha1.TimeRangePreset]query.Preset{

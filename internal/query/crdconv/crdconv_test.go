@@ -36,6 +36,9 @@ func everyTerm() v1alpha1.Terms {
 		ResourceNames: []string{"checkout"},
 		Clients:       []string{"cli"},
 		Stages:        []string{"ResponseComplete"},
+		Resources:     []string{"pods/exec", "deployments.apps", "*/scale"},
+		AuditIDs:      []string{"0f0e0d0c-0b0a-4908-8706-050403020100"},
+		UserAgents:    []string{"kubectl/", "=helm"},
 	}
 }
 
@@ -50,6 +53,9 @@ func everyFilterTerm() query.Terms {
 		ResourceNames: []string{"checkout"},
 		Clients:       []string{"cli"},
 		Stages:        []string{"ResponseComplete"},
+		Resources:     []string{"pods/exec", "deployments.apps", "*/scale"},
+		AuditIDs:      []string{"0f0e0d0c-0b0a-4908-8706-050403020100"},
+		UserAgents:    []string{"kubectl/", "=helm"},
 	}
 }
 
@@ -150,6 +156,9 @@ func TestWrongSpecsNameTheField(t *testing.T) {
 		{"method", in(v1alpha1.Terms{Methods: []string{"FETCH"}}), "spec.methods"},
 		{"code", in(v1alpha1.Terms{StatusCodes: []string{"6xx"}}), "spec.statusCodes"},
 		{"excluded actor", without(v1alpha1.Terms{Actors: []string{"a*b"}}), "spec.exclude.actors"},
+		{"resource without its group", in(v1alpha1.Terms{Resources: []string{"deployments"}}), "spec.resources"},
+		{"part of an audit ID", without(v1alpha1.Terms{AuditIDs: []string{"a*"}}), "spec.exclude.auditIDs"},
+		{"user agent", in(v1alpha1.Terms{UserAgents: []string{"a*b"}}), "spec.userAgents"},
 		{"client", in(v1alpha1.Terms{Clients: []string{"browser"}}), "spec.clients"},
 		{"stage", without(v1alpha1.Terms{Stages: []string{"Done"}}), "spec.exclude.stages"},
 		{"preset", within(v1alpha1.TimeRange{Preset: "Yesterday"}), "spec.timeRange.preset"},
@@ -233,7 +242,7 @@ func TestFilterSharesNothingWithTheObject(t *testing.T) {
 	for _, terms := range []query.Terms{f.Terms, f.Exclude} {
 		for _, list := range [][]string{
 			terms.ResourceTypes, terms.Actors, terms.Methods, terms.Actions, terms.StatusCodes,
-			terms.ResourceNames, terms.Clients, terms.Stages,
+			terms.ResourceNames, terms.Clients, terms.Stages, terms.Resources, terms.AuditIDs, terms.UserAgents,
 		} {
 			list[0] = "changed"
 		}

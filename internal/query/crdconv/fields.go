@@ -7,26 +7,23 @@ import (
 	"github.com/porter-dev/audit-operator/internal/query"
 )
 
-// fields names the resource's field of each parameter that a FieldError names.
-var fields = map[string]string{
-	"resource_type": "resourceTypes",
-	"actor":         "actors",
-	"method":        "methods",
-	"action":        "actions",
-	"ip":            "ipAddresses",
-	"status_code":   "statusCodes",
-	"resource_name": "resourceNames",
-	"cluster":       "clusters",
-	"client":        "clients",
-	"stage":         "stages",
-	"namespace":     "namespaces",
-	"source":        "sources",
-	"truncated":     "truncated",
-	"search":        "search",
-	"dry_run":       "dryRun",
-	"range":         "timeRange",
-	"from":          "timeRange.from",
-	"to":            "timeRange.to",
+// otherFields name the resource's field of each parameter that is none of
+// query.Fields.
+var otherFields = map[string]string{
+	"truncated": "truncated",
+	"search":    "search",
+	"dry_run":   "dryRun",
+	"range":     "timeRange",
+	"from":      "timeRange.from",
+	"to":        "timeRange.to",
+}
+
+// fieldOf names the resource's field of a parameter; empty where it has none.
+func fieldOf(parameter string) string {
+	if field := query.FieldOf(parameter); field != nil {
+		return field.Spec
+	}
+	return otherFields[parameter]
 }
 
 // checked validates a filter, and names the resource's fields in the errors.
@@ -54,7 +51,7 @@ func InSpec(err error) error {
 	}
 	renamed := *wrong
 	name, excluded := strings.CutSuffix(wrong.Field, "_exclude")
-	if field, ok := fields[name]; ok {
+	if field := fieldOf(name); field != "" {
 		renamed.Field = "spec." + field
 		if excluded {
 			renamed.Field = "spec.exclude." + field

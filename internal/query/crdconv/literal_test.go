@@ -16,6 +16,7 @@ func chosen(texts ...string) query.Filter {
 	var t query.Terms
 	for parameter, list := range map[string]*[]string{
 		"actor": &t.Actors, "action": &t.Actions, "resource_name": &t.ResourceNames,
+		"resource": &t.Resources, "audit_id": &t.AuditIDs, "user_agent": &t.UserAgents,
 		"cluster": &t.Clusters, "namespace": &t.Namespaces, "source": &t.Sources,
 	} {
 		for _, text := range texts {

@@ -82,8 +82,10 @@ func targets(f query.Filter, limited []string) (namespaces []string, wide bool) 
 		}
 		return slices.DeleteFunc(slices.Clone(namespaces), func(n string) bool { return slices.Contains(f.Exclude.Namespaces, n) }), false
 	}
-	plain := len(f.Namespaces) == 1 && isPlace("namespace", f.Namespaces[0]) &&
-		len(f.Clusters)+len(f.Exclude.Clusters)+len(f.Sources)+len(f.Exclude.Sources)+len(f.Exclude.Namespaces) == 0
+	plain := len(f.Namespaces) == 1 && isPlace("namespace", f.Namespaces[0]) && len(f.Exclude.Namespaces) == 0
+	for _, field := range query.Fields {
+		plain = plain && (!isOfClusters(field) || len(field.Values(&f.Terms))+len(field.Values(&f.Exclude)) == 0)
+	}
 	return f.Namespaces, !plain
 }
 
@@ -120,9 +122,14 @@ func sayable(parameter string, values []string) []string {
 // fieldless are the values of a filter for which the resources have no field.
 func fieldless(f query.Filter) []error {
 	var errs []error
-	for _, field := range []string{"path", "path_exclude", "actor_kind", "actor_kind_exclude"} {
-		if values := f.Values(field); len(values) > 0 {
-			errs = append(errs, &query.FieldError{Field: field, Value: query.Shorten(values[0]), Problem: "can't be a part of a query that is kept; remove it from the view and save that"})
+	for _, field := range query.Fields {
+		if field.Spec != "" {
+			continue
+		}
+		for _, parameter := range []string{field.Name, field.Name + "_exclude"} {
+			if values := f.Values(parameter); len(values) > 0 {
+				errs = append(errs, &query.FieldError{Field: parameter, Value: query.Shorten(values[0]), Problem: "can't be a part of a query that is kept; remove it from the view and save that"})
+			}
 		}
 	}
 	return errs
@@ -140,13 +147,22 @@ func unsayable(f query.Filter) []error {
 	return errs
 }
 
+// isOfClusters reports whether an AuditLogQuery lacks the field, and is no
+// namespace, which it is in.
+func isOfClusters(field *query.Field) bool {
+	return field.Place && field.Name != string(query.ByNamespace)
+}
+
 // ofOneCluster refuses the terms of clusters and sources, which an AuditLogQuery
 // has none for: without them it would ask for more.
 func ofOneCluster(f query.Filter) []error {
 	const problem = "can't be a part of an AuditLogQuery, which asks about the operator's own cluster alone; remove it from the view and save that"
 	var errs []error
-	for _, d := range []query.Dimension{query.ByCluster, query.BySource} {
-		for _, parameter := range []string{string(d), string(d) + "_exclude"} {
+	for _, field := range query.Fields {
+		if !isOfClusters(field) {
+			continue
+		}
+		for _, parameter := range []string{field.Name, field.Name + "_exclude"} {
 			if values := f.Values(parameter); len(values) > 0 {
 				errs = append(errs, &query.FieldError{Field: parameter, Value: query.Shorten(strings.Join(values, ", ")), Problem: problem})
 			}
@@ -161,11 +177,9 @@ func ofOneCluster(f query.Filter) []error {
 func manifest(kind, name, namespace string, f query.Filter) (Manifest, error) {
 	spec := map[string]any{}
 	put := func(to map[string]any, t query.Terms, places bool) {
-		one := query.Filter{Terms: t}
-		for _, d := range query.Dimensions {
-			place := d == query.ByCluster || d == query.ByNamespace || d == query.BySource
-			if values := one.Values(string(d)); len(values) > 0 && (places || !place) {
-				to[fields[string(d)]] = sayable(string(d), values)
+		for _, field := range query.Fields {
+			if values := field.Values(&t); len(values) > 0 && (places || !field.Place) {
+				to[field.Spec] = sayable(field.Name, values)
 			}
 		}
 	}

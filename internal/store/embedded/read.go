@@ -201,26 +201,21 @@ func viewCounts(ctx context.Context, tx *readTx, scope query.Scope, req store.Vi
 	})
 }
 
-// dimensions gives each dimension's column and the condition that it is there.
-var dimensions = map[query.Dimension]struct{ column, present, order string }{
-	query.ByResourceType: {"resource_type", "resource_type <> ''", "v"},
-	query.ByActor:        {"actor", "actor <> ''", "v"},
-	query.ByMethod:       {"method", "method <> ''", "v"},
-	query.ByAction:       {"action", "action <> ''", "v"},
-	// IPv4 comes first, as in netip.Addr.Compare.
-	query.ByIP:           {"ip", "ip IS NOT NULL", "v BETWEEN " + mappedFirst + " AND " + mappedLast + " DESC, v"},
-	query.ByStatusCode:   {"status_code", "status_code <> 0", "v"},
-	query.ByResourceName: {"resource_name", "resource_name <> ''", "v"},
-	query.ByCluster:      {"cluster", "cluster <> ''", "v"},
-	query.ByClient:       {"client", "client <> ''", "v"},
-	query.ByStage:        {"stage", "stage <> ''", "v"},
-	query.ByNamespace:    {"namespace", "namespace <> ''", "v"},
-	query.BySource:       {"source", "source <> ''", "v"},
+// dimensionOf returns a dimension's column and the condition that it is there.
+func dimensionOf(d query.Dimension) (column, present, order string, ok bool) {
+	switch d {
+	case query.ByIP: // IPv4 comes first, as in netip.Addr.Compare
+		return "ip", "ip IS NOT NULL", "v BETWEEN " + mappedFirst + " AND " + mappedLast + " DESC, v", true
+	case query.ByStatusCode:
+		return "status_code", "status_code <> 0", "v", true
+	}
+	column, ok = columnOf[string(d)]
+	return column, column + " <> ''", "v", ok && slices.Contains(query.Dimensions, d)
 }
 
 // Facet implements store.Reader.
 func (s *Store) Facet(ctx context.Context, scope query.Scope, req store.FacetRequest) (store.Facet, error) {
-	dim, ok := dimensions[req.Dimension]
+	column, present, order, ok := dimensionOf(req.Dimension)
 	if !ok {
 		return store.Facet{}, fmt.Errorf("facet: no dimension %q", req.Dimension)
 	}
@@ -235,7 +230,7 @@ func (s *Store) Facet(ctx context.Context, scope query.Scope, req store.FacetReq
 		if facet.Quarantined, err = tx.quarantined(ctx, scope, req.Window); err != nil {
 			return err
 		}
-		cond.and(dim.present)
+		cond.and(present)
 		contains := strings.TrimSpace(req.Contains) != ""
 		limit := min(req.Limit, store.MaxPage)
 		limited := " LIMIT " + strconv.Itoa(limit)
@@ -244,7 +239,7 @@ func (s *Store) Facet(ctx context.Context, scope query.Scope, req store.FacetReq
 		case req.Dimension == query.ByIP: // how an address is written, the database does not know
 			limited = ""
 		default:
-			cond.and("contains(lower(" + dim.column + "::VARCHAR), " + cond.folded(req.Contains) + ")")
+			cond.and("contains(lower(" + column + "::VARCHAR), " + cond.folded(req.Contains) + ")")
 		}
 		days := daysIn(tx.days, req.Window)
 		if len(days) == 0 || req.Limit <= 0 {
@@ -254,8 +249,8 @@ func (s *Store) Facet(ctx context.Context, scope query.Scope, req store.FacetReq
 		if req.Dimension != query.ByIP && req.Dimension != query.ByStatusCode {
 			value = leftOf("v", store.MaxText)
 		}
-		rows, err := tx.QueryContext(ctx, "SELECT "+value+", count(*) AS n FROM ("+cond.overDays(dim.column+" AS v", days)+
-			") GROUP BY v ORDER BY n DESC, "+dim.order+limited, cond.args...)
+		rows, err := tx.QueryContext(ctx, "SELECT "+value+", count(*) AS n FROM ("+cond.overDays(column+" AS v", days)+
+			") GROUP BY v ORDER BY n DESC, "+order+limited, cond.args...)
 		if err != nil {
 			return err
 		}

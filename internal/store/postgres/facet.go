@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -13,32 +14,27 @@ import (
 	"github.com/porter-dev/audit-operator/internal/store"
 )
 
-// dimension says where the values of a facet are: in a column of a dictionary
-// (d), which rows and roll-ups refer to by a key, or in one of rows (r).
+// dimension says where the values of a facet are.
 type dimension struct {
-	dictionary, key string
-	column          string
-	missing         string // the column's value where an event lacks the field
+	column
+	missing string // the column's value where an event lacks the field
 }
 
-var dimensions = map[query.Dimension]dimension{
-	query.ByResourceType: {"audit_kinds", "kind_id", "d.resource_type", "''"},
-	query.ByActor:        {"audit_actors", "actor_id", "d.actor", "''"},
-	query.ByMethod:       {"audit_kinds", "kind_id", "d.method", "''"},
-	query.ByAction:       {"audit_kinds", "kind_id", "d.action", "''"},
-	query.ByIP:           {"", "", "r.ip", "NULL"},
-	query.ByStatusCode:   {"audit_kinds", "kind_id", "d.status_code", "0"},
-	query.ByResourceName: {"", "", "r.resource_name", "''"},
-	query.ByCluster:      {"audit_places", "place_id", "d.cluster", "''"},
-	query.ByClient:       {"audit_kinds", "kind_id", "d.client", "''"},
-	query.ByStage:        {"audit_kinds", "kind_id", "d.stage", "''"},
-	query.ByNamespace:    {"audit_places", "place_id", "d.namespace", "''"},
-	query.BySource:       {"audit_agents", ofAgents, "d.source", "''"},
+func dimensionOf(d query.Dimension) (dimension, bool) {
+	at, ok := columnOf[string(d)]
+	missing := "''"
+	switch d {
+	case query.ByIP:
+		missing = "NULL"
+	case query.ByStatusCode:
+		missing = "0"
+	}
+	return dimension{at, missing}, ok && slices.Contains(query.Dimensions, d)
 }
 
 // Facet implements store.Reader.
 func (s *Store) Facet(ctx context.Context, scope query.Scope, req store.FacetRequest) (store.Facet, error) {
-	dim, ok := dimensions[req.Dimension]
+	dim, ok := dimensionOf(req.Dimension)
 	if !ok {
 		return store.Facet{}, fmt.Errorf("facet: no dimension %q", req.Dimension)
 	}
@@ -72,7 +68,7 @@ func (s *Store) Facet(ctx context.Context, scope query.Scope, req store.FacetReq
 }
 
 func (d dimension) shares(c *choice) []share {
-	if d.dictionary == "" {
+	if d.table == ofRows {
 		return nil
 	}
 	return c.shares(d.key)
@@ -82,24 +78,24 @@ func (d dimension) shares(c *choice) []share {
 func (n *counter) values(ctx context.Context, d dimension, contains string, limit int) ([]store.FacetValue, error) {
 	from := "audit_rows r WHERE " + n.tx.during(n.where, n.window) + " AND " + n.ofRows()
 	counted := "count(*)"
-	if d.dictionary != "" {
-		from = "(SELECT id, sum(n) AS n FROM (" + n.byKey(d.key) + ") AS parts GROUP BY id) AS counts JOIN " + d.dictionary + " AS d USING (id) WHERE TRUE"
+	if d.table != ofRows {
+		from = "(SELECT id, sum(n) AS n FROM (" + n.byKey(d.key) + ") AS parts GROUP BY id) AS counts JOIN " + d.name + " AS " + d.alias + " USING (id) WHERE TRUE"
 		counted = "sum(n)::bigint"
 	}
 	limited, ofValue := " LIMIT "+n.bind(limit), ""
 	switch {
 	case strings.TrimSpace(contains) == "":
-	case d.column == "r.ip": // the database writes some addresses in its own way
+	case d.missing == "NULL": // the database writes some addresses in its own way
 		limited, ofValue = "", strings.ToLower(contains)
 	default:
-		from += " AND " + n.newNeedle(contains).in("("+d.column+"::text COLLATE \"C\")")
+		from += " AND " + n.newNeedle(contains).in("("+d.sql+"::text COLLATE \"C\")")
 	}
-	shown := d.column
+	shown := d.sql
 	if d.missing == "''" {
 		shown = leftOf(shown, store.MaxText)
 	}
-	rows, err := n.tx.Query(ctx, "SELECT "+shown+", "+counted+" FROM "+from+" AND "+d.column+" IS DISTINCT FROM "+d.missing+
-		" GROUP BY "+d.column+" HAVING "+counted+" > 0 ORDER BY 2 DESC, "+d.column+limited, n.args)
+	rows, err := n.tx.Query(ctx, "SELECT "+shown+", "+counted+" FROM "+from+" AND "+d.sql+" IS DISTINCT FROM "+d.missing+
+		" GROUP BY "+d.sql+" HAVING "+counted+" > 0 ORDER BY 2 DESC, "+d.sql+limited, n.args)
 	if err != nil {
 		return nil, err
 	}

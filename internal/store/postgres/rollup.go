@@ -26,9 +26,6 @@ var (
 	byActor = &rollup{"audit_rollup_actors", "actor_id"}
 )
 
-// ofAgents is the key of a dictionary that no roll-up counts by.
-const ofAgents = "agent_id"
-
 // share is what a roll-up adds to a count, or takes away.
 type share struct {
 	*rollup
@@ -42,7 +39,7 @@ func (c *choice) shares(key string) []share {
 	places := !c.places.all || key == byPlace.key
 	actors := !c.actors.all || key == byActor.key
 	switch {
-	case len(c.rows) > 0, c.search != nil, places && actors, !c.agents.all, key == ofAgents: // nothing counts by agent
+	case len(c.rows) > 0, c.search != nil, places && actors, !c.agents.all, key == ofAgents.key: // nothing counts by agent
 		return nil
 	case places:
 		return byPlace.shares(c.places, key)

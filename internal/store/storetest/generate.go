@@ -19,13 +19,18 @@ import (
 var (
 	someActors     = []string{"alice", "alice@example.com", "Alice", "system:node:n1", "system:serviceaccount:ci:deploy", "100%", "a_b", `back\slash`, "ΣΊΣΥΦΟΣ", "jürgen", cutText("alice"), "ali*", "=ali*", "*", ""}
 	someNames      = []string{"checkout", "check", "CHECKOUT", "o'neill", `"quoted"`, "%", "_", `\`, "größe", "ИМЯ", "emoji🙂", cutText("check"), cutText("größe"), "che*", "=", "=check", ""}
-	somePaths      = []string{"/api/v1/pods", "/API/V1/Pods", "/apis/apps/v1/namespaces/shop/deployments/checkout?limit=10%25", "/api/v1/pods?watch=true", "/api/v1/pods??", `/a\b`, "/a_b", "/ÄÖÜ", "/äöü", ""}
+	somePaths      = []string{"/api/v1/pods", "/API/V1/Pods", "/apis/apps/v1/namespaces/shop/deployments/checkout?limit=10%25", "/api/v1/pods?watch=true", "/api/v1/pods??", `/a\b`, "/a_b", "/ÄÖÜ", "/äöü", "", cutBytes("/api/v1/pods?", audit.MaxPath)}
 	someUserGroups = []string{"system:masters", "system:authenticated", "dev", "Dev", "de", "dev*", "=dev", "dev,ops", "dev\nops", `dev\nops`, `dev\`, "größe", "{dev}", "*", cutText("dev")}
 	someNamespaces = []string{"shop", "shop2", "Shop", "kube-system", "-", "=-", ""}
 	someClusters   = []string{"prod", "staging", ""}
 	someTypes      = []string{"application", "datastore", "cluster", "my_type", ""}
 	someActions    = []string{"application.create", "application.create2", "application.delete", "project.token", "application.exec", "cluster.exec", "application.a.exec", "exec", "cluster.", ".exec", "a_b.100%", "a.=a", cutText("application.exec"), ""}
 	someSources    = []string{"s", "S", "other", audit.OwnSource, ""}
+	someGroups     = []string{"apps", "apps", "a.b", cutText("apps"), "", ""}
+	someResources  = []string{"deployments", "deployments.apps", "pods", "po*", "=pods", "", cutText("pods"), cutText("größe")}
+	someSubs       = []string{"scale", "exec", "exec", "EXEC", "", "", "e/x", "*", cutText("exec")}
+	someAgents     = []string{"agent/1", "agent/10", "Agent/1", "agent/*", "=agent/1", "a_b", "größe", "", cutBytes("agent/", audit.MaxUserAgent), cutBytes("größe", audit.MaxUserAgent-3), cutBytes("agent/", audit.MaxUserAgent-4)}
+	someAuditIDs   = []string{"0f0e0d0c-0b0a-4908-8706-050403020100", "0F0E0D0C-0b0a-4908-8706-050403020100", "0f0e0d0c-0b0a-4908-8706-050403020101", "chosen by the client", "=chosen", "*", "", cutText("chosen")}
 	someKinds      = []string{audit.ActorUser, audit.ActorServiceAccount, audit.ActorAnonymous, ""}
 	someMethods    = []string{"GET", "POST", "DELETE", "OTHER", ""}
 	someCodes      = []int{0, 200, 201, 299, 300, 403, 404, 500, 599}
@@ -40,6 +45,11 @@ var (
 func cutText(begin string) string {
 	rest := audit.MaxExactText - len([]rune(begin)) - 33
 	return begin + strings.Repeat("x", rest) + "~" + strings.Repeat("0123456789abcdef", 2)
+}
+
+// cutBytes is what is left of a text that was cut at so many bytes.
+func cutBytes(begin string, most int) string {
+	return begin + strings.Repeat("x", most-len(begin)-33) + "~" + strings.Repeat("0123456789abcdef", 2)
 }
 
 func oneOf[T any](t *rapid.T, label string, values []T) T {
@@ -59,15 +69,15 @@ func someOf[T any](t *rapid.T, label string, values []T) []T {
 func eventsAround(now time.Time) *rapid.Generator[audit.Event] {
 	return rapid.Custom(func(t *rapid.T) audit.Event {
 		e := audit.Event{
-			Source: oneOf(t, "source", someSources), Cluster: oneOf(t, "cluster", someClusters), AuditID: oneOf(t, "auditID", []string{"0f0e0d0c-0b0a-4908-8706-050403020100", "0F0E0D0C-0b0a-4908-8706-050403020100", "chosen by the client", ""}),
+			Source: oneOf(t, "source", someSources), Cluster: oneOf(t, "cluster", someClusters), AuditID: oneOf(t, "auditID", someAuditIDs),
 			Level: "Metadata", Stage: oneOf(t, "stage", audit.Stages),
 			Actor: oneOf(t, "actor", someActors), ActorKind: oneOf(t, "actorKind", someKinds), ActedVia: oneOf(t, "actedVia", someActors), CredentialID: "X509SHA256=1",
 			Groups: groups(t, "groups"), ActedViaGroups: groups(t, "actedViaGroups"),
 			Method: oneOf(t, "method", someMethods), Verb: "verb", ResourceType: oneOf(t, "type", someTypes), Action: oneOf(t, "action", someActions),
-			APIGroup: "apps", APIVersion: "v1", Resource: "deployments", Subresource: "scale",
+			APIGroup: oneOf(t, "group", someGroups), APIVersion: "v1", Resource: oneOf(t, "resource", someResources), Subresource: oneOf(t, "subresource", someSubs),
 			Namespace: oneOf(t, "namespace", someNamespaces), ResourceName: oneOf(t, "name", someNames),
 			Path: oneOf(t, "path", somePaths), StatusCode: oneOf(t, "code", someCodes), DryRun: audit.DryRun(rapid.IntRange(0, 2).Draw(t, "dryRun")),
-			Client: oneOf(t, "client", audit.Clients), UserAgent: "agent/1",
+			Client: oneOf(t, "client", audit.Clients), UserAgent: oneOf(t, "agent", someAgents),
 			Truncated: oneOf(t, "truncated", []bool{false, false, true}), Foreign: oneOf(t, "foreign", []bool{false, false, false, true}),
 		}
 		for range rapid.IntRange(0, 3).Draw(t, "ips") {
@@ -131,6 +141,9 @@ func drawTerms(t *rapid.T, label string) query.Terms {
 		Sources:       someOf(t, label+"sources", append([]string{"=s"}, someSources...)),
 		Paths:         someOf(t, label+"paths", append([]string{"*", "/api/*", "/api/v1/pods*", "/api/v1/pods?*", "/api/v1/pods?", `/a\*`, "/a_*", "?"}, somePaths...)),
 		ActorKinds:    someOf(t, label+"kinds", someKinds),
+		Resources:     someOf(t, label+"resources", []string{"deployments.apps", "deployments.apps/scale", "deployments.apps.apps", "deployments.a.b/exec", "=deployments", "pods", "pods/exec", "=po*", "==pods", "=pods/*", "*/exec", "*/exec", "*/scale", "*/*", "=*/exec", "*/e/x", "*/EXEC", "*/" + cutText("exec"), cutText("pods") + "/exec"}),
+		AuditIDs:      someOf(t, label+"auditIDs", append([]string{"==chosen", "=chosen by the client", "=*"}, someAuditIDs...)),
+		UserAgents:    someOf(t, label+"agents", append([]string{"*", "agent/", "agent/*", "a", "gr", "=agent/1", "=agent/", "==agent/1", "a_*", "%"}, someAgents...)),
 	}
 }
 

@@ -2,6 +2,8 @@ package storetest
 
 import (
 	"net/url"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -12,8 +14,8 @@ import (
 	"github.com/porter-dev/audit-operator/internal/store"
 )
 
-// chosenTexts are the dimensions whose values are any text, with where an event
-// has them.
+// chosenTexts are the fields whose values are any text, with where an event has
+// them.
 var chosenTexts = map[query.Dimension]func(*audit.Event) *string{
 	query.ByActor:        func(e *audit.Event) *string { return &e.Actor },
 	query.ByAction:       func(e *audit.Event) *string { return &e.Action },
@@ -21,6 +23,9 @@ var chosenTexts = map[query.Dimension]func(*audit.Event) *string{
 	query.ByCluster:      func(e *audit.Event) *string { return &e.Cluster },
 	query.ByNamespace:    func(e *audit.Event) *string { return &e.Namespace },
 	query.BySource:       func(e *audit.Event) *string { return &e.Source },
+	query.ByResource:     func(e *audit.Event) *string { return &e.Resource },
+	"audit_id":           func(e *audit.Event) *string { return &e.AuditID },
+	query.ByUserAgent:    func(e *audit.Event) *string { return &e.UserAgent },
 }
 
 // testFacetValuesCanBeChosen goes from what a facet counts to a filter, its
@@ -39,33 +44,76 @@ func testFacetValuesCanBeChosen(t *testing.T, b *bench) {
 		}
 	}
 	b.append(t, store.Appended{Stored: len(events)}, events...)
-	window := always(b.clock.Now())
 	for dimension, at := range chosenTexts {
+		checkChoices(t, b, dimension, events, func(e *audit.Event) string { return *at(e) })
+	}
+}
+
+// testLongFacetValuesCanBeChosen does the same with what fields hold at most.
+func testLongFacetValuesCanBeChosen(t *testing.T, b *bench) {
+	long := func(end string) string { return strings.Repeat("ü", audit.MaxExactText-len(end)) + end }
+	var events []audit.Event
+	for n, of := range []struct{ resource, group, subresource, agent string }{
+		{long("a"), long("b"), long("c"), strings.Repeat("x", audit.MaxUserAgent)},
+		{long("a"), long("b"), long("d"), strings.Repeat("x", audit.MaxUserAgent-1)},
+		{long("a"), long("b"), "", cutBytes("x", audit.MaxUserAgent)},
+		{long("a"), "", long("c"), cutBytes("x", audit.MaxUserAgent-1)},
+		{cutText("pods"), cutText("apps"), cutText("exec"), "x"},
+		{"deployments", "", "", "x*"},
+		{"deployments", "apps", "", "=x"},
+		{"deployments.apps", "", "", "xx"},
+		{"deployments", "apps", "scale", ""},
+		{"", "apps", "scale", "kubectl/v1.34"},
+	} {
+		e := plain(n, b.clock.Now())
+		e.Resource, e.APIGroup, e.Subresource, e.UserAgent = of.resource, of.group, of.subresource, of.agent
+		events = append(events, e)
+	}
+	b.append(t, store.Appended{Stored: len(events)}, events...)
+	checkChoices(t, b, query.ByResource, events, resourceOf)
+	checkChoices(t, b, query.ByUserAgent, events, func(e *audit.Event) string { return e.UserAgent })
+}
+
+// checkChoices chooses each value of events: those of a facet where there is one.
+func checkChoices(t *testing.T, b *bench, dimension query.Dimension, events []audit.Event, at func(*audit.Event) string) {
+	t.Helper()
+	window := always(b.clock.Now())
+	counts := map[string]int64{}
+	for i := range events {
+		if text := at(&events[i]); text != "" {
+			counts[text]++
+		}
+	}
+	if slices.Contains(query.Dimensions, dimension) {
 		facet, err := b.Facet(t.Context(), query.ClusterWide(), store.FacetRequest{Window: window, Dimension: dimension, Limit: store.MaxPage})
 		if err != nil {
 			t.Fatalf("Facet %s: %v", dimension, err)
 		}
-		if len(facet.Values) != len(texts)-1 {
-			t.Errorf("Facet %s has %d values, want %d", dimension, len(facet.Values), len(texts)-1)
-		}
+		counted := map[string]int64{}
 		for _, v := range facet.Values {
-			for _, suffix := range []string{"", "_exclude"} {
-				filter := readAgain(t, url.Values{string(dimension) + suffix: {query.Literal(string(dimension), v.Value)}})
-				view, err := b.View(t.Context(), query.ClusterWide(), store.ViewRequest{Filter: filter, Window: window, Limit: store.MaxPage, Count: true})
-				if err != nil {
-					t.Fatalf("%s: %v", filter.Encode(), err)
-				}
-				want := v.Count
-				if suffix != "" {
-					want = int64(len(events)) - v.Count
-				}
-				if view.Matched != want || int64(len(view.Events)) != want {
-					t.Errorf("%.100s selects %d events, counted %d; want %d", filter.Encode(), len(view.Events), view.Matched, want)
-				}
-				for i := range view.Events {
-					if (*at(&view.Events[i]) == v.Value) != (suffix == "") {
-						t.Errorf("%.100s selects %q", filter.Encode(), *at(&view.Events[i]))
-					}
+			counted[v.Value] = v.Count
+		}
+		if d := cmp.Diff(counts, counted); d != "" {
+			t.Errorf("Facet %s (-want +got):\n%s", dimension, d)
+		}
+	}
+	for text, count := range counts {
+		for _, suffix := range []string{"", "_exclude"} {
+			filter := readAgain(t, url.Values{string(dimension) + suffix: {query.Literal(string(dimension), text)}})
+			view, err := b.View(t.Context(), query.ClusterWide(), store.ViewRequest{Filter: filter, Window: window, Limit: store.MaxPage, Count: true})
+			if err != nil {
+				t.Fatalf("%s: %v", filter.Encode(), err)
+			}
+			want := count
+			if suffix != "" {
+				want = int64(len(events)) - count
+			}
+			if view.Matched != want || int64(len(view.Events)) != want {
+				t.Errorf("%.100s selects %d events, counted %d; want %d", filter.Encode(), len(view.Events), view.Matched, want)
+			}
+			for i := range view.Events {
+				if (at(&view.Events[i]) == text) != (suffix == "") {
+					t.Errorf("%.100s selects %q", filter.Encode(), at(&view.Events[i]))
 				}
 			}
 		}

@@ -36,6 +36,9 @@ func Match(e *audit.Event, scope query.Scope, f *query.Filter) bool {
 		(len(in.Sources) == 0 || written(e.Source, in.Sources)) &&
 		(len(in.Paths) == 0 || path(e.Path, in.Paths)) &&
 		(len(in.ActorKinds) == 0 || exact(e.ActorKind, in.ActorKinds)) &&
+		(len(in.Resources) == 0 || resource(e, in.Resources)) &&
+		(len(in.AuditIDs) == 0 || written(e.AuditID, in.AuditIDs)) &&
+		(len(in.UserAgents) == 0 || agent(e.UserAgent, in.UserAgents)) &&
 		(f.Truncated == nil || e.Truncated == *f.Truncated) &&
 		(f.DryRun == nil || (e.DryRun == audit.DryRunTrue) == *f.DryRun) &&
 		search(e, f.Search)
@@ -51,8 +54,11 @@ func Match(e *audit.Event, scope query.Scope, f *query.Filter) bool {
 		exact(e.Stage, out.Stages) ||
 		namespace(e.Namespace, out.Namespaces) ||
 		written(e.Source, out.Sources) ||
-		path(e.Path, out.Paths) ||
-		exact(e.ActorKind, out.ActorKinds)
+		wholePath(e.Path, out.Paths) ||
+		exact(e.ActorKind, out.ActorKinds) ||
+		wholeResource(e, out.Resources) ||
+		written(e.AuditID, out.AuditIDs) ||
+		wholeAgent(e.UserAgent, out.UserAgents)
 	return included && !excluded
 }
 
@@ -110,6 +116,64 @@ func path(value string, terms []string) bool {
 	bare, _, _ := strings.Cut(value, "?")
 	return pattern(value, terms) || pattern(bare, slices.DeleteFunc(slices.Clone(terms), func(term string) bool {
 		return strings.HasSuffix(term, "*") && !strings.HasPrefix(term, "=")
+	}))
+}
+
+// wholePath is what an exclude matches.
+func wholePath(value string, terms []string) bool {
+	if audit.IsCutAt(value, audit.MaxPath) {
+		return written(value, terms)
+	}
+	return path(value, terms)
+}
+
+// resourceOf is written as kubectl writes it, with the subresource behind it.
+func resourceOf(e *audit.Event) string {
+	var parts []string
+	for _, part := range []string{e.Resource, e.APIGroup} {
+		if part != "" {
+			parts = append(parts, part)
+		}
+	}
+	whole := []string{strings.Join(parts, ".")}
+	if e.Subresource != "" {
+		whole = append(whole, e.Subresource)
+	}
+	if e.Resource == "" {
+		return ""
+	}
+	return strings.Join(whole, "/")
+}
+
+func resource(e *audit.Event, terms []string) bool {
+	return e.Resource != "" && slices.ContainsFunc(terms, func(term string) bool {
+		if strings.HasPrefix(term, "*/") {
+			return e.Subresource != "" && term == "*/"+e.Subresource
+		}
+		return written(resourceOf(e), []string{term})
+	})
+}
+
+// wholeResource is what an exclude matches.
+func wholeResource(e *audit.Event, terms []string) bool {
+	isCut := audit.IsCut(e.Resource) || audit.IsCut(e.APIGroup) || audit.IsCut(e.Subresource)
+	return resource(e, slices.DeleteFunc(slices.Clone(terms), func(term string) bool { return isCut && strings.HasPrefix(term, "*/") }))
+}
+
+// agent matches beginnings, and after = whole texts.
+func agent(value string, terms []string) bool {
+	return value != "" && slices.ContainsFunc(terms, func(term string) bool {
+		if whole, literal := strings.CutPrefix(term, "="); literal {
+			return value == whole
+		}
+		return strings.HasPrefix(value, strings.TrimSuffix(term, "*"))
+	})
+}
+
+// wholeAgent is what an exclude matches.
+func wholeAgent(value string, terms []string) bool {
+	return agent(value, slices.DeleteFunc(slices.Clone(terms), func(term string) bool {
+		return audit.IsCutAt(value, audit.MaxUserAgent) && !strings.HasPrefix(term, "=")
 	}))
 }
 
@@ -242,6 +306,10 @@ func dimensionOf(e *audit.Event, d query.Dimension) string {
 		return e.Namespace
 	case query.BySource:
 		return e.Source
+	case query.ByResource:
+		return resourceOf(e)
+	case query.ByUserAgent:
+		return e.UserAgent
 	}
 	return ""
 }

@@ -47,6 +47,7 @@ func Run(t *testing.T, open func(t *testing.T, opts Options) store.Store) {
 		"CaptureStops":          testCaptureStops,
 		"FacetContains":         testFacetContains,
 		"FacetValuesChosen":     testFacetValuesCanBeChosen,
+		"LongFacetValuesChosen": testLongFacetValuesCanBeChosen,
 		"Tail":                  testTail,
 		"TailManyDays":          testTailManyDays,
 		"TailGenerated":         testTailGenerated,
