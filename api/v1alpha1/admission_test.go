@@ -45,6 +45,12 @@ func TestAdmissionRefuses(t *testing.T) {
 		{"long literal namespace", cluster, "q", `{exclude: {namespaces: ["=` + long + `"]}}`, []string{"spec.exclude.namespaces[0]", "may not be more than 257"}},
 		{"long name", cluster, "q", `{resourceNames: [` + long + `]}`, []string{"spec.resourceNames[0]", "at most 256 characters"}},
 		{"long action", cluster, "q", `{actions: [` + long + `]}`, []string{"spec.actions[0]", "at most 256 characters"}},
+		{"trailing * in resources", namespaced, "q", `{resources: ["pods*"]}`, []string{"spec.resources[0]", "a leading */, like */exec"}},
+		{"subresource of nothing", cluster, "q", `{exclude: {resources: ["*/"]}}`, []string{"spec.exclude.resources[0]", "a leading */, like */exec"}},
+		{"long resource", namespaced, "q", `{resources: [` + strings.Repeat("x", 771) + `]}`, []string{"spec.resources[0]", "at most 770 characters"}},
+		{"part of an audit ID", namespaced, "q", `{auditIDs: ["a*"]}`, []string{"spec.auditIDs[0]", "write the whole ID"}},
+		{"inner * in user agents", cluster, "q", `{exclude: {userAgents: ["a*b"]}}`, []string{"spec.exclude.userAgents[0]", "like kubectl/*"}},
+		{"long user agent", namespaced, "q", `{userAgents: [` + strings.Repeat("x", 1025) + `]}`, []string{"spec.userAgents[0]", "at most 1024 characters"}},
 		{"empty literal actor", namespaced, "q", `{actors: ["="]}`, []string{"spec.actors[0]", "not counting the = before a literal value"}},
 		{"empty literal source", cluster, "q", `{sources: ["="]}`, []string{"spec.sources[0]", "like prod-eu-1"}},
 		{"long namespace", cluster, "q", `{namespaces: [` + long[:64] + `]}`, []string{"spec.namespaces[0]", "or - for requests to none"}},
@@ -132,7 +138,7 @@ func oddTexts(t *testing.T) string {
 		literals = append(literals, "="+text)
 	}
 	spec := map[string]any{"exclude": map[string]any{"actors": literals}}
-	for _, field := range []string{"actors", "actions", "resourceNames", "clusters", "namespaces", "sources"} {
+	for _, field := range []string{"actors", "actions", "resourceNames", "clusters", "namespaces", "sources", "resources", "auditIDs", "userAgents"} {
 		spec[field] = literals
 	}
 	written, err := yaml.Marshal(spec)
@@ -157,6 +163,8 @@ func TestAdmissionAccepts(t *testing.T) {
 		{"empty spec", cluster, `{}`},
 		{"everything", namespaced, everything},
 		{"everything of a cluster", cluster, everything[:len(everything)-1] + `, clusters: [prod-eu, c.example.com], namespaces: ["-", shop], sources: [control-plane-1, audit-operator], truncated: true}`},
+		{"what incident responders ask for", namespaced, `{resources: [pods/exec, deployments.apps/scale, "*/exec", "=*", ` + strings.Repeat("x", 770) + `], auditIDs: [0f0e0d0c-0b0a-4908-8706-050403020100, "=a*"],
+  userAgents: [kubectl/, kubectl/*, "*", "=a*b", ` + strings.Repeat("x", 1024) + `], exclude: {resources: ["*/scale"], auditIDs: [a], userAgents: ["=b"]}}`},
 		{"actions of any type", namespaced, `{actions: ["*.exec", "*.port*", "*.*", "*"], exclude: {actions: ["*.get"]}}`},
 		{"excluded places", cluster, `{exclude: {clusters: [prod-eu], namespaces: ["-"], sources: [sample-apiserver]}}`},
 		{"from without to", namespaced, `{timeRange: {from: "2026-01-01T00:00:00.5+02:00"}}`},
@@ -186,6 +194,6 @@ func TestAdmissionAccepts(t *testing.T) {
 
 const everything = `{resourceTypes: [application], timeRange: {duration: 90d}, actors: ["system:serviceaccount:ci:*", "*"],
   methods: [GET, POST, PUT, PATCH, DELETE, HEAD, OPTIONS, OTHER], actions: [application.delete], ipAddresses: [10.0.0.0/8],
-  statusCodes: ["403", 5xx], resourceNames: [checkout], clients: [cli, controller, node, operator, other],
+  statusCodes: ["403", 5xx], resourceNames: [checkout], resources: [pods/exec], auditIDs: [a], userAgents: [kubectl/], clients: [cli, controller, node, operator, other],
   stages: [RequestReceived, ResponseStarted, ResponseComplete, Panic], search: billing, dryRun: false,
   exclude: {methods: [GET], actors: ["system:node:*"]}, limit: 50000, preview: 50, snapshotHistoryLimit: 100}`

@@ -81,13 +81,13 @@ var classes = []mutant{
 		packages: []string{"./internal/audit"}, tests: "Types?$|Secret|Class|Index|Shell|Apply|Clients|Platform|Former",
 	},
 	{
-		name: "duckdb-any-type-by-the-end", file: "internal/store/embedded/where.go",
+		name: "duckdb-any-type-by-the-end", file: "internal/store/embedded/fields.go",
 		old:      "	const action = \"substr(action, strpos(action, '.') + 1)\"\n",
 		new:      "	const action = \"split_part(action, '.', -1)\"\n",
 		packages: []string{"./internal/store/embedded"}, tests: "TestStore/Actions",
 	},
 	{
-		name: "postgresql-any-type-by-the-end", file: "internal/store/postgres/where.go",
+		name: "postgresql-any-type-by-the-end", file: "internal/store/postgres/fields.go",
 		old:      "	const action = \"substr(k.action, strpos(k.action, '.') + 1)\"\n",
 		new:      "	const action = \"split_part(k.action, '.', -1)\"\n",
 		packages: []string{"./internal/store/postgres"}, tests: "TestStore/Actions",

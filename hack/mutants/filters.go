@@ -22,8 +22,8 @@ var filters = []mutant{
 	},
 	{
 		name: "no-namespace-called-dash", file: "internal/query/literal.go",
-		old:      "strings.Contains(text, \"*\") ||\n		parameter == string(ByNamespace) && text == NoNamespace\n",
-		new:      "strings.Contains(text, \"*\")\n",
+		old:      " || f.special != nil && f.special(text)) {\n",
+		new:      ") {\n",
 		packages: []string{"./internal/query"}, tests: "TestLiteral",
 	},
 	{

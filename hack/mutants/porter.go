@@ -52,14 +52,14 @@ var porter = []mutant{
 	},
 	{
 		name: "kept-queries-forget-paths", file: "internal/query/crdconv/manifest.go",
-		old:      "[]string{\"path\", \"path_exclude\", ",
-		new:      "[]string{",
+		old:      "		if field.Spec != \"\" {\n",
+		new:      "		if field.Spec != \"\" || field.Name == \"path\" {\n",
 		packages: []string{"./internal/query/crdconv"}, tests: "TestManifestsRefuse",
 	},
 	{
 		name: "form-forgets-paths", file: "internal/dashboard/form.go",
-		old:      "var withoutMenu = []string{\"path\", ",
-		new:      "var withoutMenu = []string{",
+		old:      "field != nil && field.Spec == \"\" {\n",
+		new:      "field != nil && field.Spec == \"\" && field.Name != \"path\" {\n",
 		packages: []string{"./internal/dashboard"}, tests: "TestFieldsWithoutMenuStay",
 	},
 }

@@ -76,18 +76,18 @@ var sources = []mutant{
 	},
 	{
 		name: "sources-narrow-nothing", file: "internal/query/crdconv/crdconv.go",
-		old:      "query.Canonical(\"source\", t.Sources)\n",
-		new:      "nil\n",
+		old:      "if field.Spec == \"\" {\n			continue\n		}\n		for i, v",
+		new:      "if field.Spec == \"\" || field.Name == \"source\" {\n			delete(lists, field.Spec)\n			continue\n		}\n		for i, v",
 		packages: []string{"./internal/query/crdconv"},
 	},
 	{
-		name: "excludes-of-cut-texts", file: "internal/store/embedded/where.go",
+		name: "excludes-of-cut-texts", file: "internal/store/embedded/fields.go",
 		old:      "		whole = \" AND NOT \" + isCut(column)\n",
 		new:      "		whole = \"\"\n",
 		packages: []string{"./internal/store/embedded"}, tests: "TestStore/Generated",
 	},
 	{
-		name: "excludes-of-cut-texts-in-postgresql", file: "internal/store/postgres/where.go",
+		name: "excludes-of-cut-texts-in-postgresql", file: "internal/store/postgres/fields.go",
 		old:      "		whole = \" AND NOT \" + isCut(column)\n",
 		new:      "		whole = \"\"\n",
 		packages: []string{"./internal/store/postgres"}, tests: "TestStore/Generated",

@@ -1,6 +1,9 @@
 package audit
 
-import "testing"
+import (
+	"slices"
+	"testing"
+)
 
 // Whoever reaches into what runs POSTs, in whatever form the request is
 // written; other proxies keep their verb.
@@ -120,4 +123,18 @@ func FuzzShellForms(f *testing.F) {
 			t.Errorf("%s is a %s", uri, got)
 		}
 	})
+}
+
+// The list of shells for people has each subresource that makes one.
+func TestShellSubresources(t *testing.T) {
+	for subresource := range shellSubresources {
+		if !slices.Contains(ShellSubresources, subresource) {
+			t.Errorf("the list lacks %s", subresource)
+		}
+	}
+	for _, subresource := range ShellSubresources {
+		if where := (requestPlace{path: "/api/v1/nodes/n/" + subresource + "/exec/a/b/c"}); !opensShell(&Event{Verb: "create", Subresource: subresource}, where) {
+			t.Errorf("%s is never a shell", subresource)
+		}
+	}
 }

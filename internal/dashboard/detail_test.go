@@ -94,7 +94,7 @@ func TestDryRunIsShown(t *testing.T) {
 func TestRelatedEvents(t *testing.T) {
 	recent, weeks, months := someEvent(time.Minute), someEvent(14*24*time.Hour), someEvent(60*24*time.Hour)
 	starred, node := someEvent(time.Minute), someEvent(time.Minute)
-	starred.Actor, starred.ResourceName = "system:*", "check*"
+	starred.Actor, starred.ResourceName, starred.UserAgent, starred.AuditID = "system:*", "check*", "kubectl/v1.34", "*"
 	node.Namespace, node.ResourceName, node.IPs = "", "node-1", nil
 	day := func(e audit.Event) string {
 		return "&from=" + url.QueryEscape(e.OccurredAt.Add(-24*time.Hour).Format(time.RFC3339Nano)) + "&to=" + url.QueryEscape(e.OccurredAt.Add(24*time.Hour).Format(time.RFC3339Nano))
@@ -110,27 +110,33 @@ func TestRelatedEvents(t *testing.T) {
 	}{
 		"with all rights": {everywhere, "", recent, map[string]string{
 			"Same actor": list + "actor=alice", "Same IP address": list + "ip=192.0.2.7", "Around this time": list + around(recent),
-			"Same resource": list + "resource_type=application&resource_name=checkout&cluster=own&namespace=shop",
+			"Same kind of resource": list + "resource=%3Ddeployments",
+			"Same resource":         list + "resource_type=application&resource_name=checkout&cluster=own&namespace=shop",
 		}},
 		"in a namespace": {inShop, "?namespace=shop", recent, map[string]string{
 			"Same actor": list + "actor=alice&namespace=shop", "Same IP address": list + "ip=192.0.2.7&namespace=shop", "Around this time": list + "namespace=shop&" + around(recent),
-			"Same resource": list + "resource_type=application&resource_name=checkout&namespace=shop",
+			"Same kind of resource": list + "namespace=shop&resource=%3Ddeployments",
+			"Same resource":         list + "resource_type=application&resource_name=checkout&namespace=shop",
 		}},
 		"of weeks ago": {everywhere, "", weeks, map[string]string{
 			"Same actor": list + "actor=alice&range=last_30_days", "Same IP address": list + "ip=192.0.2.7&range=last_30_days", "Around this time": list + around(weeks),
-			"Same resource": list + "resource_type=application&resource_name=checkout&cluster=own&namespace=shop&range=last_30_days",
+			"Same kind of resource": list + "resource=%3Ddeployments&range=last_30_days",
+			"Same resource":         list + "resource_type=application&resource_name=checkout&cluster=own&namespace=shop&range=last_30_days",
 		}},
 		"of months ago": {everywhere, "", months, map[string]string{
 			"Same actor": list + "actor=alice" + day(months), "Same IP address": list + "ip=192.0.2.7" + day(months), "Around this time": list + around(months),
-			"Same resource": list + "resource_type=application&resource_name=checkout&cluster=own&namespace=shop" + day(months),
+			"Same kind of resource": list + "resource=%3Ddeployments" + day(months),
+			"Same resource":         list + "resource_type=application&resource_name=checkout&cluster=own&namespace=shop" + day(months),
 		}},
 		"with names that would match more": {everywhere, "", starred, map[string]string{
 			"Same actor": list + "actor=%3Dsystem%3A%2A", "Same resource": list + "resource_type=application&resource_name=%3Dcheck%2A&cluster=own&namespace=shop",
 			"Same IP address": list + "ip=192.0.2.7", "Around this time": list + around(starred),
+			"Same kind of resource": list + "resource=%3Ddeployments", "Same user agent": list + "user_agent=%3Dkubectl%2Fv1.34", "Same audit ID": list + "audit_id=%3D%2A",
 		}},
 		"without a namespace": {everywhere, "", node, map[string]string{
 			"Same actor": list + "actor=alice", "Around this time": list + around(node),
-			"Same resource": list + "resource_type=application&resource_name=node-1&cluster=own&namespace=-",
+			"Same kind of resource": list + "resource=%3Ddeployments",
+			"Same resource":         list + "resource_type=application&resource_name=node-1&cluster=own&namespace=-",
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {

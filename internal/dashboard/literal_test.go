@@ -28,7 +28,7 @@ func oddStore(t *testing.T, texts []string) store.Store {
 	for i, text := range texts {
 		e := someEvent(time.Hour)
 		e.ID, e.Raw, e.StatusCode = audit.ID{byte(i + 1)}, []byte("{}"), 200+i
-		e.Source, e.Cluster, e.Namespace, e.Actor, e.Action, e.ResourceName = text, text, text, text, text, text
+		e.Source, e.Cluster, e.Namespace, e.Actor, e.Action, e.ResourceName, e.Resource, e.UserAgent = text, text, text, text, text, text, text, text
 		batch.Events = append(batch.Events, e)
 	}
 	if got, err := s.Append(t.Context(), batch); err != nil || got.Stored != len(texts) {
@@ -70,7 +70,7 @@ func TestMenuValuesCanBeChosen(t *testing.T) {
 	for texts := range slices.Chunk(audittest.OddTexts(), 45) { // a menu holds 50
 		b := world.NewBrowserOver(t, oddStore(t, texts))
 		b.Login(t, world.Tokens[everywhere], "/")
-		for _, name := range []string{"actor", "action", "resource_name", "cluster", "namespace", "source"} {
+		for _, name := range []string{"actor", "action", "resource_name", "cluster", "namespace", "source", "resource", "user_agent"} {
 			values := offered(t, b.Do(t, http.MethodGet, listPath+"/values/"+name, nil, asScript).Body, name)
 			if len(values) != len(texts) {
 				t.Errorf("the menu of %s offers %d values, want %d", name, len(values), len(texts))

@@ -23,14 +23,14 @@ func TestFacetValuesAreFilters(t *testing.T) {
 	for i, text := range texts {
 		batch.Events = append(batch.Events, audit.Event{
 			ID: audit.ID{1, byte(i)}, Source: text, Cluster: text, Stage: audit.StageResponseComplete, OccurredAt: at, StageAt: at, Actor: text, Action: text,
-			Namespace: text, ResourceName: text, Method: "GET", ResourceType: "application", StatusCode: 200, Client: audit.ClientCLI, Raw: []byte("{}"),
+			Namespace: text, ResourceName: text, Resource: text, UserAgent: text, Method: "GET", ResourceType: "application", StatusCode: 200, Client: audit.ClientCLI, Raw: []byte("{}"),
 		})
 	}
 	if got, err := s.Append(t.Context(), batch); err != nil || got.Stored != len(texts) {
 		t.Fatalf("%+v, %v", got, err)
 	}
 	p := programsOver(t, s, s)
-	for _, dimension := range []string{"actor", "action", "resource_name", "cluster", "namespace", "source"} {
+	for _, dimension := range []string{"actor", "action", "resource_name", "cluster", "namespace", "source", "resource", "user_agent"} {
 		values := decode[facet](t, p.get(t, everywhere, list+"/facets/"+dimension+"?limit=500")).Values
 		if len(values) != len(texts) {
 			t.Errorf("%s has %d values, want %d", dimension, len(values), len(texts))

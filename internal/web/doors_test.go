@@ -218,7 +218,7 @@ func values(d query.Dimension, seen []*realm) map[string]int {
 			query.ByResourceType: e.ResourceType, query.ByActor: e.Actor, query.ByMethod: e.Method, query.ByAction: e.Action,
 			query.ByIP: e.IPs[0].String(), query.ByStatusCode: strconv.Itoa(r.code), query.ByResourceName: e.ResourceName,
 			query.ByCluster: e.Cluster, query.ByClient: e.Client, query.ByStage: e.Stage, query.ByNamespace: e.Namespace,
-			query.BySource: e.Source,
+			query.BySource: e.Source, query.ByResource: query.ResourceText(&e), query.ByUserAgent: e.UserAgent,
 		}[d]
 		if v != "" {
 			out[v] += r.n
@@ -323,7 +323,7 @@ type oracle struct {
 
 func oracles() []oracle {
 	var out []oracle
-	for _, parameter := range []string{"search=%s", "actor=actor-%s%%40example.com", "actor=via-%s", "action=action.%s", "resource_name=name-%s", "resource_name=name-%s*", "resource_type=type_%s", "actor_exclude=actor-%s%%40example.com", "search=PATH%%2F%s"} {
+	for _, parameter := range []string{"search=%s", "actor=actor-%s%%40example.com", "actor=via-%s", "action=action.%s", "resource_name=name-%s", "resource_name=name-%s*", "resource_type=type_%s", "audit_id=audit-%s", "user_agent=agent-%s", "user_agent_exclude=agent-%s", "actor_exclude=actor-%s%%40example.com", "search=PATH%%2F%s"} {
 		for _, path := range []string{logs, apiLogs, apiLogs + "/histogram", apiLogs + "/facets/status_code", logs + "/values/ip"} {
 			out = append(out, oracle{path: path + "?" + parameter})
 		}
