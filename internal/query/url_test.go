@@ -224,23 +224,28 @@ func terms() *rapid.Generator[Terms] {
 			}
 			ips = append(ips, p)
 		}
-		return Terms{
+		out := Terms{
 			ResourceTypes: list("types", rapid.StringMatching(`[a-z][a-z0-9_]{0,9}`)),
-			Actors:        list("actors", words),
 			Methods:       list("methods", rapid.SampledFrom(audit.Methods)),
 			Actions:       list("actions", rapid.Map(words.Filter(func(s string) bool { return s[0] != '=' }), func(s string) string { return []string{s + "*", "*." + s, "*." + s + "*"}[len(s)%3] })),
 			IPs:           ips,
 			StatusCodes:   list("codes", rapid.SampledFrom([]string{"200", "403", "5xx"})),
-			ResourceNames: list("names", words),
-			Clusters:      list("clusters", words),
 			Clients:       list("clients", rapid.SampledFrom(audit.Clients)),
 			Stages:        list("stages", rapid.SampledFrom(audit.Stages)),
-			Namespaces:    list("namespaces", words),
-			Sources:       list("sources", words),
-			Resources:     list("resources", rapid.OneOf(rapid.SampledFrom([]string{"pods", "deployments.apps", "*/exec"}), rapid.Map(words, func(s string) string { return Literal("resource", Exact(s)) }))),
-			AuditIDs:      list("audit IDs", words),
-			UserAgents:    list("agents", rapid.OneOf(rapid.SampledFrom([]string{"kubectl/", "*"}), rapid.Map(words, func(s string) string { return Literal("user_agent", Exact(s)) }))),
+			Resources:     list("resources", rapid.SampledFrom([]string{"pods", "deployments.apps", "*/exec"})),
+			UserAgents:    list("agents", rapid.SampledFrom([]string{"kubectl/", "*"})),
 		}
+		for _, field := range Fields {
+			if !field.Text || field.Name == "action" {
+				continue
+			}
+			for _, word := range list(field.Name, words) {
+				if err := field.Add(&out, Literal(field.Name, Exact(word))); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		return out
 	})
 }
 

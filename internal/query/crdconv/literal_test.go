@@ -14,13 +14,11 @@ import (
 // chosen is a filter of texts that a facet offers.
 func chosen(texts ...string) query.Filter {
 	var t query.Terms
-	for parameter, list := range map[string]*[]string{
-		"actor": &t.Actors, "action": &t.Actions, "resource_name": &t.ResourceNames,
-		"resource": &t.Resources, "audit_id": &t.AuditIDs, "user_agent": &t.UserAgents,
-		"cluster": &t.Clusters, "namespace": &t.Namespaces, "source": &t.Sources,
-	} {
+	for _, field := range query.Fields {
 		for _, text := range texts {
-			*list = append(*list, query.Literal(parameter, text))
+			if field.Text && field.Spec != "" {
+				_ = field.Add(&t, query.Literal(field.Name, text)) // fails for addresses alone
+			}
 		}
 	}
 	return query.Filter{Terms: t, Exclude: t}
