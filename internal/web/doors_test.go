@@ -218,7 +218,7 @@ func values(d query.Dimension, seen []*realm) map[string]int {
 			query.ByResourceType: e.ResourceType, query.ByActor: e.Actor, query.ByMethod: e.Method, query.ByAction: e.Action,
 			query.ByIP: e.IPs[0].String(), query.ByStatusCode: strconv.Itoa(r.code), query.ByResourceName: e.ResourceName,
 			query.ByCluster: e.Cluster, query.ByClient: e.Client, query.ByStage: e.Stage, query.ByNamespace: e.Namespace,
-			query.BySource: e.Source, query.ByResource: query.ResourceText(&e), query.ByUserAgent: e.UserAgent,
+			query.BySource: e.Source, query.ByResource: query.ResourceText(&e), query.ByUserAgent: "=" + e.UserAgent,
 		}[d]
 		if v != "" {
 			out[v] += r.n
