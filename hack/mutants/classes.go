@@ -35,7 +35,7 @@ var classes = []mutant{
 	{
 		name: "shells-by-the-path-as-it-is-written", file: "internal/audit/shell.go",
 		old:      "	return resource, name, path.Clean(\"/\" + strings.Join(rest, \"/\")), true\n",
-		new:      "	return resource, name, \"/\" + strings.Join(rest, \"/\"), true\n",
+		new:      "	_ = path.Clean\n	return resource, name, \"/\" + strings.Join(rest, \"/\"), true\n",
 		packages: []string{"./internal/audit"}, tests: "Types?$|Secret|Class|Index|Shell|Apply|Clients|Platform|Former",
 	},
 	{
@@ -47,7 +47,7 @@ var classes = []mutant{
 	{
 		name: "shells-behind-nodes-alone", file: "internal/audit/shell.go",
 		old:      "		if resource == \"nodes\" || slices.Contains(strings.Split(name, \":\"), kubeletPort) || len(parts) > needs {\n",
-		new:      "		if resource == \"nodes\" {\n",
+		new:      "		if resource == \"nodes\" || needs < 0 && slices.Contains(parts, name) {\n",
 		packages: []string{"./internal/audit"}, tests: "Types?$|Secret|Class|Index|Shell|Apply|Clients|Platform|Former",
 	},
 	{

@@ -124,6 +124,8 @@ func TestSecretsByType(t *testing.T) {
 		{"x", "update", secret(token), secret("Opaque"), "environment_group"},
 		// A body of another kind says nothing of the type.
 		{"ci", "delete", []byte(`{"kind":"DeleteOptions","type":"` + token + `"}`), nil, "environment_group"},
+		{"ci", "delete", []byte(`{"kind":"DeleteOptions","type":"` + token + `","of":"Secret"}`), nil, "environment_group"},
+		{"ci-token", "create", secret(token), []byte(`{"kind":"Status","code":409,"details":{"kind":"Secret"}}`), "project"},
 		{"ci-token-x7k2p", "delete", []byte(`{"kind":"DeleteOptions"}`), []byte(`{"kind":"Status"}`), "project"},
 		{"ci", "patch", []byte(`[{"op":"add"}]`), nil, "environment_group"},
 		{"ci", "create", []byte(`{"kind":"Secret","type":7}`), nil, "environment_group"},

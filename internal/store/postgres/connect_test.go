@@ -156,7 +156,7 @@ func TestPooler(t *testing.T) {
 			if err != nil {
 				t.Fatal("the URL is malformed")
 			}
-			u.Host = pooler(t, u.Host, swallow)
+			u.Host = pooler(t, u.Host, swallow, io.Discard)
 			s, err := Open(t.Context(), Options{URL: u.String()})
 			if err == nil {
 				defer closeStore(t, s)
@@ -169,8 +169,9 @@ func TestPooler(t *testing.T) {
 }
 
 // pooler passes connections on, and of what they begin with the user and the
-// database alone where it is to swallow the rest.
-func pooler(t *testing.T, server string, swallow bool) string {
+// database alone where it is to swallow the rest. What servers send goes to
+// sent, too.
+func pooler(t *testing.T, server string, swallow bool, sent io.Writer) string {
 	t.Helper()
 	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -183,13 +184,13 @@ func pooler(t *testing.T, server string, swallow bool) string {
 			if err != nil {
 				return
 			}
-			go pass(client, server, swallow)
+			go pass(client, server, swallow, sent)
 		}
 	}()
 	return listener.Addr().String()
 }
 
-func pass(client net.Conn, server string, swallow bool) {
+func pass(client net.Conn, server string, swallow bool, sent io.Writer) {
 	defer client.Close()
 	backend, err := (&net.Dialer{}).DialContext(context.Background(), "tcp", server)
 	if err != nil {
@@ -220,7 +221,7 @@ func pass(client net.Conn, server string, swallow bool) {
 		_, _ = io.Copy(backend, client)
 		_ = backend.Close()
 	}()
-	_, _ = io.Copy(client, backend)
+	_, _ = io.Copy(io.MultiWriter(client, sent), backend)
 }
 
 // TestHosts connects to that of several servers which takes writes.
