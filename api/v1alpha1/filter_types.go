@@ -108,6 +108,17 @@ type Terms struct {
 	// +kubebuilder:validation:items:XValidation:rule="self.startsWith('=') ? self.size() > 1 : self.size() <= 770",message="resources: write at most 770 characters, not counting the = before a literal value"
 	Resources []string `json:"resources,omitempty"`
 
+	// groups are names of groups, of the effective or the authenticated user.
+	// Under exclude they take out what every identity of the request has one of.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=100
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=257
+	// +kubebuilder:validation:items:XValidation:rule="self.startsWith('=') || !self.contains('*')",message="groups: write the whole name; after = a value is literal"
+	// +kubebuilder:validation:items:XValidation:rule="self.startsWith('=') ? self.size() > 1 : self.size() <= 256",message="groups: write at most 256 characters, not counting the = before a literal value"
+	Groups []string `json:"groups,omitempty"`
+
 	// auditIDs are the IDs of requests. Clients choose them.
 	// +optional
 	// +listType=atomic

@@ -740,6 +740,11 @@ func (in *Terms) DeepCopyInto(out *Terms) {
 		*out = make([]string, len(*in))
 		copy(*out, *in)
 	}
+	if in.Groups != nil {
+		in, out := &in.Groups, &out.Groups
+		*out = make([]string, len(*in))
+		copy(*out, *in)
+	}
 	if in.AuditIDs != nil {
 		in, out := &in.AuditIDs, &out.AuditIDs
 		*out = make([]string, len(*in))

@@ -16,8 +16,8 @@ var userGroups = []mutant{
 	},
 	{
 		name: "embedded-reads-one-group-as-two", file: "internal/store/embedded/groups.go",
-		old:      "		if strings.ContainsAny(group, \"\\\\\\n\") {\n",
-		new:      "		if strings.ContainsAny(group, \"\\\\\") {\n",
+		old:      "	if strings.ContainsAny(group, \"\\\\\\n\") {\n",
+		new:      "	if strings.ContainsAny(group, \"\\\\\") {\n",
 		packages: []string{"./internal/store/embedded"}, tests: "TestStore/RoundTrip",
 	},
 	{
@@ -31,5 +31,29 @@ var userGroups = []mutant{
 		old:      "		encoded = appendValues(binary.AppendUvarint(encoded, uint64(len(list))), list)\n",
 		new:      "		encoded = appendValues(encoded, list)\n",
 		packages: []string{"./internal/store/postgres"}, tests: "TestKeysOfGroups",
+	},
+	{
+		name: "embedded-hides-by-a-group-that-was-chosen", file: "internal/store/embedded/groups.go",
+		old:      "	return \"(\" + effective + \" AND (acted_via = '' AND coalesce(acted_via_groups, '') = '' OR \" + authenticated + \"))\"\n",
+		new:      "	return effective\n",
+		packages: []string{"./internal/store/embedded"}, tests: "TestStore/Groups",
+	},
+	{
+		name: "embedded-finds-a-part-of-a-group", file: "internal/store/embedded/groups.go",
+		old:      "c.bind(joinGroups([]string{store.Text(name)}))",
+		new:      "c.bind(store.Text(name))",
+		packages: []string{"./internal/store/embedded"}, tests: "TestStore/Groups",
+	},
+	{
+		name: "postgres-hides-by-a-group-that-was-chosen", file: "internal/store/postgres/fields.go",
+		old:      "	return \"(\" + effective + \" AND (a.acted_via = '' AND a.acted_via_groups IS NULL OR \" + authenticated + \"))\"\n",
+		new:      "	return effective\n",
+		packages: []string{"./internal/store/postgres"}, tests: "TestStore/Groups",
+	},
+	{
+		name: "postgres-hides-what-has-no-groups", file: "internal/store/postgres/fields.go",
+		old:      "\"coalesce(a.groups && \"+bound+\", FALSE)\"",
+		new:      "\"(a.groups && \"+bound+\")\"",
+		packages: []string{"./internal/store/postgres"}, tests: "TestStore/Groups",
 	},
 }

@@ -62,6 +62,8 @@ var Fields = []*Field{
 	{Name: "resource", Spec: "resources", Label: "Resource", Hint: "A resource as in deployments.apps or pods/exec, or any one’s as in */exec", Text: true,
 		longest: maxResourceText,
 		list:    func(t *Terms) *[]string { return &t.Resources }, check: resource, special: isGroupless},
+	{Name: "group", Spec: "groups", Label: "Group", Hint: "The whole name of a group of the user", Text: true,
+		list: func(t *Terms) *[]string { return &t.Groups }, check: exact},
 	{Name: "audit_id", Spec: "auditIDs", Label: "Audit ID", Hint: "The whole ID of a request", Text: true, Uncounted: true,
 		list: func(t *Terms) *[]string { return &t.AuditIDs }, check: exact},
 	{Name: "user_agent", Spec: "userAgents", Label: "User agent", Hint: "The beginning of one as in kubectl/, with or without *", Text: true,

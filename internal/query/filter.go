@@ -21,7 +21,8 @@ import (
 type Filter struct {
 	Terms
 	// Exclude takes out what any of its terms matches. An actor is taken out
-	// only when every identity of the event matches; an IP looks only at the
+	// only when every identity of the event matches, and a group only when every
+	// identity has one of them; an IP looks only at the
 	// last address, the one that can't be forged.
 	Exclude Terms
 	// Search is a case-insensitive substring of path, actor or resource name.
@@ -60,7 +61,9 @@ type Terms struct {
 	ActorKinds []string // of audit.ActorKinds
 	// Resources match ResourceText, and those that begin with */ a subresource.
 	Resources []string
-	AuditIDs  []string // as clients chose them
+	// Groups match those of the effective or of the authenticated identity.
+	Groups   []string
+	AuditIDs []string // as clients chose them
 	// UserAgents are beginnings of user agents, and with = whole ones.
 	UserAgents []string
 }
@@ -100,7 +103,7 @@ func PositionOf(e *audit.Event) Position {
 type Dimension string
 
 // The dimensions of a facet. An IP's value is the last address of an event, an
-// actor's the effective identity.
+// actor's the effective identity. An event counts once for each of its groups.
 const (
 	ByResourceType Dimension = "resource_type"
 	ByActor        Dimension = "actor"
@@ -115,6 +118,7 @@ const (
 	ByNamespace    Dimension = "namespace"
 	BySource       Dimension = "source"
 	ByResource     Dimension = "resource"
+	ByGroup        Dimension = "group"
 	ByUserAgent    Dimension = "user_agent"
 )
 

@@ -32,9 +32,9 @@ func TestEncode(t *testing.T) {
 		{"duration", Filter{Range: TimeRange{Duration: "90d"}}, "range=90d"},
 		{"absolute", Filter{Range: TimeRange{From: time.Date(2026, 11, 1, 0, 0, 0, 1000, time.UTC)}}, "from=2026-11-01T00%3A00%3A00.000001Z"},
 		{"what incident responders ask for", Filter{
-			Terms:   Terms{Sources: []string{"s"}, Resources: []string{"pods/exec"}, AuditIDs: []string{"a"}, UserAgents: []string{"kubectl/"}},
-			Exclude: Terms{Resources: []string{"*/scale"}, AuditIDs: []string{"b"}, UserAgents: []string{"=c"}}, Truncated: &yes,
-		}, "source=s&resource=pods%2Fexec&resource_exclude=%2A%2Fscale&audit_id=a&audit_id_exclude=b&user_agent=kubectl%2F&user_agent_exclude=%3Dc&truncated=true"},
+			Terms:   Terms{Sources: []string{"s"}, Resources: []string{"pods/exec"}, Groups: []string{"system:masters"}, AuditIDs: []string{"a"}, UserAgents: []string{"kubectl/"}},
+			Exclude: Terms{Resources: []string{"*/scale"}, Groups: []string{"=dev*"}, AuditIDs: []string{"b"}, UserAgents: []string{"=c"}}, Truncated: &yes,
+		}, "source=s&resource=pods%2Fexec&resource_exclude=%2A%2Fscale&group=system%3Amasters&group_exclude=%3Ddev%2A&audit_id=a&audit_id_exclude=b&user_agent=kubectl%2F&user_agent_exclude=%3Dc&truncated=true"},
 		{"one field after the other", Filter{
 			Terms:   Terms{Actors: []string{"b", "a"}, IPs: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.7/32")}},
 			Exclude: Terms{Methods: []string{"GET"}},
@@ -151,6 +151,7 @@ func TestParseValuesRefuses(t *testing.T) {
 		"namespace=shop*":                                                   "namespace",
 		"resource=pods*":                                                    "resource", "resource=*": "resource", "resource=*/": "resource", "resource=*/*": "resource", "resource=*/*/exec": "resource", "resource=pods/*": "resource",
 		"resource=deployments": "resource", "resource_exclude=deployments/scale": "resource_exclude", "resource=" + strings.Repeat("x", 771): "resource",
+		"group=dev*": "group", "group_exclude=" + strings.Repeat("x", 257): "group_exclude",
 		"audit_id=a*": "audit_id", "user_agent=a*b": "user_agent", "user_agent=**": "user_agent", "user_agent_exclude=" + strings.Repeat("x", 1025): "user_agent_exclude",
 	} {
 		values, err := url.ParseQuery(in)
@@ -273,7 +274,7 @@ func FuzzParseValues(f *testing.F) {
 	f.Add("resource_type=application&method_exclude=GET&range=90d&search=x")
 	f.Add("source=s&source_exclude=audit-operator&truncated=false")
 	f.Add("actor==a*&actor===x&namespace==-&namespace=-&cluster_exclude==a&source==")
-	f.Add("resource=*/exec&resource==*/exec&resource==deployments&resource_exclude=pods/exec&audit_id==*&user_agent=kubectl/*&user_agent=**&user_agent==a&user_agent_exclude=*")
+	f.Add("resource=*/exec&resource==*/exec&resource==deployments&resource_exclude=pods/exec&group=dev&group==dev*&group_exclude==&audit_id==*&user_agent=kubectl/*&user_agent=**&user_agent==a&user_agent_exclude=*")
 	f.Add("from=2026-11-01T00:00:00.5%2B02:00&ip=::ffff:10.0.0.1/104&dry_run=true")
 	f.Fuzz(func(t *testing.T, in string) {
 		values, err := url.ParseQuery(in)

@@ -37,6 +37,7 @@ func everyTerm() v1alpha1.Terms {
 		Clients:       []string{"cli"},
 		Stages:        []string{"ResponseComplete"},
 		Resources:     []string{"pods/exec", "deployments.apps", "*/scale"},
+		Groups:        []string{"system:masters", "=dev*"},
 		AuditIDs:      []string{"0f0e0d0c-0b0a-4908-8706-050403020100"},
 		UserAgents:    []string{"kubectl/", "=helm"},
 	}
@@ -54,6 +55,7 @@ func everyFilterTerm() query.Terms {
 		Clients:       []string{"cli"},
 		Stages:        []string{"ResponseComplete"},
 		Resources:     []string{"pods/exec", "deployments.apps", "*/scale"},
+		Groups:        []string{"system:masters", "=dev*"},
 		AuditIDs:      []string{"0f0e0d0c-0b0a-4908-8706-050403020100"},
 		UserAgents:    []string{"kubectl/", "=helm"},
 	}
@@ -157,6 +159,7 @@ func TestWrongSpecsNameTheField(t *testing.T) {
 		{"code", in(v1alpha1.Terms{StatusCodes: []string{"6xx"}}), "spec.statusCodes"},
 		{"excluded actor", without(v1alpha1.Terms{Actors: []string{"a*b"}}), "spec.exclude.actors"},
 		{"resource without its group", in(v1alpha1.Terms{Resources: []string{"deployments"}}), "spec.resources"},
+		{"part of a group", without(v1alpha1.Terms{Groups: []string{"dev*"}}), "spec.exclude.groups"},
 		{"part of an audit ID", without(v1alpha1.Terms{AuditIDs: []string{"a*"}}), "spec.exclude.auditIDs"},
 		{"user agent", in(v1alpha1.Terms{UserAgents: []string{"a*b"}}), "spec.userAgents"},
 		{"client", in(v1alpha1.Terms{Clients: []string{"browser"}}), "spec.clients"},
@@ -242,7 +245,7 @@ func TestFilterSharesNothingWithTheObject(t *testing.T) {
 	for _, terms := range []query.Terms{f.Terms, f.Exclude} {
 		for _, list := range [][]string{
 			terms.ResourceTypes, terms.Actors, terms.Methods, terms.Actions, terms.StatusCodes,
-			terms.ResourceNames, terms.Clients, terms.Stages, terms.Resources, terms.AuditIDs, terms.UserAgents,
+			terms.ResourceNames, terms.Clients, terms.Stages, terms.Resources, terms.Groups, terms.AuditIDs, terms.UserAgents,
 		} {
 			list[0] = "changed"
 		}

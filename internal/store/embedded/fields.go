@@ -54,7 +54,7 @@ func (c *where) field(field *query.Field, t *query.Terms, values []string, inclu
 var columnOf = map[string]string{
 	"resource_type": "resource_type", "actor": "actor", "method": "method", "action": "action", "resource_name": "resource_name",
 	"cluster": "cluster", "client": "client", "stage": "stage", "namespace": "namespace", "source": "source",
-	"resource": resourceText, "user_agent": "user_agent", "path": "path", "actor_kind": "actor_kind",
+	"resource": resourceText, "group": eachGroup, "user_agent": "user_agent", "path": "path", "actor_kind": "actor_kind",
 }
 
 // resourceText is query.ResourceText.
@@ -63,7 +63,7 @@ const resourceText = `(CASE WHEN resource = '' THEN '' ELSE resource || CASE WHE
 
 // ownWays are how the fields match that one text does not say.
 var ownWays = map[string]func(*where, []string, bool) string{
-	"actor": (*where).anyActor, "action": (*where).anyAction, "namespace": (*where).anyNamespace, "resource": (*where).anyResource, "audit_id": (*where).anyAuditID,
+	"actor": (*where).anyActor, "action": (*where).anyAction, "namespace": (*where).anyNamespace, "resource": (*where).anyResource, "group": (*where).anyGroup, "audit_id": (*where).anyAuditID,
 }
 
 // anyOf matches one of the values exactly. The empty value stands for a field

@@ -208,6 +208,8 @@ func dimensionOf(d query.Dimension) (column, present, order string, ok bool) {
 		return "ip", "ip IS NOT NULL", "v BETWEEN " + mappedFirst + " AND " + mappedLast + " DESC, v", true
 	case query.ByStatusCode:
 		return "status_code", "status_code <> 0", "v", true
+	case query.ByGroup:
+		return eachGroup, hasGroups, nameOfGroup, true
 	}
 	column, ok = columnOf[string(d)]
 	return column, column + " <> ''", "v", ok && slices.Contains(query.Dimensions, d)
@@ -231,6 +233,10 @@ func (s *Store) Facet(ctx context.Context, scope query.Scope, req store.FacetReq
 			return err
 		}
 		cond.and(present)
+		text, ofValue := "v", "" // an event may have several groups
+		if req.Dimension == query.ByGroup {
+			text, ofValue = nameOfGroup, " WHERE v <> ''"
+		}
 		contains := strings.TrimSpace(req.Contains) != ""
 		limit := min(req.Limit, store.MaxPage)
 		limited := " LIMIT " + strconv.Itoa(limit)
@@ -238,6 +244,8 @@ func (s *Store) Facet(ctx context.Context, scope query.Scope, req store.FacetReq
 		case !contains:
 		case req.Dimension == query.ByIP: // how an address is written, the database does not know
 			limited = ""
+		case req.Dimension == query.ByGroup:
+			ofValue += " AND contains(lower(" + text + "), " + cond.folded(req.Contains) + ")"
 		default:
 			cond.and("contains(lower(" + column + "::VARCHAR), " + cond.folded(req.Contains) + ")")
 		}
@@ -247,10 +255,10 @@ func (s *Store) Facet(ctx context.Context, scope query.Scope, req store.FacetReq
 		}
 		value := "v"
 		if req.Dimension != query.ByIP && req.Dimension != query.ByStatusCode {
-			value = leftOf("v", store.MaxText)
+			value = leftOf(text, store.MaxText)
 		}
 		rows, err := tx.QueryContext(ctx, "SELECT "+value+", count(*) AS n FROM ("+cond.overDays(column+" AS v", days)+
-			") GROUP BY v ORDER BY n DESC, "+order+limited, cond.args...)
+			")"+ofValue+" GROUP BY v ORDER BY n DESC, "+order+limited, cond.args...)
 		if err != nil {
 			return err
 		}

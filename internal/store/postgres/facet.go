@@ -79,7 +79,7 @@ func (n *counter) values(ctx context.Context, d dimension, contains string, limi
 	from := "audit_rows r WHERE " + n.tx.during(n.where, n.window) + " AND " + n.ofRows()
 	counted := "count(*)"
 	if d.table != ofRows {
-		from = "(SELECT id, sum(n) AS n FROM (" + n.byKey(d.key) + ") AS parts GROUP BY id) AS counts JOIN " + d.name + " AS " + d.alias + " USING (id) WHERE TRUE"
+		from = "(SELECT id, sum(n) AS n FROM (" + n.byKey(d.key) + ") AS parts GROUP BY id) AS counts JOIN " + d.name + " AS " + d.alias + " USING (id)" + d.lateral + " WHERE TRUE"
 		counted = "sum(n)::bigint"
 	}
 	limited, ofValue := " LIMIT "+n.bind(limit), ""

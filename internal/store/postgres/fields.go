@@ -28,15 +28,18 @@ var (
 type column struct {
 	table
 	sql string
+	// lateral gives a row for each value, where an entry has several.
+	lateral string
 }
 
 var columnOf = map[string]column{
-	"resource_type": {ofKinds, "k.resource_type"}, "method": {ofKinds, "k.method"}, "action": {ofKinds, "k.action"}, "client": {ofKinds, "k.client"},
-	"stage": {ofKinds, "k.stage"}, "status_code": {ofKinds, "k.status_code"}, "resource": {ofKinds, resourceText},
-	"cluster": {ofPlaces, "p.cluster"}, "namespace": {ofPlaces, "p.namespace"},
-	"actor": {ofActors, "a.actor"}, "actor_kind": {ofActors, "a.actor_kind"},
-	"source": {ofAgents, "g.source"}, "user_agent": {ofAgents, "g.user_agent"},
-	"resource_name": {ofRows, "r.resource_name"}, "path": {ofRows, "r.path"}, "ip": {ofRows, "r.ip"}, "audit_id": {ofRows, ""}, // of two columns
+	"resource_type": {table: ofKinds, sql: "k.resource_type"}, "method": {table: ofKinds, sql: "k.method"}, "action": {table: ofKinds, sql: "k.action"}, "client": {table: ofKinds, sql: "k.client"},
+	"stage": {table: ofKinds, sql: "k.stage"}, "status_code": {table: ofKinds, sql: "k.status_code"}, "resource": {table: ofKinds, sql: resourceText},
+	"cluster": {table: ofPlaces, sql: "p.cluster"}, "namespace": {table: ofPlaces, sql: "p.namespace"},
+	"actor": {table: ofActors, sql: "a.actor"}, "actor_kind": {table: ofActors, sql: "a.actor_kind"},
+	"group":  {table: ofActors, sql: "of_actor.name", lateral: ` CROSS JOIN LATERAL (SELECT DISTINCT unnest(a.groups || a.acted_via_groups) COLLATE "C") AS of_actor (name)`},
+	"source": {table: ofAgents, sql: "g.source"}, "user_agent": {table: ofAgents, sql: "g.user_agent"},
+	"resource_name": {table: ofRows, sql: "r.resource_name"}, "path": {table: ofRows, sql: "r.path"}, "ip": {table: ofRows, sql: "r.ip"}, "audit_id": {table: ofRows, sql: ""}, // of two columns
 }
 
 // resourceText is query.ResourceText.
@@ -102,7 +105,7 @@ func (c *where) field(field *query.Field, t *query.Terms, values []string, inclu
 
 // ownWays are how the fields match that one text does not say.
 var ownWays = map[string]func(*where, []string, bool) string{
-	"actor": (*where).anyActor, "action": (*where).anyAction, "namespace": (*where).anyNamespace, "resource": (*where).anyResource, "audit_id": (*where).anyAuditID,
+	"actor": (*where).anyActor, "action": (*where).anyAction, "namespace": (*where).anyNamespace, "resource": (*where).anyResource, "group": (*where).anyGroup, "audit_id": (*where).anyAuditID,
 }
 
 // anyOf matches one of the values exactly. The empty value stands for a field
@@ -173,6 +176,24 @@ func (c *where) anyActor(values []string, include bool) string {
 		return "(" + effective + " OR " + authenticated + ")"
 	}
 	return "((a.actor <> '' OR a.acted_via <> '') AND (a.actor = '' OR " + effective + ") AND (a.acted_via = '' OR " + authenticated + "))"
+}
+
+// anyGroup matches an event by the groups of its identities: those of one to
+// include it, those of every one to exclude it, since whoever impersonates chooses
+// the groups of the effective user.
+func (c *where) anyGroup(values []string, include bool) string {
+	var names []string
+	for _, v := range values {
+		if name := store.Text(query.Exact(v)); name != "" {
+			names = append(names, name)
+		}
+	}
+	bound := c.bind(names) + "::text[]"
+	effective, authenticated := "coalesce(a.groups && "+bound+", FALSE)", "coalesce(a.acted_via_groups && "+bound+", FALSE)"
+	if include {
+		return "(" + effective + " OR " + authenticated + ")"
+	}
+	return "(" + effective + " AND (a.acted_via = '' AND a.acted_via_groups IS NULL OR " + authenticated + "))"
 }
 
 // anyResource matches the text of a whole resource, or where a value leaves the

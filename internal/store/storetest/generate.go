@@ -142,6 +142,7 @@ func drawTerms(t *rapid.T, label string) query.Terms {
 		Paths:         someOf(t, label+"paths", append([]string{"*", "/api/*", "/api/v1/pods*", "/api/v1/pods?*", "/api/v1/pods?", `/a\*`, "/a_*", "?"}, somePaths...)),
 		ActorKinds:    someOf(t, label+"kinds", someKinds),
 		Resources:     someOf(t, label+"resources", []string{"deployments.apps", "deployments.apps/scale", "deployments.apps.apps", "deployments.a.b/exec", "=deployments", "pods", "pods/exec", "=po*", "==pods", "=pods/*", "*/exec", "*/exec", "*/scale", "*/*", "=*/exec", "*/e/x", "*/EXEC", "*/" + cutText("exec"), cutText("pods") + "/exec"}),
+		Groups:        someOf(t, label+"groups", append([]string{"==dev", "=dev*", "=dev", `dev\\`, "ops"}, someUserGroups...)),
 		AuditIDs:      someOf(t, label+"auditIDs", append([]string{"==chosen", "=chosen by the client", "=*"}, someAuditIDs...)),
 		UserAgents:    someOf(t, label+"agents", append([]string{"*", "agent/", "agent/*", "a", "gr", "=agent/1", "=agent/", "==agent/1", "a_*", "%"}, someAgents...)),
 	}

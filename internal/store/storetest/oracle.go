@@ -37,6 +37,7 @@ func Match(e *audit.Event, scope query.Scope, f *query.Filter) bool {
 		(len(in.Paths) == 0 || path(e.Path, in.Paths)) &&
 		(len(in.ActorKinds) == 0 || exact(e.ActorKind, in.ActorKinds)) &&
 		(len(in.Resources) == 0 || resource(e, in.Resources)) &&
+		(len(in.Groups) == 0 || anyGroup(e.Groups, in.Groups) || anyGroup(e.ActedViaGroups, in.Groups)) &&
 		(len(in.AuditIDs) == 0 || written(e.AuditID, in.AuditIDs)) &&
 		(len(in.UserAgents) == 0 || agent(e.UserAgent, in.UserAgents)) &&
 		(f.Truncated == nil || e.Truncated == *f.Truncated) &&
@@ -57,6 +58,7 @@ func Match(e *audit.Event, scope query.Scope, f *query.Filter) bool {
 		wholePath(e.Path, out.Paths) ||
 		exact(e.ActorKind, out.ActorKinds) ||
 		wholeResource(e, out.Resources) ||
+		everyGroup(e, out.Groups) ||
 		written(e.AuditID, out.AuditIDs) ||
 		wholeAgent(e.UserAgent, out.UserAgents)
 	return included && !excluded
@@ -101,6 +103,19 @@ func action(value string, terms []string, matches func(string, []string) bool) b
 		}
 		return matches(value, []string{term})
 	})
+}
+
+func anyGroup(groups, terms []string) bool {
+	return slices.ContainsFunc(groups, func(group string) bool { return written(group, terms) })
+}
+
+// everyGroup reports whether each identity of the event has one of the groups.
+func everyGroup(e *audit.Event, terms []string) bool {
+	identities := [][]string{e.Groups}
+	if e.ActedVia != "" || len(e.ActedViaGroups) > 0 {
+		identities = append(identities, e.ActedViaGroups)
+	}
+	return !slices.ContainsFunc(identities, func(groups []string) bool { return !anyGroup(groups, terms) })
 }
 
 func method(value string, terms []string) bool {
@@ -259,8 +274,10 @@ func histogram(events []audit.Event, width time.Duration) []store.Bucket {
 func facet(events []audit.Event, d query.Dimension, contains string, limit int) []store.FacetValue {
 	counts := map[string]int64{}
 	for _, e := range events {
-		if value := dimensionOf(&e, d); value != "" && (strings.TrimSpace(contains) == "" || strings.Contains(lower(value), lower(contains))) {
-			counts[value]++
+		for _, value := range valuesOf(&e, d) {
+			if value != "" && (strings.TrimSpace(contains) == "" || strings.Contains(lower(value), lower(contains))) {
+				counts[value]++
+			}
 		}
 	}
 	var values []store.FacetValue
@@ -274,6 +291,14 @@ func facet(events []audit.Event, d query.Dimension, contains string, limit int) 
 		return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Value, b.Value))
 	})
 	return values[:min(limit, len(values))]
+}
+
+func valuesOf(e *audit.Event, d query.Dimension) []string {
+	if d == query.ByGroup {
+		groups := slices.Sorted(slices.Values(slices.Concat(e.Groups, e.ActedViaGroups)))
+		return slices.Compact(groups)
+	}
+	return []string{dimensionOf(e, d)}
 }
 
 func dimensionOf(e *audit.Event, d query.Dimension) string {

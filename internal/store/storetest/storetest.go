@@ -41,6 +41,7 @@ func Run(t *testing.T, open func(t *testing.T, opts Options) store.Store) {
 		"SameRequestGenerated":  testSameRequestGenerated,
 		"SameRequestBound":      testSameRequestBound,
 		"RoundTrip":             testRoundTrip,
+		"Groups":                testGroups,
 		"HostileText":           testHostileText,
 		"FatRows":               testFatRows,
 		"AnswerBytes":           testAnswerBytes,
