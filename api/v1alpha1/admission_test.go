@@ -48,6 +48,7 @@ func TestAdmissionRefuses(t *testing.T) {
 		{"trailing * in resources", namespaced, "q", `{resources: ["pods*"]}`, []string{"spec.resources[0]", "a leading */, like */exec"}},
 		{"subresource of nothing", cluster, "q", `{exclude: {resources: ["*/"]}}`, []string{"spec.exclude.resources[0]", "a leading */, like */exec"}},
 		{"long resource", namespaced, "q", `{resources: [` + strings.Repeat("x", 771) + `]}`, []string{"spec.resources[0]", "at most 770 characters"}},
+		{"part of a group", namespaced, "q", `{groups: ["dev*"]}`, []string{"spec.groups[0]", "write the whole name"}},
 		{"part of an audit ID", namespaced, "q", `{auditIDs: ["a*"]}`, []string{"spec.auditIDs[0]", "write the whole ID"}},
 		{"inner * in user agents", cluster, "q", `{exclude: {userAgents: ["a*b"]}}`, []string{"spec.exclude.userAgents[0]", "like kubectl/*"}},
 		{"long user agent", namespaced, "q", `{userAgents: [` + strings.Repeat("x", 1025) + `]}`, []string{"spec.userAgents[0]", "at most 1024 characters"}},
@@ -138,7 +139,7 @@ func oddTexts(t *testing.T) string {
 		literals = append(literals, "="+text)
 	}
 	spec := map[string]any{"exclude": map[string]any{"actors": literals}}
-	for _, field := range []string{"actors", "actions", "resourceNames", "clusters", "namespaces", "sources", "resources", "auditIDs", "userAgents"} {
+	for _, field := range []string{"actors", "actions", "resourceNames", "clusters", "namespaces", "sources", "resources", "groups", "auditIDs", "userAgents"} {
 		spec[field] = literals
 	}
 	written, err := yaml.Marshal(spec)
@@ -163,7 +164,7 @@ func TestAdmissionAccepts(t *testing.T) {
 		{"empty spec", cluster, `{}`},
 		{"everything", namespaced, everything},
 		{"everything of a cluster", cluster, everything[:len(everything)-1] + `, clusters: [prod-eu, c.example.com], namespaces: ["-", shop], sources: [control-plane-1, audit-operator], truncated: true}`},
-		{"what incident responders ask for", namespaced, `{resources: [pods/exec, deployments.apps/scale, "*/exec", "=*", ` + strings.Repeat("x", 770) + `], auditIDs: [0f0e0d0c-0b0a-4908-8706-050403020100, "=a*"],
+		{"what incident responders ask for", namespaced, `{resources: [pods/exec, deployments.apps/scale, "*/exec", "=*", ` + strings.Repeat("x", 770) + `], groups: ["system:masters", "=dev*", ` + strings.Repeat("x", 256) + `], auditIDs: [0f0e0d0c-0b0a-4908-8706-050403020100, "=a*"],
   userAgents: [kubectl/, kubectl/*, "*", "=a*b", ` + strings.Repeat("x", 1024) + `], exclude: {resources: ["*/scale"], auditIDs: [a], userAgents: ["=b"]}}`},
 		{"actions of any type", namespaced, `{actions: ["*.exec", "*.port*", "*.*", "*"], exclude: {actions: ["*.get"]}}`},
 		{"excluded places", cluster, `{exclude: {clusters: [prod-eu], namespaces: ["-"], sources: [sample-apiserver]}}`},
@@ -194,6 +195,6 @@ func TestAdmissionAccepts(t *testing.T) {
 
 const everything = `{resourceTypes: [application], timeRange: {duration: 90d}, actors: ["system:serviceaccount:ci:*", "*"],
   methods: [GET, POST, PUT, PATCH, DELETE, HEAD, OPTIONS, OTHER], actions: [application.delete], ipAddresses: [10.0.0.0/8],
-  statusCodes: ["403", 5xx], resourceNames: [checkout], resources: [pods/exec], auditIDs: [a], userAgents: [kubectl/], clients: [cli, controller, node, operator, other],
+  statusCodes: ["403", 5xx], resourceNames: [checkout], resources: [pods/exec], groups: [dev], auditIDs: [a], userAgents: [kubectl/], clients: [cli, controller, node, operator, other],
   stages: [RequestReceived, ResponseStarted, ResponseComplete, Panic], search: billing, dryRun: false,
   exclude: {methods: [GET], actors: ["system:node:*"]}, limit: 50000, preview: 50, snapshotHistoryLimit: 100}`

@@ -323,7 +323,7 @@ type oracle struct {
 
 func oracles() []oracle {
 	var out []oracle
-	for _, parameter := range []string{"search=%s", "actor=actor-%s%%40example.com", "actor=via-%s", "action=action.%s", "resource_name=name-%s", "resource_name=name-%s*", "resource_type=type_%s", "audit_id=audit-%s", "user_agent=agent-%s", "user_agent_exclude=agent-%s", "actor_exclude=actor-%s%%40example.com", "search=PATH%%2F%s"} {
+	for _, parameter := range []string{"search=%s", "actor=actor-%s%%40example.com", "actor=via-%s", "action=action.%s", "resource_name=name-%s", "resource_name=name-%s*", "resource_type=type_%s", "group=team-%s", "group=admins-%s", "group_exclude=team-%s", "audit_id=audit-%s", "user_agent=agent-%s", "user_agent_exclude=agent-%s", "actor_exclude=actor-%s%%40example.com", "search=PATH%%2F%s"} {
 		for _, path := range []string{logs, apiLogs, apiLogs + "/histogram", apiLogs + "/facets/status_code", logs + "/values/ip"} {
 			out = append(out, oracle{path: path + "?" + parameter})
 		}
