@@ -262,7 +262,7 @@ func (n *naiveEvent) redact(by redact.Policy) {
 	if ref.holdsSecrets() {
 		n.RequestObject, n.ResponseObject = redactBody(n.RequestObject), redactBody(n.ResponseObject)
 	} else {
-		n.RequestObject, n.ResponseObject = by.Body(n.RequestObject, ref.kind()), by.Body(n.ResponseObject, ref.kind())
+		n.RequestObject, n.ResponseObject = by.Body(n.RequestObject, ref.kind()), redactAnswer(by, ref, n.ResponseObject)
 	}
 	n.ResponseStatus = redactStatus(by, n.ResponseStatus, ref.isQuoted())
 	n.RequestURI, n.UserAgent = by.URI(n.RequestURI), by.Text(n.UserAgent)

@@ -36,7 +36,7 @@ func (w *wireEvent) redact(by redact.Policy, clean plainTexts) (changed bool) {
 	} else {
 		kind := w.ObjectRef.kind()
 		replace(&w.RequestObject, by.Body(w.RequestObject, kind))
-		replace(&w.ResponseObject, by.Body(w.ResponseObject, kind))
+		replace(&w.ResponseObject, redactAnswer(by, w.ObjectRef, w.ResponseObject))
 	}
 	replace(&w.ResponseStatus, redactStatus(by, w.ResponseStatus, w.ObjectRef.isQuoted()))
 	text(&w.RequestURI, by.URI(w.RequestURI))
@@ -169,7 +169,7 @@ func redactStatus(by redact.Policy, status jsontext.Value, quoted bool) jsontext
 		return status
 	}
 	if !quoted {
-		return by.Body(status, redact.Other)
+		return by.Body(redactRefusal(by, status), redact.Other)
 	}
 	var members map[string]jsontext.Value
 	if json.Unmarshal(status, &members, parseOptions) != nil {
