@@ -30,7 +30,7 @@ type mutant struct {
 
 // all returns the mutants of every area.
 func all() []mutant {
-	return slices.Concat(intake, embedded, postgres, operator, rights, doors, pages, faults, sizes, admission, readers, page, sources, space, losses, answers, certificates, clocks, redactions, envelopes, porter, classes, filters, fields, meaning, wiring, userGroups)
+	return slices.Concat(intake, embedded, postgres, operator, rights, doors, pages, faults, sizes, admission, readers, page, sources, space, losses, answers, certificates, clocks, redactions, envelopes, porter, classes, filters, fields, meaning, wiring, userGroups, planted)
 }
 
 func main() {
