@@ -336,6 +336,7 @@ func TestWhatAPersonMustChange(t *testing.T) {
 		spec                  v1alpha1.QuerySpec
 	}{
 		{"too long for a URL", v1alpha1.ReasonShareURLTooLong, "refuse more than 8000", v1alpha1.QuerySpec{Terms: v1alpha1.Terms{Actors: long}}},
+		{"a resource without its group", v1alpha1.ReasonInvalidSpec, "write deployments.apps", v1alpha1.QuerySpec{Terms: v1alpha1.Terms{Resources: []string{"deployments"}}}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -100,7 +100,7 @@ var builtInGroups = func() map[string]string {
 		"authorization.k8s.io":         "localsubjectaccessreviews selfsubjectaccessreviews selfsubjectrulesreviews subjectaccessreviews",
 		"autoscaling":                  "horizontalpodautoscalers",
 		"batch":                        "cronjobs jobs",
-		"certificates.k8s.io":          "certificatesigningrequests",
+		"certificates.k8s.io":          "certificatesigningrequests clustertrustbundles podcertificaterequests",
 		"coordination.k8s.io":          "leases",
 		"discovery.k8s.io":             "endpointslices",
 		"flowcontrol.apiserver.k8s.io": "flowschemas prioritylevelconfigurations",
@@ -108,8 +108,9 @@ var builtInGroups = func() map[string]string {
 		"node.k8s.io":                  "runtimeclasses",
 		"policy":                       "poddisruptionbudgets",
 		"rbac.authorization.k8s.io":    "clusterrolebindings clusterroles rolebindings roles",
-		"resource.k8s.io":              "deviceclasses resourceclaims resourceclaimtemplates resourceslices",
+		"resource.k8s.io":              "deviceclasses devicetaintrules resourceclaims resourceclaimtemplates resourceslices",
 		"scheduling.k8s.io":            "priorityclasses",
+		"storagemigration.k8s.io":      "storageversionmigrations",
 		"storage.k8s.io":               "csidrivers csinodes csistoragecapacities storageclasses volumeattachments volumeattributesclasses",
 	} {
 		for name := range strings.FieldsSeq(resources) {

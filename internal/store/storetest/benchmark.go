@@ -183,6 +183,10 @@ func BenchmarkQueries(b *testing.B, s store.Store) {
 		{"rareActor", view(store.ViewRequest{Filter: terms(query.Terms{Actors: []string{"system:serviceaccount:team-39:controller-399"}}), Limit: 50})},
 		{"noMatch", view(store.ViewRequest{Filter: terms(query.Terms{Actors: []string{"nobody"}}), Limit: 50})},
 		{"noMatchIP", view(store.ViewRequest{Filter: terms(query.Terms{IPs: []netip.Prefix{netip.MustParsePrefix("172.16.0.0/12")}}), Limit: 50})},
+		{"noMatchResource", view(store.ViewRequest{Filter: terms(query.Terms{Resources: []string{"widgets.example.com"}}), Limit: 50})},
+		{"shells", view(store.ViewRequest{Filter: terms(query.Terms{Resources: query.ShellResources()}), Limit: 50, Count: true})},
+		{"noMatchAgent", view(store.ViewRequest{Filter: terms(query.Terms{UserAgents: []string{"nobody/"}}), Limit: 50})},
+		{"noMatchAuditID", view(store.ViewRequest{Filter: terms(query.Terms{AuditIDs: []string{"0f0e0d0c-0b0a-4908-8706-050403020100"}}), Limit: 50})},
 		{"failedDeletes", view(store.ViewRequest{Filter: terms(query.Terms{Methods: []string{"DELETE"}, StatusCodes: []string{"4xx", "5xx"}}), Limit: 50})},
 		{"substring", view(store.ViewRequest{Filter: query.Filter{Search: "deployment-77-"}, Limit: 50})},
 		{"substringCount", view(store.ViewRequest{Filter: query.Filter{Search: "deployment-77-"}, Count: true})},
@@ -192,6 +196,8 @@ func BenchmarkQueries(b *testing.B, s store.Store) {
 		{"facetActor", askFacet(s, window, query.ByActor)},
 		{"facetResourceType", askFacet(s, window, query.ByResourceType)},
 		{"facetIP", askFacet(s, window, query.ByIP)},
+		{"facetResource", askFacet(s, window, query.ByResource)},
+		{"facetUserAgent", askFacet(s, window, query.ByUserAgent)},
 		{"facetContains", func(ctx context.Context) error {
 			_, err := s.Facet(ctx, query.ClusterWide(), store.FacetRequest{Window: window, Dimension: query.ByActor, Contains: "TEAM-3", Limit: 50})
 			return err
