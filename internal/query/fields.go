@@ -7,8 +7,8 @@ import (
 	"github.com/porter-dev/audit-operator/internal/audit"
 )
 
-// Field is one field of Terms and all that is said of it, but where a store has
-// it: URL, validation, resources, pages, API and stores read it from Fields.
+// Field is one field of Terms, and what everything but the stores' columns needs
+// to know of it: URL, validation, resources, pages, API and stores read Fields.
 type Field struct {
 	// Name is that of the URL's parameter, and of the Dimension of the same name.
 	Name string
@@ -26,18 +26,18 @@ type Field struct {
 	// event has its own.
 	Uncounted bool
 
-	longest int                    // what MaxLength returns, where it is not MaxValueLength
-	list    func(*Terms) *[]string // nil for addresses, which are no texts
-	fold    func(string) string    // gives values of one meaning one form
-	check   func(string) string    // what is wrong with a value, or nothing
-	special func(string) bool      // texts that mean something else without =
-	means   func([]string) []Pattern
+	longest int                      // what MaxLength returns, where it is not MaxValueLength
+	list    func(*Terms) *[]string   // nil for addresses, which are no texts
+	fold    func(string) string      // gives values of one meaning one form
+	check   func(string) string      // what is wrong with a value, or nothing
+	special func(string) bool        // texts that mean something else without =
+	means   func([]string) []Pattern // what values match in the one text of the field; nil where it takes more than that
 }
 
 // Fields are the fields of Terms in the order of the URL.
 var Fields = []*Field{
 	{Name: "resource_type", Spec: "resourceTypes", Label: "Resource type",
-		list: func(t *Terms) *[]string { return &t.ResourceTypes }, check: resourceType, means: Patterns},
+		list: func(t *Terms) *[]string { return &t.ResourceTypes }, check: resourceType, means: texts},
 	{Name: "actor", Spec: "actors", Label: "Actor", Hint: "A name, or its beginning with * as in system:serviceaccount:ci:*", Text: true,
 		list: func(t *Terms) *[]string { return &t.Actors }, check: trailingStar},
 	{Name: "method", Spec: "methods", Label: "Method",
@@ -52,9 +52,9 @@ var Fields = []*Field{
 	{Name: "cluster", Spec: "clusters", Label: "Cluster", Hint: "A cluster’s name", Text: true, Place: true,
 		list: func(t *Terms) *[]string { return &t.Clusters }, check: exact, means: literals},
 	{Name: "client", Spec: "clients", Label: "Client",
-		list: func(t *Terms) *[]string { return &t.Clients }, check: oneOf("client", audit.Clients), means: Patterns},
+		list: func(t *Terms) *[]string { return &t.Clients }, check: oneOf("client", audit.Clients), means: texts},
 	{Name: "stage", Spec: "stages", Label: "Stage",
-		list: func(t *Terms) *[]string { return &t.Stages }, check: oneOf("stage", audit.Stages), means: Patterns},
+		list: func(t *Terms) *[]string { return &t.Stages }, check: oneOf("stage", audit.Stages), means: texts},
 	{Name: "namespace", Spec: "namespaces", Label: "Namespace", Hint: "A name, or - for events without a namespace", Text: true, Place: true,
 		list: func(t *Terms) *[]string { return &t.Namespaces }, check: exact, special: func(s string) bool { return s == NoNamespace }},
 	{Name: "source", Spec: "sources", Label: "Source", Hint: "The name of an AuditSource", Text: true, Place: true,
@@ -72,7 +72,7 @@ var Fields = []*Field{
 	{Name: "path", Label: "Path", Text: true, Uncounted: true,
 		list: func(t *Terms) *[]string { return &t.Paths }, check: trailingStar, means: PathPatterns},
 	{Name: "actor_kind", Label: "Kind of actor", Uncounted: true,
-		list: func(t *Terms) *[]string { return &t.ActorKinds }, check: oneOf("kind of actor", audit.ActorKinds), means: Patterns},
+		list: func(t *Terms) *[]string { return &t.ActorKinds }, check: oneOf("kind of actor", audit.ActorKinds), means: texts},
 }
 
 // FieldOf returns the field of a URL's parameter, without _exclude; nil where

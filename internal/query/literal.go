@@ -97,10 +97,19 @@ func literals(values []string) []Pattern {
 	return patterns
 }
 
-func upperTexts(values []string) []Pattern {
+// texts are what values stand for that have no marks at all.
+func texts(values []string) []Pattern {
 	patterns := make([]Pattern, len(values))
 	for i, v := range values {
-		patterns[i].Text = strings.ToUpper(v)
+		patterns[i].Text = v
+	}
+	return patterns
+}
+
+func upperTexts(values []string) []Pattern {
+	patterns := texts(values)
+	for i := range patterns {
+		patterns[i].Text = strings.ToUpper(patterns[i].Text)
 	}
 	return patterns
 }
