@@ -24,7 +24,7 @@ func TestMenusByPointer(t *testing.T) {
 	dimensions := []query.Dimension{
 		query.ByResourceType, query.ByActor, query.ByMethod, query.ByAction, query.ByIP, query.ByStatusCode,
 		query.ByResourceName, query.ByNamespace, query.ByCluster, query.BySource, query.ByClient, query.ByStage,
-		query.ByResource, query.ByUserAgent,
+		query.ByResource, query.ByGroup, query.ByUserAgent,
 	}
 	if menus := tab.Count("#filters .values[hx-get]"); menus != len(dimensions) {
 		t.Fatalf("the page has %d menus of values, and this test goes through %d", menus, len(dimensions))
