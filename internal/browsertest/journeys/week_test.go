@@ -74,7 +74,7 @@ func weekEvent(i int, at time.Time) audit.Event {
 		OccurredAt: at, StageAt: at, Actor: []string{alice, bob, ci}[i%3], ActorKind: audit.ActorUser, Client: audit.ClientOther,
 		Method: methods[i%4], Verb: verbs[i%4], ResourceType: resourceType, Action: resourceType + "." + verbs[i%4],
 		APIGroup: "apps", APIVersion: "v1", Resource: "deployments", Namespace: []string{"shop", "billing"}[i%2], ResourceName: fmt.Sprintf("thing-%d", i%40),
-		StatusCode: 200, UserAgent: "kubectl/v1.37.0", IPs: []netip.Addr{netip.AddrFrom4([4]byte{192, 0, 2, byte(i % 5)})},
+		StatusCode: 200, UserAgent: "kubectl/v1.37.0", Groups: []string{"developers", "system:authenticated"}, IPs: []netip.Addr{netip.AddrFrom4([4]byte{192, 0, 2, byte(i % 5)})},
 	}
 	if e.Actor == alice {
 		e.Client = audit.ClientCLI
