@@ -223,8 +223,13 @@ func values(d query.Dimension, seen []*realm) map[string]int {
 		if v != "" {
 			out[v] += r.n
 		}
-		if d == query.ByActor { // an actor is either identity
+		switch d {
+		case query.ByActor: // an actor is either identity
 			out[e.ActedVia] += r.n
+		case query.ByGroup: // of both identities, one of which is everybody's
+			for _, group := range slices.Concat(e.Groups, e.ActedViaGroups) {
+				out[group] += r.n
+			}
 		}
 	}
 	return out
@@ -328,7 +333,7 @@ func oracles() []oracle {
 			out = append(out, oracle{path: path + "?" + parameter})
 		}
 	}
-	for _, path := range []string{apiLogs + "/facets/actor?contains=%s", logs + "/values/actor?contains=%s", logs + "/values/resource_name?contains=%s"} {
+	for _, path := range []string{apiLogs + "/facets/actor?contains=%s", apiLogs + "/facets/group?contains=%s", logs + "/values/actor?contains=%s", logs + "/values/resource_name?contains=%s"} {
 		out = append(out, oracle{path: path})
 	}
 	// Where the window has nothing, the page tells of the newest match outside.

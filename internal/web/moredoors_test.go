@@ -119,7 +119,7 @@ func moreListings() []*listing {
 		switch d {
 		case query.ByNamespace: // of all that the caller may read
 			door.wide = true
-		case query.ByResourceType, query.ByActor, query.ByAction, query.ByResourceName, query.ByResource, query.ByUserAgent:
+		case query.ByResourceType, query.ByActor, query.ByAction, query.ByResourceName, query.ByResource, query.ByGroup, query.ByUserAgent:
 			door.check = func(t *testing.T, got webtest.Answer, seen []*realm, _ *holdings) {
 				t.Helper()
 				checkMarks(t, got, seen)
