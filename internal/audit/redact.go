@@ -169,7 +169,7 @@ func redactStatus(by redact.Policy, status jsontext.Value, quoted bool) jsontext
 		return status
 	}
 	if !quoted {
-		return by.Body(redactRefusal(by, status), redact.Other)
+		return by.Body(redactRefusal(status), redact.Other)
 	}
 	var members map[string]jsontext.Value
 	if json.Unmarshal(status, &members, parseOptions) != nil {

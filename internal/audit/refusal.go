@@ -19,10 +19,9 @@ func redactAnswer(by redact.Policy, ref *wireObjectRef, body jsontext.Value) jso
 	return by.Body(body, ref.kind())
 }
 
-// redactRefusal redacts what the refusal of an object quotes of it where texts
-// alone don't say what it is: the value of a field that is named beside it, and
-// the difference between what was and what should have been.
-func redactRefusal(by redact.Policy, status jsontext.Value) jsontext.Value {
+// redactRefusal takes out of the refusal of an object the difference between what
+// was and what should have been: texts alone don't say what its lines are.
+func redactRefusal(status jsontext.Value) jsontext.Value {
 	if !bytes.Contains(status, []byte(`"code":422`)) {
 		return status
 	}
@@ -30,23 +29,21 @@ func redactRefusal(by redact.Policy, status jsontext.Value) jsontext.Value {
 	if json.Unmarshal(status, &members, parseOptions) != nil {
 		return redactedValue // it may be one that quotes
 	}
-	replace := func(in map[string]jsontext.Value, name string, redacted func(string) string) {
+	replace := func(in map[string]jsontext.Value, name string) {
 		var text string
 		if json.Unmarshal(in[name], &text) != nil {
 			return // there is none
 		}
-		if out := redacted(text); out != text {
+		if out := withoutDifference(text); out != text {
 			in[name], changed = written(out), true
 		}
 	}
-	replace(members, "message", withoutDifference)
+	replace(members, "message")
 	details := map[string]jsontext.Value{}
 	var causes []map[string]jsontext.Value
 	if json.Unmarshal(members["details"], &details, parseOptions) == nil && json.Unmarshal(details["causes"], &causes, parseOptions) == nil {
 		for _, cause := range causes {
-			var field string
-			_ = json.Unmarshal(cause["field"], &field) // it may have none
-			replace(cause, "message", func(text string) string { return redactCause(by, field, withoutDifference(text)) })
+			replace(cause, "message")
 		}
 	}
 	if !changed {
@@ -57,23 +54,6 @@ func redactRefusal(by redact.Policy, status jsontext.Value) jsontext.Value {
 		members["details"] = written(details)
 	}
 	return written(members)
-}
-
-// redactCause redacts what is wrong with a field as if it stood behind its name.
-func redactCause(by redact.Policy, field, text string) string {
-	if field == "" {
-		return text
-	}
-	whole := field + ": " + text
-	out := by.Text(whole)
-	if out == whole {
-		return text
-	}
-	rest, ok := strings.CutPrefix(out, field+": ")
-	if !ok {
-		return Redacted
-	}
-	return rest
 }
 
 // withoutDifference takes out the lines of a difference between two objects,
