@@ -143,7 +143,7 @@ func (f *finder) tokens() {
 		}
 		begins := !inWord && (k&isWord != 0 || c == '$')
 		inWord = k&isWord != 0
-		if !begins || i+1 == len(f.text) || !starts.has(f.text[i:]) {
+		if !begins || i+1 == len(f.text) {
 			continue
 		}
 		n := tokenLength(f.text[i:])
@@ -163,10 +163,6 @@ func (f *finder) tokens() {
 
 // encoded takes out a run of Base64 that stands for a text with a secret.
 func (f *finder) encoded(from, to int) {
-	// The name of a variable may stand before it.
-	if eq := bytes.IndexByte(f.text[from:to], '='); eq >= 0 && eq < to-from-2 {
-		from += eq + 1
-	}
 	run := f.text[from:to]
 	if len(run) < minEncoded || !isEncodedText(run[:16]) {
 		return
@@ -174,6 +170,9 @@ func (f *finder) encoded(from, to int) {
 	text, ok := decoded(run)
 	if !ok || !suspicious(text) {
 		return
+	}
+	for to < len(f.text) && f.text[to] == '=' {
+		to++
 	}
 	defer f.leave()
 	if !f.enter() {

@@ -459,7 +459,9 @@ func isFlag(word []byte) bool {
 }
 
 func isToken(word []byte) bool {
-	return !bytes.ContainsFunc(word, func(r rune) bool { return r > 0x7f || class[byte(r)]&(isEncoded|isWord) == 0 && r != '.' && r != '~' })
+	return !bytes.ContainsFunc(word, func(r rune) bool {
+		return r > 0x7f || class[byte(r)]&(isEncoded|isWord) == 0 && r != '=' && r != '.' && r != '~'
+	})
 }
 
 // isOneOf reports whether a word is one of a list, in upper or lower case; of

@@ -362,7 +362,9 @@ func isReference(value []byte) bool {
 }
 
 // isMarked reports whether a value was taken out already, in parentheses too.
-func isMarked(value []byte) bool { return bytes.Equal(bytes.TrimRight(value, ")],;}"), bytes.TrimRight(markText, "]")) }
+func isMarked(value []byte) bool {
+	return bytes.Equal(bytes.TrimRight(value, ")],;}"), bytes.TrimRight(markText, "]"))
+}
 
 // isAnswer reports whether a value is one of a question, as in: using password:
 // YES.

@@ -115,9 +115,3 @@ func (f *finder) element(begin, end int) element {
 	}
 	return e
 }
-
-// isSecret reports whether a text under a name is secret.
-func isSecret(name []byte) bool {
-	v := names.judge(name)
-	return v == secretName || v == secretText
-}

@@ -33,6 +33,8 @@ type nameList struct {
 	wholeVerdicts   map[string]verdict
 	plainPart       []string
 	longest         int
+	// triplets are three letters of each name of a secret.
+	triplets tripletSet
 }
 
 var names = readNames(namesText)
@@ -83,6 +85,10 @@ func (l *nameList) add(section, name string) {
 		panic("redact: names.txt has no section " + section)
 	}
 	l.longest = max(l.longest, len(name))
+	switch section {
+	case "[part]", "[word]", "[end]", "[whole]", "[text]":
+		l.triplets.add(name)
+	}
 }
 
 // folded is a name as the list has it, and where its words begin.
@@ -170,6 +176,16 @@ func (l *nameList) judge(name []byte) verdict {
 		}
 	}
 	return secretName
+}
+
+// isSecret reports whether a text under a name is secret. Most names are known
+// to be none by a look at their letters.
+func isSecret(name []byte) bool {
+	if !names.mayBeSecret(name) {
+		return false
+	}
+	v := names.judge(name)
+	return v == secretName || v == secretText
 }
 
 // secretEnd returns where the last word that makes the name a secret's ends; 0

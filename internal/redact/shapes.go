@@ -37,61 +37,6 @@ var tokenShapes = []shape{
 // are there too.
 var words = []string{"bearer", "basic", "identified", "password", "passwd", "requirepass", "masterauth", "pass", "passphrase", "pwd", "echo", "printf"}
 
-// starts has the first three bytes of shapes and of words: hardly any word of
-// most texts has such.
-var starts = func() *startSet {
-	set := new(startSet)
-	for _, s := range tokenShapes {
-		set.add(s.prefix)
-	}
-	for _, w := range words {
-		for cases := range 8 { // of three letters
-			begin := []byte(w[:3])
-			for i := range begin {
-				if cases&(1<<i) != 0 {
-					begin[i] -= 'a' - 'A'
-				}
-			}
-			set.add(string(begin))
-		}
-	}
-	for name := range programs {
-		set.add(name)
-	}
-	set.add("eyJ")
-	return set
-}()
-
-// startSet may say yes of others too: it is a table of hashes.
-type startSet [1 << 12]uint64
-
-func startOf(a, b, c byte) uint32 {
-	return (uint32(a) | uint32(b)<<8 | uint32(c)<<16) * 0x9E3779B1 >> 14
-}
-
-func (p *startSet) add(begin string) {
-	if len(begin) > 2 {
-		n := startOf(begin[0], begin[1], begin[2])
-		p[n>>6] |= 1 << (n & 63)
-		return
-	}
-	for c := range 256 { // what may follow a word
-		if class[c]&isWord == 0 {
-			n := startOf(begin[0], begin[1], byte(c))
-			p[n>>6] |= 1 << (n & 63)
-		}
-	}
-}
-
-// has reports whether a text may begin as one of them does.
-func (p *startSet) has(text []byte) bool {
-	if len(text) < 3 {
-		return false
-	}
-	n := startOf(text[0], text[1], text[2])
-	return p[n>>6]&(1<<(n&63)) != 0
-}
-
 // shapesFrom has the shapes by their first byte.
 var shapesFrom = func() (from [256][]shape) {
 	for _, s := range tokenShapes {
@@ -163,7 +108,7 @@ func tokenLength(text []byte) int {
 }
 
 func isTokenByte(c byte) bool {
-	return class[c]&(isEncoded|isWord) != 0 || c == '.' || c == '~' || c == '$'
+	return class[c]&(isEncoded|isWord) != 0 || c == '=' || c == '.' || c == '~' || c == '$'
 }
 
 func hasDigit(text []byte) bool {
@@ -191,15 +136,34 @@ func jwtLength(text []byte) int {
 	return n
 }
 
+// sextets are the values of the letters of Base64, of both alphabets; none has
+// the highest bit.
+var sextets = func() (values [256]uint8) {
+	for i := range values {
+		values[i] = 0x80
+	}
+	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+	for i := range len(letters) {
+		values[letters[i]] = uint8(i)
+	}
+	values['+'], values['-'], values['/'], values['_'] = 62, 62, 63, 63
+	return values
+}()
+
 // isEncodedText reports whether the first 16 bytes of Base64 decode to text.
 func isEncodedText(head []byte) bool {
 	var out [12]byte
-	encoding := base64.StdEncoding
-	if bytes.ContainsAny(head[:16], "-_") {
-		encoding = base64.URLEncoding
+	for i, o := 0, 0; i < 16; i, o = i+4, o+3 {
+		a, b, c, d := sextets[head[i]], sextets[head[i+1]], sextets[head[i+2]], sextets[head[i+3]]
+		if (a|b|c|d)&0x80 != 0 {
+			return false
+		}
+		out[o], out[o+1], out[o+2] = a<<2|b>>4, b<<4|c>>2, c<<6|d
+		if !isPrintable(out[o:o+3]) && out[o] < utf8.RuneSelf && out[o+1] < utf8.RuneSelf && out[o+2] < utf8.RuneSelf {
+			return false
+		}
 	}
-	n, err := encoding.Decode(out[:], head[:16])
-	return err == nil && n > 8 && isPrintable(out[:n])
+	return isPrintable(out[:])
 }
 
 // isPrintable reports whether bytes are text; the last character may be cut.

@@ -77,7 +77,7 @@ func mayBeYAML(text []byte) bool {
 		if i+1 < len(text) && class[text[i+1]]&isSpace == 0 {
 			continue
 		}
-		if name := nameBefore(text, i); len(name) > 0 && (maySet(name, text, i) || isVariables(name) || isArguments(name)) {
+		if name := nameBefore(text, i); len(name) > 0 && (maySet(text, i) || isVariables(name) || isArguments(name)) {
 			return true
 		}
 	}

@@ -12,9 +12,10 @@ const (
 	isName                 // belongs to a name
 	isEnd                  // ends a line
 	isSeparate             // ends a command
+	isTelltale             // may tell that a secret stands beside it
 )
 
-var class = func() (c [256]uint8) {
+var class = func() (c [256]uint16) {
 	for i := range 256 {
 		b := byte(i)
 		switch {
@@ -30,7 +31,7 @@ var class = func() (c [256]uint8) {
 	}
 	c['.'] |= isName
 	c['+'] |= isEncoded
-	c['='] |= isSetter | isEncoded
+	c['='] |= isSetter
 	c[':'] |= isSetter
 	for _, b := range "\"'`" {
 		c[b] |= isQuote
@@ -42,6 +43,9 @@ var class = func() (c [256]uint8) {
 	c['\r'] |= isEnd
 	for _, b := range ";|&" {
 		c[b] |= isSeparate
+	}
+	for _, b := range "=:@-><{%\\($" {
+		c[b] |= isTelltale
 	}
 	return c
 }()
@@ -62,58 +66,69 @@ func suspicious(text []byte) bool {
 			return true
 		}
 	}
-	inWord, sawColon, run := false, false, 0
-	for i := 0; i < len(text); i++ {
+	sawColon, run, looked := false, 0, -1
+	for i := 0; i < len(text); {
 		c := text[i]
 		k := class[c]
-		if k&isEncoded != 0 {
-			if run++; run == minEncoded && k&isSetter == 0 {
-				if mayBeEncoded(text[i+1-minEncoded:]) {
-					return true
-				}
+		switch {
+		case k&isWord != 0:
+			begin := i
+			for i++; i < len(text) && class[text[i]]&isWord != 0; i++ {
 			}
-		} else {
-			run = 0
-		}
-		if k&isWord != 0 {
-			if !inWord && starts.has(text[i:]) && begins(text[i:]) {
+			if telling.mayBegin(text[begin:i]) && begins(text[begin:]) {
 				return true
 			}
-			inWord = true
-			continue
-		}
-		inWord = false
-		if k == isName || k == isSpace {
-			continue
+		case k&isTelltale != 0:
+			sawColon = sawColon || c == ':'
+			if c == '@' && sawColon { // user:password@host
+				return true
+			}
+			if tells(text, i) {
+				return true
+			}
+			i++
+		default:
+			i++
 		}
 		switch {
-		case k&isSetter != 0:
-			sawColon = sawColon || c == ':'
-			if c == ':' && i+2 < len(text) && text[i+1] == '/' && text[i+2] == '/' {
-				continue // an @ tells more
-			}
-			if name := nameBefore(text, i); len(name) > 0 && maySet(name, text, i) {
+		case k&isEncoded == 0:
+			run = i
+		case i-run >= minEncoded && run != looked:
+			if looked = run; mayBeEncoded(text[run:]) {
 				return true
 			}
-		case c == '@' && sawColon: // user:password@host
-			return true
-		case c == '-':
-			// A flag whose value is the next word, or PEM.
-			if hasPrefixAt(text, i, "-----") {
-				return true
-			}
-			if i == 0 || class[text[i-1]]&(isSpace|isQuote) != 0 || text[i-1] == '[' || text[i-1] == ',' {
-				if flagAt(text, i) {
-					return true
-				}
-			}
-		case c == '>' && (text[max(i-1, 0)] == '/' || opensElement(text, i)):
-			return true
-		case c == '<' && i+1 < len(text) && text[i+1] == '/', c == '{' && opensObject(text, i), isEscape(text, i), c == '(' && callsSecret(text, i):
-			return true
-		case c == '$' && i+2 < len(text) && class[text[i+1]]&isWord != 0 && begins(text[i:]):
-			return true
 		}
+	}
+	return false
+}
+
+// tells reports whether the byte at i, which is no letter, tells that a secret
+// stands beside it.
+func tells(text []byte, i int) bool {
+	switch c := text[i]; c {
+	case '=', ':':
+		if c == ':' && i+2 < len(text) && text[i+1] == '/' && text[i+2] == '/' {
+			return false // an @ tells more
+		}
+		return maySet(text, i)
+	case '-':
+		// A flag whose value is the next word, or PEM.
+		if i == 0 || class[text[i-1]]&(isSpace|isQuote) != 0 || text[i-1] == '[' || text[i-1] == ',' {
+			return flagAt(text, i)
+		}
+		return hasPrefixAt(text, i, "-----")
+	case '>':
+		return i > 0 && text[i-1] == '/' || opensElement(text, i)
+	case '<':
+		return i+1 < len(text) && text[i+1] == '/'
+	case '{':
+		return opensObject(text, i)
+	case '%', '\\':
+		return isEscape(text, i)
+	case '(':
+		return callsSecret(text, i)
+	case '$':
+		return i+2 < len(text) && class[text[i+1]]&isWord != 0 && begins(text[i:])
 	}
 	return false
 }
@@ -129,8 +144,7 @@ func opensElement(text []byte, i int) bool {
 	if from == to || from == 0 || text[from-1] != '<' && text[from-1] != ':' {
 		return false
 	}
-	v := names.judge(text[from:to])
-	return v == secretName || v == secretText
+	return isSecret(text[from:to])
 }
 
 // isStructured reports whether a text begins as JSON does.
@@ -192,12 +206,16 @@ func nameBounds(text []byte, i int) (quoted bool, from, to int) {
 	return quoted, from, to
 }
 
-// maySet reports whether a name is one whose value is secret where it is set.
-func maySet(name, text []byte, at int) bool {
-	if isSecret(name) || isPairName(name) || setsBot(text, name, at) {
+// maySet reports whether the = or : at i sets a name whose value is secret.
+func maySet(text []byte, i int) bool {
+	_, from, to := nameBounds(text, i)
+	if from == to {
+		return false
+	}
+	name := text[from:to]
+	if isSecret(name) || isPairName(name) || setsBot(text, name, i) {
 		return true
 	}
-	_, from, to := nameBounds(text, at)
 	if _, ok := wordBefore(text, from, to); ok {
 		return true
 	}
@@ -224,11 +242,7 @@ func mayBeEncoded(run []byte) bool {
 	default:
 		return false
 	}
-	var head [16]byte
-	if copy(head[:], run) < len(head) {
-		return false
-	}
-	return isEncodedText(head[:])
+	return isEncodedText(run)
 }
 
 // flagAt reports whether a flag stands at i whose next word is secret, or PEM.
@@ -257,7 +271,4 @@ func flagAt(text []byte, i int) bool {
 	return isSecretFlag(text[i:end])
 }
 
-func isSecretFlag(word []byte) bool {
-	v := names.judge(bytes.TrimLeft(word, "-"))
-	return v == secretName || v == secretText
-}
+func isSecretFlag(word []byte) bool { return isSecret(bytes.TrimLeft(word, "-")) }
