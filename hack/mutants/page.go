@@ -34,8 +34,8 @@ var page = []mutant{
 	},
 	{
 		name: "quarantine-opens-to-readers-of-events", file: "internal/auth/auth.go",
-		old:      "Resource: \"auditsources\", Subresource: \"quarantine\"}",
-		new:      "Resource: Resource, Subresource: Subresource}",
+		old:      "		return fmt.Errorf(\"%w (%w)\", ErrQuarantine, err)\n",
+		new:      "		if a.may(ctx, user.reviewOf(\"\")) == nil {\n			return nil\n		}\n		return fmt.Errorf(\"%w (%w)\", ErrQuarantine, err)\n",
 		packages: []string{"./internal/httpapi"}, tests: "TestQuarantine$",
 	},
 	{
