@@ -176,7 +176,11 @@ func (s *sown) lookAtObjects(t *testing.T, api *apiServer, found *canarytest.Fin
 		"/apis/audit.porter.run/v1alpha1/auditsources", "/apis/audit.porter.run/v1alpha1/clusterauditlogqueries", "/apis/audit.porter.run/v1alpha1/auditlogqueries", "/apis/audit.porter.run/v1alpha1/auditresourcetypes",
 		"/api/v1/events", "/apis/events.k8s.io/v1/events", "/api/v1/configmaps", "/api/v1/secrets", "/apis/coordination.k8s.io/v1/leases",
 	} {
-		resp, err := c.Get(strings.TrimSuffix(api.env.Config.Host, "/") + path)
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, strings.TrimSuffix(api.env.Config.Host, "/")+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := c.Do(req)
 		if err != nil {
 			t.Fatal(err)
 		}
