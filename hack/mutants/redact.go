@@ -34,7 +34,7 @@ var redactions = []mutant{
 	},
 	{
 		name: "no-look-is-suspicious", file: "internal/redact/suspicious.go",
-		old:      "		case c == '@' && sawColon: // user:password@host\n			return true\n",
+		old:      "			if c == '@' && sawColon { // user:password@host\n				return true\n			}\n",
 		new:      "",
 		packages: []string{"./internal/audit"}, tests: "TestCanaries",
 	},
