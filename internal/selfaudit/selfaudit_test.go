@@ -102,7 +102,7 @@ func TestExportIsRecorded(t *testing.T) {
 	}
 	want := audit.Event{
 		Source: "audit-operator", Cluster: "own", Level: "Metadata", Stage: audit.StageResponseStarted, Actor: "alice@example.com",
-		ActorKind: audit.ActorUser, CredentialID: "JTI=7", Method: "POST", Verb: "get", ResourceType: "project", Action: "project.audit_export",
+		ActorKind: audit.ActorUser, CredentialID: "JTI=7", Groups: []string{"auditors"}, Method: "POST", Verb: "get", ResourceType: "project", Action: "project.audit_export",
 		APIGroup: "audit.porter.run", Resource: "auditlogs", Subresource: "audit_export", Namespace: "shop", StatusCode: 200, Client: audit.ClientOperator,
 		UserAgent: "curl/8.5", IPs: []netip.Addr{netip.MustParseAddr("192.0.2.7")},
 		Path: "/api/v1/export?format=csv&dryRun=All&search=password%3D%5Bredacted%5D&token=[redacted]",
