@@ -23,7 +23,15 @@ type maker struct {
 	decoder   audit.Decoder
 }
 
-func newMaker(seed uint64) *maker { return newMakerAt(seed, time.Now().Add(-2*time.Hour)) }
+// newMaker makes events of the last hours and, at whatever hour, of one day:
+// watches among them began an hour before the others.
+func newMaker(seed uint64) *maker {
+	start := time.Now().UTC().Add(-2 * time.Hour)
+	if start.Add(-70*time.Minute).Day() != start.Add(time.Hour).Day() {
+		start = start.Add(-3 * time.Hour)
+	}
+	return newMakerAt(seed, start)
+}
 
 func newMakerAt(seed uint64, start time.Time) *maker {
 	classifier, err := audit.NewClassifier(audit.BuiltInResourceTypes(), "")
