@@ -13,21 +13,37 @@ import (
 // redactAnswer redacts the body of an answer, which is a status where the request
 // was refused.
 func redactAnswer(by redact.Policy, ref *wireObjectRef, body jsontext.Value) jsontext.Value {
-	if bytes.Contains(body, []byte(`"kind":"Status"`)) && bytes.Contains(body, []byte(`"status":"Failure"`)) {
+	if isRefusal(body) {
 		body = redactStatus(by, body, ref.isQuoted())
 	}
 	return by.Body(body, ref.kind())
 }
 
+// isRefusal looks for the words before it reads: few answers have them. What
+// carries a body may have written it with spaces of its own.
+func isRefusal(body jsontext.Value) bool {
+	if !bytes.Contains(body, []byte(`"Failure"`)) || !bytes.Contains(body, []byte(`"Status"`)) {
+		return false
+	}
+	var b struct {
+		Kind   any `json:"kind"`
+		Status any `json:"status"`
+	}
+	return json.Unmarshal(body, &b, parseOptions) == nil && b.Kind == "Status" && b.Status == "Failure"
+}
+
 // redactRefusal takes out of the refusal of an object the difference between what
 // was and what should have been: texts alone don't say what its lines are.
 func redactRefusal(status jsontext.Value) jsontext.Value {
-	if !bytes.Contains(status, []byte(`"code":422`)) {
+	if !bytes.Contains(status, []byte("422")) {
 		return status
 	}
 	members, changed := map[string]jsontext.Value{}, false
 	if json.Unmarshal(status, &members, parseOptions) != nil {
 		return redactedValue // it may be one that quotes
+	}
+	if string(members["code"]) != "422" {
+		return status
 	}
 	replace := func(in map[string]jsontext.Value, name string) {
 		var text string
