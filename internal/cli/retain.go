@@ -52,8 +52,8 @@ func (o *retainRequest) run(ctx context.Context, s Streams) error {
 	if err := storeurl.Validate(o.store); err != nil {
 		return usageError{fmt.Errorf("--store: %w", err)}
 	}
-	if o.retention < time.Hour || o.retention > retention.Max {
-		return usageError{errors.New("--event-retention: give from 1h to 87600h")}
+	if err := retention.Validate(o.retention); err != nil {
+		return usageError{fmt.Errorf("--event-retention: %w", err)}
 	}
 	if o.store == storeurl.Embedded {
 		p, failure := maintenance.RequestRetain(ctx, o.dataDir, o.yes)

@@ -158,8 +158,8 @@ func (o *options) validate() error {
 	} else if o.dashboardCert != "" && strings.HasPrefix(o.dashboardURL, "http://") {
 		wrong("dashboard-url", "give an https URL: the dashboard has a certificate")
 	}
-	if o.retention < time.Hour || o.retention > retention.Max {
-		wrong("event-retention", "give from 1h to 87600h")
+	if err := retention.Validate(o.retention); err != nil {
+		wrong("event-retention", err.Error())
 	}
 	if o.drainTimeout < time.Second || o.drainTimeout > maxDrain {
 		wrong("drain-timeout", "give from 1s to 10m")

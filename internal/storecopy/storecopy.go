@@ -54,8 +54,8 @@ func (r *Request) Complete(in io.Reader) error {
 	if r.From == r.To {
 		return errors.New("--from, --to: give two stores")
 	}
-	if r.Retention < time.Hour || r.Retention > retention.Max {
-		return errors.New("--event-retention: give from 1h to 87600h")
+	if err := retention.Validate(r.Retention); err != nil {
+		return fmt.Errorf("--event-retention: %w", err)
 	}
 	return nil
 }

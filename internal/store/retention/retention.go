@@ -27,8 +27,21 @@ const (
 	day        = 24 * time.Hour
 )
 
-// Max is the longest retention.
-const Max = 87600 * time.Hour
+// Bounds of a retention.
+const (
+	Min = time.Hour
+	Max = 87600 * time.Hour
+)
+
+var errOutOfBounds = errors.New("give from 1h to 87600h")
+
+// Validate says what is allowed where a retention is not.
+func Validate(retention time.Duration) error {
+	if retention < Min || retention > Max {
+		return errOutOfBounds
+	}
+	return nil
+}
 
 // ErrWaits means that days are past the retention that a person must confirm.
 var ErrWaits = errors.New("more days are past the retention than are dropped without being asked")
