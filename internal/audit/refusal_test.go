@@ -22,6 +22,10 @@ func TestRefusals(t *testing.T) {
 			`{"status":"Failure","message":"Deployment \"a\" is invalid: spec.replicas: Invalid value: -1","details":{"causes":[{"message":"Invalid value: -1: must not be negative","field":"spec.replicas"}]},"code":422}`,
 			`{"message":"Invalid value: -1: must not be negative","field":"spec.replicas"}`,
 		},
+		"a list of reasons, no difference": {
+			`{"status":"Failure","message":"admission webhook \"policy-422\" denied the request:\n- replicas are too many","code":403}`,
+			"replicas are too many",
+		},
 	} {
 		for where, in := range map[string]string{
 			"status": change(t, `{"metadata":{},"code":200}`, tc.status),
